@@ -1,0 +1,119 @@
+/** A bounds-checked cursor over encoded bytes. RFC 9420 §2.1. */
+import { DecodeError } from "../errors.ts";
+
+/**
+ * Reads integers and byte strings from a buffer. Never reads past its end: every length is compared
+ * with what remains before anything is allocated. Byte strings are returned as views; whoever keeps
+ * them owns a copy of the input, because {@link decode} copies the input once at the boundary.
+ */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #offset: number;
+  readonly #end: number;
+
+  constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#offset = offset;
+    this.#end = end;
+  }
+
+  /** Position in the underlying buffer, for error reports and for slicing out what was read. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get remaining(): number {
+    return this.#end - this.#offset;
+  }
+
+  /** The bytes between `from` (an earlier {@link offset}) and the current position, as a view. */
+  since(from: number): Uint8Array {
+    return this.#bytes.subarray(from, this.#offset);
+  }
+
+  uint8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  uint16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  uint32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  uint64(): bigint {
+    return this.#view.getBigUint64(this.#take(8));
+  }
+
+  /** `length` raw bytes, as a view. */
+  bytes(length: number): Uint8Array {
+    const start = this.#take(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Everything that is left, as a view. */
+  rest(): Uint8Array {
+    return this.bytes(this.remaining);
+  }
+
+  /** A variable-size vector length header, RFC 9420 §2.1.2: shortest form only, top bits 11 illegal. */
+  vectorLength(): number {
+    const first = this.uint8();
+    switch (first >> 6) {
+      case 0:
+        return first;
+      case 1: {
+        const length = ((first & 0x3f) << 8) | this.uint8();
+        if (length < 0x40) throw this.error("length header is not in its shortest form", "mk-01");
+        return length;
+      }
+      case 2: {
+        const length = (first & 0x3f) * 0x1000000 + (this.uint8() << 16) + this.uint16();
+        if (length < 0x4000) throw this.error("length header is not in its shortest form", "mk-01");
+        return length;
+      }
+      default:
+        throw this.error("length header has the reserved prefix 11", "mk-02");
+    }
+  }
+
+  /** A reader confined to the next variable-size vector, which this reader skips. */
+  vector(): Reader {
+    const length = this.vectorLength();
+    if (length > this.remaining) {
+      throw this.error(
+        `vector of ${length} bytes exceeds the ${this.remaining} that remain`,
+        "mk-03",
+      );
+    }
+    const start = this.#take(length);
+    return new Reader(this.#bytes, start, start + length);
+  }
+
+  /** Fails unless everything was consumed. RFC 9420 §2.1. */
+  finish(what: string): void {
+    if (this.remaining > 0) {
+      throw this.error(`${this.remaining} trailing bytes after ${what}`, "mk-04");
+    }
+  }
+
+  error(message: string, rule?: string): DecodeError {
+    return new DecodeError(`${message} at offset ${this.#offset}`, {
+      rule,
+      details: { offset: this.#offset },
+    });
+  }
+
+  #take(length: number): number {
+    if (length > this.remaining) {
+      throw this.error(`${length} bytes needed, ${this.remaining} remain`, "mk-05");
+    }
+    const start = this.#offset;
+    this.#offset = start + length;
+    return start;
+  }
+}

@@ -1,0 +1,45 @@
+/** Bytes that must not leak into logs and can be overwritten. */
+
+/**
+ * Owns secret bytes. They are reachable only through {@link bytes}, which default serialisation,
+ * spreading and `util.inspect` do not call. `erase` overwrites them; JavaScript cannot promise that
+ * the engine made no copy (see SECURITY.md).
+ */
+export class Secret {
+  #bytes: Uint8Array;
+
+  /** Takes ownership: the caller must not change or share `bytes` afterwards. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  static copyOf(bytes: Uint8Array): Secret {
+    return new Secret(Uint8Array.from(bytes));
+  }
+
+  /** The bytes themselves, not a copy. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  erase(): void {
+    this.#bytes.fill(0);
+    this.#bytes = new Uint8Array(0);
+  }
+
+  toJSON(): string {
+    return "[secret]";
+  }
+
+  toString(): string {
+    return "[secret]";
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return "Secret { [redacted] }";
+  }
+}
