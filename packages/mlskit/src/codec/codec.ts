@@ -8,8 +8,8 @@
  *
  * A field missing from the codec does not compile. Field order in the codec is wire order.
  */
-import { DecodeError, UsageError } from "../errors.ts";
-import { Reader } from "./reader.ts";
+import { UsageError } from "../errors.ts";
+import { Reader, type WireTypes } from "./reader.ts";
 import { MAX_VECTOR_LENGTH, Writer } from "./writer.ts";
 
 export interface Codec<T> {
@@ -30,15 +30,26 @@ export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
  *
  * @throws DecodeError, UnsupportedError
  */
-export function decode<T>(codec: Codec<T>, bytes: Uint8Array, what = "value"): T {
-  return decodeInPlace(codec, Uint8Array.from(bytes), what);
+export function decode<T>(
+  codec: Codec<T>,
+  bytes: Uint8Array,
+  what = "value",
+  types?: WireTypes,
+): T {
+  return decodeInPlace(codec, Uint8Array.from(bytes), what, types);
 }
 
 /** Like {@link decode}, for bytes that nobody else will change: the result holds views into them. */
-export function decodeInPlace<T>(codec: Codec<T>, bytes: Uint8Array, what = "value"): T {
-  const reader = new Reader(bytes);
+export function decodeInPlace<T>(
+  codec: Codec<T>,
+  bytes: Uint8Array,
+  what = "value",
+  types?: WireTypes,
+  rule = "mk-04",
+): T {
+  const reader = new Reader(bytes, types);
   const value = codec.read(reader);
-  reader.finish(what);
+  reader.finish(what, rule);
   return value;
 }
 
@@ -154,53 +165,114 @@ export function optional<T>(item: Codec<T>): Codec<T | undefined> {
   };
 }
 
-/** A closed enum: any value outside `values` is malformed. */
+/** A closed enum by name: any value that is not listed is malformed. */
 /* @__NO_SIDE_EFFECTS__ */
-export function closedEnum<const V extends number>(
+export function closedEnum<N extends string>(
   underlying: Codec<number>,
-  values: Readonly<Record<string, V>>,
+  codes: Readonly<Record<N, number>>,
   what: string,
-): Codec<V> {
-  const known = new Set<number>(Object.values(values));
+): Codec<N> {
+  const names = new Map<number, N>();
+  for (const name of Object.keys(codes) as N[]) names.set(codes[name], name);
   return {
-    write: (writer, value) => underlying.write(writer, value),
+    write: (writer, name) => underlying.write(writer, codes[name]),
     read(reader) {
-      const value = underlying.read(reader);
-      if (!known.has(value)) throw reader.error(`${what} ${value} is not defined`, "mk-07");
-      return value as V;
+      const code = underlying.read(reader);
+      const name = names.get(code);
+      if (name === undefined) throw reader.error(`${what} ${code} is not defined`, "mk-07");
+      return name;
     },
   };
 }
 
+/** One member of a {@link union}: its code on the wire, and the codec of its own fields. */
+export type Variant<T> = readonly [code: number, fields: Codec<T>];
+
+/** What to do with codes that have no variant of their own. */
+export interface OpenVariant<T> {
+  code(value: T): number;
+  write(writer: Writer, value: T): void;
+  read(reader: Reader, code: number): T;
+}
+
 /**
- * A discriminated union: `tag` is written first, then the variant's own fields, which lie in the
- * same object. `fallback` decides about tags without a variant; without one they are malformed.
+ * A discriminated union. `key` names the discriminant, a readable name in memory and a code on the
+ * wire; the variant's own fields follow and lie in the same object. Codes that are not listed go to
+ * `open`; without one they are malformed.
  */
 /* @__NO_SIDE_EFFECTS__ */
-export function select<K extends string, T extends { readonly [P in K]: number }>(
+export function union<K extends string, T extends { readonly [P in K]: string }>(
   key: K,
-  tag: Codec<T[K]>,
-  variants: { readonly [V in T[K]]?: Codec<Omit<Extract<T, { readonly [P in K]: V }>, K>> },
-  fallback?: (tag: number, reader: Reader | undefined) => Codec<Omit<T, K>>,
+  tag: Codec<number>,
+  variants: {
+    readonly [N in T[K] as N extends "custom" ? never : N]: Variant<
+      Omit<Extract<T, { readonly [P in K]: N }>, K>
+    >;
+  },
+  open?: OpenVariant<Extract<T, { readonly [P in K]: "custom" }>>,
 ): Codec<T> {
-  const table = variants as Readonly<Record<number, Codec<Omit<T, K>> | undefined>>;
-  const variantOf = (value: number, reader: Reader | undefined): Codec<Omit<T, K>> => {
-    const variant = table[value];
-    if (variant !== undefined) return variant;
-    if (fallback !== undefined) return fallback(value, reader);
-    throw new DecodeError(`${key} ${value} is not defined`, { rule: "mk-07" });
-  };
+  const byName = variants as Readonly<Record<string, Variant<object> | undefined>>;
+  const byCode = new Map<number, readonly [name: string, fields: Codec<object>]>();
+  for (const [name, variant] of Object.entries(byName)) {
+    if (variant !== undefined) byCode.set(variant[0], [name, variant[1]]);
+  }
+  type Open = Extract<T, { readonly [P in K]: "custom" }>;
   return {
     write(writer, value) {
-      tag.write(writer, value[key]);
-      variantOf(value[key], undefined).write(writer, value);
+      const variant = byName[value[key]];
+      if (variant !== undefined) {
+        tag.write(writer, variant[0]);
+        variant[1].write(writer, value);
+        return;
+      }
+      if (open === undefined) throw new UsageError("INVALID_LENGTH", `${key} cannot be encoded`);
+      tag.write(writer, open.code(value as Open));
+      open.write(writer, value as Open);
     },
     read(reader) {
-      const value = tag.read(reader);
-      // The variant table maps each tag to the codec of exactly that member of the union.
-      return { [key]: value, ...variantOf(value, reader).read(reader) } as unknown as T;
+      const code = tag.read(reader);
+      const variant = byCode.get(code);
+      if (variant !== undefined) {
+        // The table maps each code to the name and codec of exactly that member of the union.
+        return { [key]: variant[0], ...variant[1].read(reader) } as unknown as T;
+      }
+      if (open === undefined) throw reader.error(`${key} ${code} is not defined`, "mk-07");
+      return open.read(reader, code);
     },
   };
+}
+
+/** A value that remembers its own encoding, byte for byte as it was read. */
+export interface Encoded {
+  readonly encoded: Uint8Array;
+}
+
+/**
+ * A struct whose values keep the bytes they were read from: signatures, references and tree hashes
+ * are computed over exactly those, and writing is a copy. Make new values with {@link withEncoding}.
+ */
+/* @__NO_SIDE_EFFECTS__ */
+export function captured<T extends object>(fields: Codec<T>): Codec<T & Encoded> {
+  return {
+    write: (writer, value) => writer.bytes(value.encoded),
+    read(reader) {
+      const start = reader.offset;
+      const value = fields.read(reader);
+      return { ...value, encoded: reader.since(start) };
+    },
+  };
+}
+
+/** Completes a newly built value with its encoding under `fields`. */
+export function withEncoding<T extends object>(fields: Codec<T>, value: T): T & Encoded {
+  return { ...value, encoded: encode(fields, value) };
+}
+
+/** Everything before a trailing `opaque signature<V>`: what the signature covers. */
+export function signedPart(value: Encoded & { readonly signature: Uint8Array }): Uint8Array {
+  const { length } = value.signature;
+  const header = length < 0x40 ? 1 : length < 0x4000 ? 2 : 4;
+  return value.encoded.subarray(0, value.encoded.length - header - length);
 }
 
 /** The same bytes seen as another type: `toWire` when writing, `fromWire` when reading. */

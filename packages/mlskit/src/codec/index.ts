@@ -1,4 +1,4 @@
 export * from "./bytes.ts";
 export * from "./codec.ts";
-export { Reader } from "./reader.ts";
+export { type BodyCodec, Reader, RFC_TYPES, type WireTypes } from "./reader.ts";
 export { Writer } from "./writer.ts";

@@ -1,5 +1,24 @@
 /** A bounds-checked cursor over encoded bytes. RFC 9420 §2.1. */
 import { DecodeError } from "../errors.ts";
+import type { Writer } from "./writer.ts";
+
+/**
+ * Which types beyond the RFC's own a decoder knows, and how their bodies are framed. Proposals and
+ * credentials carry no length of their own, so an unregistered type cannot be skipped. RFC 9420 §13.
+ */
+export interface WireTypes {
+  readonly proposals: ReadonlyMap<number, BodyCodec>;
+  readonly credentials: ReadonlyMap<number, BodyCodec>;
+}
+
+/** Reads and writes the body of a registered type as bytes. */
+export interface BodyCodec {
+  write(writer: Writer, body: Uint8Array): void;
+  read(reader: Reader): Uint8Array;
+}
+
+/** The RFC's own types and nothing else. */
+export const RFC_TYPES: WireTypes = { proposals: new Map(), credentials: new Map() };
 
 /**
  * Reads integers and byte strings from a buffer. Never reads past its end: every length is compared
@@ -11,8 +30,15 @@ export class Reader {
   readonly #view: DataView;
   #offset: number;
   readonly #end: number;
+  readonly types: WireTypes;
 
-  constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length) {
+  constructor(
+    bytes: Uint8Array,
+    types: WireTypes = RFC_TYPES,
+    offset = 0,
+    end: number = bytes.length,
+  ) {
+    this.types = types;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = offset;
@@ -91,13 +117,13 @@ export class Reader {
       );
     }
     const start = this.#take(length);
-    return new Reader(this.#bytes, start, start + length);
+    return new Reader(this.#bytes, this.types, start, start + length);
   }
 
   /** Fails unless everything was consumed. RFC 9420 §2.1. */
-  finish(what: string): void {
+  finish(what: string, rule = "mk-04"): void {
     if (this.remaining > 0) {
-      throw this.error(`${this.remaining} trailing bytes after ${what}`, "mk-04");
+      throw this.error(`${this.remaining} trailing bytes after ${what}`, rule);
     }
   }
 

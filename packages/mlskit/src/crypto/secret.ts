@@ -38,8 +38,4 @@ export class Secret {
   toString(): string {
     return "[secret]";
   }
-
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
-    return "Secret { [redacted] }";
-  }
 }

@@ -1,0 +1,69 @@
+/** Credentials: who stands behind a signature key. RFC 9420 §5.3. */
+import {
+  type Codec,
+  opaque,
+  Reader,
+  struct,
+  uint16,
+  union,
+  vector,
+  type Writer,
+} from "../codec/index.ts";
+import { UnsupportedError } from "../errors.ts";
+
+export const CredentialType = { basic: 1, x509: 2 } as const;
+
+/** `opaque identity<V>`: meaningful to the application only. */
+export interface BasicCredential {
+  readonly type: "basic";
+  readonly identity: Uint8Array;
+}
+
+/** A DER certificate chain, end entity first. */
+export interface X509Credential {
+  readonly type: "x509";
+  readonly certificates: readonly Uint8Array[];
+}
+
+/** A registered credential type of the application, with its body as bytes. */
+export interface CustomCredential {
+  readonly type: "custom";
+  readonly credentialType: number;
+  readonly data: Uint8Array;
+}
+
+export type Credential = BasicCredential | X509Credential | CustomCredential;
+
+const certificate: Codec<Uint8Array> = opaque;
+
+export const Credential: Codec<Credential> = union<"type", Credential>(
+  "type",
+  uint16,
+  {
+    basic: [CredentialType.basic, struct({ identity: opaque })],
+    x509: [CredentialType.x509, struct({ certificates: vector(certificate) })],
+  },
+  {
+    code: (credential) => credential.credentialType,
+    write: (writer: Writer, credential) => writer.opaque(credential.data),
+    read(reader: Reader, credentialType) {
+      const body = reader.types.credentials.get(credentialType);
+      if (body === undefined) {
+        throw new UnsupportedError(
+          "UNSUPPORTED_TYPE",
+          `credential type ${credentialType} is not registered`,
+          {
+            rule: "mk-11",
+            details: { credentialType },
+          },
+        );
+      }
+      return { type: "custom", credentialType, data: body.read(reader) };
+    },
+  },
+);
+
+/** Code point of a credential's type. RFC 9420 §17.5. */
+export function credentialTypeOf(credential: Credential): number {
+  return credential.type === "custom" ? credential.credentialType : CredentialType[credential.type];
+}

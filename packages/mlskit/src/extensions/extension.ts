@@ -1,0 +1,128 @@
+/** Extension lists and the bodies of the RFC's own extensions. RFC 9420 §13, §17.3. */
+import {
+  type Codec,
+  decodeInPlace,
+  encode,
+  opaque,
+  struct,
+  uint16,
+  vector,
+} from "../codec/index.ts";
+import { Credential } from "../credentials/credential.ts";
+import { ValidationError } from "../errors.ts";
+
+export const ExtensionType = {
+  applicationId: 1,
+  ratchetTree: 2,
+  requiredCapabilities: 3,
+  externalPub: 4,
+  externalSenders: 5,
+  /** draft-ietf-mls-extensions, understood in KeyPackages. */
+  lastResort: 0x000a,
+} as const;
+
+export interface Extension {
+  readonly type: number;
+  /** The body, byte for byte, also for types that are not known here. */
+  readonly data: Uint8Array;
+}
+
+export const Extension: Codec<Extension> = struct({ type: uint16, data: opaque });
+
+const list: Codec<readonly Extension[]> = vector(Extension);
+
+/** `Extension extensions<V>`, in which no type occurs twice. RFC 9420 §13.4. */
+export const Extensions: Codec<readonly Extension[]> = {
+  write(writer, extensions) {
+    checkNoDuplicates(extensions);
+    list.write(writer, extensions);
+  },
+  read(reader) {
+    const extensions = list.read(reader);
+    checkNoDuplicates(extensions);
+    return extensions;
+  },
+};
+
+function checkNoDuplicates(extensions: readonly Extension[]): void {
+  const seen = new Set<number>();
+  for (const { type } of extensions) {
+    if (seen.has(type)) {
+      throw new ValidationError("INVALID_EXTENSION", `extension type ${type} occurs twice`, {
+        rule: "mk-15",
+        details: { extensionType: type },
+      });
+    }
+    seen.add(type);
+  }
+}
+
+/** What every member must support. RFC 9420 §11.1. */
+export interface RequiredCapabilities {
+  readonly extensionTypes: readonly number[];
+  readonly proposalTypes: readonly number[];
+  readonly credentialTypes: readonly number[];
+}
+
+export const RequiredCapabilities: Codec<RequiredCapabilities> = struct({
+  extensionTypes: vector(uint16),
+  proposalTypes: vector(uint16),
+  credentialTypes: vector(uint16),
+});
+
+/** A sender outside the group that may propose changes. RFC 9420 §12.1.8.1. */
+export interface ExternalSender {
+  readonly signatureKey: Uint8Array;
+  readonly credential: Credential;
+}
+
+export const ExternalSender: Codec<ExternalSender> = struct({
+  signatureKey: opaque,
+  credential: Credential,
+});
+
+export const ExternalSenders: Codec<readonly ExternalSender[]> = vector(ExternalSender);
+
+/** `struct { HPKEPublicKey external_pub }`. RFC 9420 §12.4.3.2. */
+export const ExternalPub: Codec<Uint8Array> = opaque;
+
+/** `opaque application_id<V>`. RFC 9420 §5.3.3. */
+export const ApplicationId: Codec<Uint8Array> = opaque;
+
+/** The body of the extension of this type, if the list has one. */
+export function findExtension(
+  extensions: readonly Extension[],
+  type: number,
+): Uint8Array | undefined {
+  return extensions.find((extension) => extension.type === type)?.data;
+}
+
+/**
+ * The decoded body of a known extension, if the list has it.
+ * @throws DecodeError with rule mk-16 unless the body is exactly one value
+ */
+export function readExtension<T>(
+  extensions: readonly Extension[],
+  type: number,
+  codec: Codec<T>,
+): T | undefined {
+  const data = findExtension(extensions, type);
+  return data === undefined
+    ? undefined
+    : decodeInPlace(codec, data, `extension ${type}`, undefined, "mk-16");
+}
+
+export function makeExtension<T>(type: number, codec: Codec<T>, body: T): Extension {
+  return { type, data: encode(codec, body) };
+}
+
+/** The list with this extension put in the place of one of its type, or appended. */
+export function withExtension(
+  extensions: readonly Extension[],
+  extension: Extension,
+): readonly Extension[] {
+  const at = extensions.findIndex(({ type }) => type === extension.type);
+  return at === -1
+    ? [...extensions, extension]
+    : extensions.map((old, i) => (i === at ? extension : old));
+}

@@ -1,0 +1,144 @@
+/** The nodes of the ratchet tree as they travel. RFC 9420 §7.1, §7.2, §7.8. */
+import {
+  type Codec,
+  captured,
+  type Encoded,
+  opaque,
+  optional,
+  struct,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  union,
+  vector,
+} from "../codec/index.ts";
+import { Credential } from "../credentials/credential.ts";
+import { Extension, Extensions } from "../extensions/extension.ts";
+
+/** What a client can process. RFC 9420 §7.2. */
+export interface Capabilities {
+  readonly versions: readonly number[];
+  readonly cipherSuites: readonly number[];
+  readonly extensions: readonly number[];
+  readonly proposals: readonly number[];
+  readonly credentials: readonly number[];
+}
+
+export const Capabilities: Codec<Capabilities> = struct({
+  versions: vector(uint16),
+  cipherSuites: vector(uint16),
+  extensions: vector(uint16),
+  proposals: vector(uint16),
+  credentials: vector(uint16),
+});
+
+/** Validity of a key package, in seconds since 1970, both bounds included. RFC 9420 §7.2. */
+export interface Lifetime {
+  readonly notBefore: bigint;
+  readonly notAfter: bigint;
+}
+
+export const Lifetime: Codec<Lifetime> = struct({ notBefore: uint64, notAfter: uint64 });
+
+/** Where a leaf node comes from, with what is specific to it. RFC 9420 §7.2. */
+export type LeafNodeOrigin =
+  | { readonly source: "keyPackage"; readonly lifetime: Lifetime }
+  | { readonly source: "update" }
+  | { readonly source: "commit"; readonly parentHash: Uint8Array };
+
+export const LeafNodeOrigin: Codec<LeafNodeOrigin> = union<"source", LeafNodeOrigin>(
+  "source",
+  uint8,
+  {
+    keyPackage: [1, struct({ lifetime: Lifetime })],
+    update: [2, struct<object>({})],
+    commit: [3, struct({ parentHash: opaque })],
+  },
+);
+
+/** The fields of a leaf node before it is encoded. */
+export interface LeafNodeFields {
+  readonly encryptionKey: Uint8Array;
+  readonly signatureKey: Uint8Array;
+  readonly credential: Credential;
+  readonly capabilities: Capabilities;
+  readonly origin: LeafNodeOrigin;
+  readonly extensions: readonly Extension[];
+  /** Over LeafNodeTBS, see leaf-node.ts. */
+  readonly signature: Uint8Array;
+}
+
+export interface LeafNode extends LeafNodeFields, Encoded {}
+
+/** Field-wise codec, for building; {@link LeafNode} reads and writes whole values. */
+export const LeafNodeFields: Codec<LeafNodeFields> = struct({
+  encryptionKey: opaque,
+  signatureKey: opaque,
+  credential: Credential,
+  capabilities: Capabilities,
+  origin: LeafNodeOrigin,
+  extensions: Extensions,
+  signature: opaque,
+});
+
+export const LeafNode: Codec<LeafNode> = captured(LeafNodeFields);
+
+/** RFC 9420 §7.1. `unmergedLeaves` holds leaf indices in increasing order. */
+export interface ParentNode {
+  readonly encryptionKey: Uint8Array;
+  readonly parentHash: Uint8Array;
+  readonly unmergedLeaves: readonly number[];
+}
+
+export const ParentNode: Codec<ParentNode> = struct({
+  encryptionKey: opaque,
+  parentHash: opaque,
+  unmergedLeaves: vector(uint32),
+});
+
+/** RFC 9420 §7.8. */
+export type TreeNode =
+  | { readonly type: "leaf"; readonly leaf: LeafNode }
+  | { readonly type: "parent"; readonly parent: ParentNode };
+
+export const TreeNode: Codec<TreeNode> = union<"type", TreeNode>("type", uint8, {
+  leaf: [1, struct({ leaf: LeafNode })],
+  parent: [2, struct({ parent: ParentNode })],
+});
+
+/** `optional<Node> ratchet_tree<V>`. RFC 9420 §12.4.3.3. */
+export const RatchetTreeNodes: Codec<readonly (TreeNode | undefined)[]> = vector(
+  optional(TreeNode),
+);
+
+/** One ciphertext of an update path. RFC 9420 §7.6. */
+export interface HpkeCiphertext {
+  readonly kemOutput: Uint8Array;
+  readonly ciphertext: Uint8Array;
+}
+
+export const HpkeCiphertext: Codec<HpkeCiphertext> = struct({
+  kemOutput: opaque,
+  ciphertext: opaque,
+});
+
+export interface UpdatePathNode {
+  readonly encryptionKey: Uint8Array;
+  readonly encryptedPathSecret: readonly HpkeCiphertext[];
+}
+
+export const UpdatePathNode: Codec<UpdatePathNode> = struct({
+  encryptionKey: opaque,
+  encryptedPathSecret: vector(HpkeCiphertext),
+});
+
+export interface UpdatePath {
+  readonly leafNode: LeafNode;
+  readonly nodes: readonly UpdatePathNode[];
+}
+
+export const UpdatePath: Codec<UpdatePath> = struct({
+  leafNode: LeafNode,
+  nodes: vector(UpdatePathNode),
+});
