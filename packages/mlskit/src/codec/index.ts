@@ -1,4 +1,5 @@
 export * from "./bytes.ts";
 export * from "./codec.ts";
-export { type BodyCodec, Reader, RFC_TYPES, type WireTypes } from "./reader.ts";
+export { Reader, RFC_TYPES, type SkipBody, skipOpaque, type WireTypes } from "./reader.ts";
 export { Writer } from "./writer.ts";
+export * from "./protocol-version.ts";

@@ -1,21 +1,22 @@
 /** A bounds-checked cursor over encoded bytes. RFC 9420 §2.1. */
 import { DecodeError } from "../errors.ts";
-import type { Writer } from "./writer.ts";
 
 /**
- * Which types beyond the RFC's own a decoder knows, and how their bodies are framed. Proposals and
+ * Which types beyond the RFC's own a decoder knows, and where their bodies end. Proposals and
  * credentials carry no length of their own, so an unregistered type cannot be skipped. RFC 9420 §13.
  */
 export interface WireTypes {
-  readonly proposals: ReadonlyMap<number, BodyCodec>;
-  readonly credentials: ReadonlyMap<number, BodyCodec>;
+  readonly proposals: ReadonlyMap<number, SkipBody>;
+  readonly credentials: ReadonlyMap<number, SkipBody>;
 }
 
-/** Reads and writes the body of a registered type as bytes. */
-export interface BodyCodec {
-  write(writer: Writer, body: Uint8Array): void;
-  read(reader: Reader): Uint8Array;
-}
+/** Moves the reader past the body of a registered type; the bytes passed over are its body. */
+export type SkipBody = (reader: Reader) => void;
+
+/** The body of custom types unless registered otherwise: one `opaque<V>`. */
+export const skipOpaque: SkipBody = (reader) => {
+  reader.vector();
+};
 
 /** The RFC's own types and nothing else. */
 export const RFC_TYPES: WireTypes = { proposals: new Map(), credentials: new Map() };

@@ -25,11 +25,12 @@ export interface X509Credential {
   readonly certificates: readonly Uint8Array[];
 }
 
-/** A registered credential type of the application, with its body as bytes. */
+/** A registered credential type of the application. */
 export interface CustomCredential {
   readonly type: "custom";
   readonly credentialType: number;
-  readonly data: Uint8Array;
+  /** Everything after the type, as on the wire: one encoded `opaque<V>` unless registered otherwise. */
+  readonly body: Uint8Array;
 }
 
 export type Credential = BasicCredential | X509Credential | CustomCredential;
@@ -45,10 +46,10 @@ export const Credential: Codec<Credential> = union<"type", Credential>(
   },
   {
     code: (credential) => credential.credentialType,
-    write: (writer: Writer, credential) => writer.opaque(credential.data),
+    write: (writer: Writer, credential) => writer.bytes(credential.body),
     read(reader: Reader, credentialType) {
-      const body = reader.types.credentials.get(credentialType);
-      if (body === undefined) {
+      const skip = reader.types.credentials.get(credentialType);
+      if (skip === undefined) {
         throw new UnsupportedError(
           "UNSUPPORTED_TYPE",
           `credential type ${credentialType} is not registered`,
@@ -58,7 +59,9 @@ export const Credential: Codec<Credential> = union<"type", Credential>(
           },
         );
       }
-      return { type: "custom", credentialType, data: body.read(reader) };
+      const start = reader.offset;
+      skip(reader);
+      return { type: "custom", credentialType, body: reader.since(start) };
     },
   },
 );

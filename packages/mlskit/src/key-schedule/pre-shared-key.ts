@@ -1,0 +1,73 @@
+/** Pre-shared keys: their ids, and how they enter the key schedule. RFC 9420 §8.4. */
+import {
+  type Codec,
+  closedEnum,
+  encode,
+  opaque,
+  struct,
+  uint8,
+  uint16,
+  uint64,
+  union,
+} from "../codec/index.ts";
+import { Secret, type SuiteCrypto } from "../crypto/index.ts";
+import { expandWithLabel } from "../crypto/labels.ts";
+
+export type ResumptionPskUsage = "application" | "reinit" | "branch";
+
+export const ResumptionPskUsage: Codec<ResumptionPskUsage> = closedEnum(
+  uint8,
+  { application: 1, reinit: 2, branch: 3 },
+  "resumption PSK usage",
+);
+
+export interface ExternalPskId {
+  readonly type: "external";
+  readonly pskId: Uint8Array;
+  readonly nonce: Uint8Array;
+}
+
+export interface ResumptionPskId {
+  readonly type: "resumption";
+  readonly usage: ResumptionPskUsage;
+  readonly groupId: Uint8Array;
+  readonly epoch: bigint;
+  readonly nonce: Uint8Array;
+}
+
+export type PreSharedKeyId = ExternalPskId | ResumptionPskId;
+
+export const PreSharedKeyId: Codec<PreSharedKeyId> = union<"type", PreSharedKeyId>("type", uint8, {
+  external: [1, struct({ pskId: opaque, nonce: opaque })],
+  resumption: [
+    2,
+    struct({ usage: ResumptionPskUsage, groupId: opaque, epoch: uint64, nonce: opaque }),
+  ],
+});
+
+export interface PreSharedKey {
+  readonly id: PreSharedKeyId;
+  readonly secret: Secret;
+}
+
+const PskLabel: Codec<{ id: PreSharedKeyId; index: number; count: number }> = struct({
+  id: PreSharedKeyId,
+  index: uint16,
+  count: uint16,
+});
+
+/** psk_secret over all PSKs in order; all zero for none. RFC 9420 §8.4. */
+export function pskSecret(crypto: SuiteCrypto, psks: readonly PreSharedKey[]): Secret {
+  const size = crypto.suite.kdf.size;
+  const zero = new Uint8Array(size);
+  let secret: Uint8Array = zero;
+  for (const [index, psk] of psks.entries()) {
+    // psk_input_[i] = ExpandWithLabel(KDF.Extract(0, psk_[i]), "derived psk", PSKLabel, KDF.Nh)
+    const extracted = crypto.extract(zero, psk.secret.bytes);
+    const label = encode(PskLabel, { id: psk.id, index, count: psks.length });
+    const input = expandWithLabel(crypto, extracted, "derived psk", label, size);
+    // psk_secret_[i+1] = KDF.Extract(psk_input_[i], psk_secret_[i])
+    secret = crypto.extract(input, secret);
+  }
+  return new Secret(secret);
+}
