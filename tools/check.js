@@ -1,0 +1,48 @@
+/**
+ * `npm run check`: everything about the code that is not a test, cheapest first, one line per step.
+ * A failing step does not hide the ones after it; its output follows its line, and the last line and
+ * the exit code tell how it went. `npm run check -- layers types` runs only the steps named.
+ */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { root } from "./lib/sources.js";
+
+const bin = (name) => join(root, "node_modules/.bin", name);
+const tool = (name) => [process.execPath, join(root, "tools", name)];
+
+const steps = [
+  ["format", bin("biome"), "format", "--colors=off", "."],
+  ["layers", ...tool("check-layers.js")],
+  ["sources", ...tool("check-sources.js")],
+  ["lock file", ...tool("check-lockfile.js")],
+  ["lint", bin("oxlint"), "--type-aware", "--deny-warnings"],
+  ["types", bin("tsc"), "-b"],
+  ["docs", ...tool("gen-docs.js")],
+  ["packaging", ...tool("check-packaging.js")],
+];
+
+const wanted = process.argv.slice(2);
+const failures = [];
+let count = 0;
+for (const [name, command, ...args] of steps) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  count++;
+  const start = performance.now();
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const ok = result.status === 0;
+  console.log(`${ok ? "ok  " : "FAIL"} ${name.padEnd(10)} ${seconds.padStart(5)} s`);
+  if (!ok) {
+    failures.push(name);
+    const output = `${result.stdout ?? ""}${result.stderr ?? ""}${result.error?.message ?? ""}`;
+    console.log(output.trimEnd().replace(/^/gm, "     "));
+  }
+}
+const summary = failures.length === 0 ? "all passed" : `${failures.join(", ")} failed`;
+console.log(`check: ${count - failures.length} of ${count} steps, ${summary}`);
+process.exitCode = failures.length === 0 ? 0 : 1;
