@@ -1,0 +1,172 @@
+/** The labelled forms of signing, encryption and derivation, and every label. RFC 9420 §5.1.2, §5.1.3, §8, §9. */
+import { utf8 } from "../codec/bytes.ts";
+import { Writer } from "../codec/writer.ts";
+import { UsageError } from "../errors.ts";
+import type { MaybePromise, SealedMessage, Signer, SuiteCrypto } from "./crypto-provider.ts";
+import { truncate } from "./hkdf.ts";
+
+/** Labels of SignWithLabel, RFC 9420 §17.6. */
+export const SIGNATURE_LABELS = {
+  framedContent: "FramedContentTBS",
+  leafNode: "LeafNodeTBS",
+  keyPackage: "KeyPackageTBS",
+  groupInfo: "GroupInfoTBS",
+} as const;
+
+/** Labels of EncryptWithLabel, RFC 9420 §17.7. */
+export const ENCRYPTION_LABELS = {
+  updatePathNode: "UpdatePathNode",
+  welcome: "Welcome",
+} as const;
+
+/** Labels of ExpandWithLabel, DeriveSecret and DeriveTreeSecret, RFC 9420 §7.4, §8, §9. */
+export const DERIVATION_LABELS = {
+  joiner: "joiner",
+  welcome: "welcome",
+  epoch: "epoch",
+  senderData: "sender data",
+  encryption: "encryption",
+  exporter: "exporter",
+  external: "external",
+  confirm: "confirm",
+  membership: "membership",
+  resumption: "resumption",
+  authentication: "authentication",
+  init: "init",
+  exported: "exported",
+  derivedPsk: "derived psk",
+  path: "path",
+  node: "node",
+  tree: "tree",
+  left: "left",
+  right: "right",
+  handshake: "handshake",
+  application: "application",
+  key: "key",
+  nonce: "nonce",
+  secret: "secret",
+} as const;
+
+/** Info string of the external init secret's HPKE export, RFC 9420 §8.3. */
+export const EXTERNAL_INIT_EXPORT_LABEL = "MLS 1.0 external init secret";
+
+const PREFIX = "MLS 1.0 ";
+
+/** Encoded labels with their length headers; there are few, and each is used all the time. */
+const encodedLabels: Map<string, Uint8Array> = /* @__PURE__ */ new Map();
+const ENCODED_LABELS_LIMIT = 256;
+
+/** `opaque label<V>` with the "MLS 1.0 " prefix. */
+function encodedLabel(label: string): Uint8Array {
+  const known = encodedLabels.get(label);
+  if (known !== undefined) return known;
+  const writer = new Writer(64);
+  writer.opaque(utf8(PREFIX + label));
+  const encoded = writer.finish().slice();
+  // Applications choose exporter labels, so their number has no natural bound.
+  if (encodedLabels.size < ENCODED_LABELS_LIMIT) encodedLabels.set(label, encoded);
+  return encoded;
+}
+
+/** `struct { opaque label<V>; opaque content<V>; }`, the form of SignContent and EncryptContext. */
+function labeled(label: string, content: Uint8Array): Uint8Array {
+  const encoded = encodedLabel(label);
+  const writer = new Writer(encoded.length + content.length + 4);
+  writer.bytes(encoded);
+  writer.opaque(content);
+  return writer.finish();
+}
+
+/** SignContent, RFC 9420 §5.1.2: the bytes that are signed. For batches of `verifyMany`. */
+export function labeledContent(label: string, content: Uint8Array): Uint8Array {
+  return labeled(label, content);
+}
+
+/** SignWithLabel, RFC 9420 §5.1.2. */
+export function signWithLabel(
+  signer: Signer,
+  label: string,
+  content: Uint8Array,
+): MaybePromise<Uint8Array> {
+  return signer.sign(labeledContent(label, content));
+}
+
+/** VerifyWithLabel, RFC 9420 §5.1.2. */
+export function verifyWithLabel(
+  crypto: SuiteCrypto,
+  publicKey: Uint8Array,
+  label: string,
+  content: Uint8Array,
+  signature: Uint8Array,
+): MaybePromise<boolean> {
+  return crypto.verify(publicKey, labeledContent(label, content), signature);
+}
+
+/** EncryptContext, RFC 9420 §5.1.3: the HPKE info. For batches of `sealMany`. */
+export function encryptContext(label: string, context: Uint8Array): Uint8Array {
+  return labeled(label, context);
+}
+
+/** EncryptWithLabel, RFC 9420 §5.1.3. */
+export function encryptWithLabel(
+  crypto: SuiteCrypto,
+  publicKey: Uint8Array,
+  label: string,
+  context: Uint8Array,
+  plaintext: Uint8Array,
+): MaybePromise<SealedMessage> {
+  return crypto.seal(publicKey, encryptContext(label, context), NOTHING, plaintext);
+}
+
+/** DecryptWithLabel, RFC 9420 §5.1.3. @throws CryptoError `DECRYPTION_FAILED` */
+export function decryptWithLabel(
+  crypto: SuiteCrypto,
+  privateKey: Uint8Array,
+  label: string,
+  context: Uint8Array,
+  sealed: SealedMessage,
+): MaybePromise<Uint8Array> {
+  return crypto.open(privateKey, sealed, encryptContext(label, context), NOTHING);
+}
+
+/** ExpandWithLabel, RFC 9420 §8. */
+export function expandWithLabel(
+  crypto: SuiteCrypto,
+  secret: Uint8Array,
+  label: string,
+  context: Uint8Array,
+  length: number,
+): Uint8Array {
+  if (!Number.isInteger(length) || length < 0 || length > 0xffff) {
+    throw new UsageError("INVALID_LENGTH", `${length} bytes cannot be derived`);
+  }
+  const encoded = encodedLabel(label);
+  const writer = new Writer(2 + encoded.length + context.length + 5);
+  writer.uint16(length);
+  writer.bytes(encoded);
+  writer.opaque(context);
+  if (length > crypto.suite.kdf.size) return crypto.expand(secret, writer.finish(), length);
+  // Up to one hash, HKDF-Expand is a single HMAC over the info and a counter of 1.
+  writer.uint8(1);
+  return truncate(crypto.hmac(secret, writer.finish()), length);
+}
+
+/** DeriveSecret, RFC 9420 §8. */
+export function deriveSecret(crypto: SuiteCrypto, secret: Uint8Array, label: string): Uint8Array {
+  return expandWithLabel(crypto, secret, label, NOTHING, crypto.suite.kdf.size);
+}
+
+/** DeriveTreeSecret, RFC 9420 §9. */
+export function deriveTreeSecret(
+  crypto: SuiteCrypto,
+  secret: Uint8Array,
+  label: string,
+  generation: number,
+  length: number,
+): Uint8Array {
+  const context = new Uint8Array(4);
+  new DataView(context.buffer).setUint32(0, generation);
+  return expandWithLabel(crypto, secret, label, context, length);
+}
+
+const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);

@@ -1,0 +1,121 @@
+/** Diffie-Hellman groups of node:crypto. Which call serves which curve was decided by measurement. */
+import type { ECDH, KeyObject } from "node:crypto";
+import type { GroupName } from "../crypto/cipher-suite.ts";
+import type { KemPrimitives } from "../crypto/suite-primitives.ts";
+import { PrivateKeyCache, PublicKeyCache } from "./key-cache.ts";
+import {
+  type EcCurve,
+  ecPrivateImporter,
+  ecPublicBytes,
+  ecPublicImporter,
+  isOnCurve,
+  okpPublicBytes,
+  okpPublicImporter,
+  okpTransientImporter,
+} from "./node-key-import.ts";
+import { nodeCrypto } from "./node-module.ts";
+import { plain } from "./node-symmetric.ts";
+
+export interface NodeKemOptions {
+  readonly cacheSize: number;
+  /** False if private keys must come from the provider's `randomBytes`. */
+  readonly nativeRandom: boolean;
+}
+
+export function nodeKem(group: GroupName, options: NodeKemOptions): KemPrimitives {
+  switch (group) {
+    case "x25519":
+      return okpKem("X25519", options);
+    case "x448":
+      return okpKem("X448", options);
+    case "p256":
+      return p256Kem();
+    case "p384":
+      return ecKem("secp384r1", options);
+    case "p521":
+      return ecKem("secp521r1", options);
+  }
+}
+
+interface PrivateEntry {
+  readonly key: KeyObject;
+  readonly publicKey: Uint8Array;
+}
+
+function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): KemPrimitives {
+  const crypto = nodeCrypto();
+  const importPrivate = okpTransientImporter(crv);
+  const publicKeys = new PublicKeyCache(options.cacheSize, okpPublicImporter(crv));
+  const privateKeys = new PrivateKeyCache((bytes): PrivateEntry => {
+    const key = importPrivate(bytes);
+    return { key, publicKey: okpPublicBytes(key) };
+  });
+  const dh = (privateKey: KeyObject, publicKey: Uint8Array): Uint8Array =>
+    plain(crypto.diffieHellman({ privateKey, publicKey: publicKeys.get(publicKey) }));
+  const kem: KemPrimitives = {
+    publicKeyOf: (privateKey) => privateKeys.get(privateKey).publicKey.slice(),
+    dh: (privateKey, publicKey) => dh(privateKeys.get(privateKey).key, publicKey),
+  };
+  if (!options.nativeRandom) return kem;
+  return {
+    ...kem,
+    // The private half never leaves OpenSSL. The public half is encoded while the key is made:
+    // exporting a generated key afterwards can dead-lock on Node 20.
+    ephemeral(publicKey) {
+      const pair = generateOkp(crv);
+      return { publicKey: pair.publicKey, shared: dh(pair.privateKey, publicKey) };
+    },
+  };
+}
+
+interface GeneratedOkp {
+  readonly publicKey: Uint8Array;
+  readonly privateKey: KeyObject;
+}
+
+function generateOkp(crv: "X25519" | "X448"): GeneratedOkp {
+  // The types know neither JWK output nor one half without the other; Node has both since 15.9.
+  const generate = nodeCrypto().generateKeyPairSync as unknown as (
+    type: string,
+    options: { readonly publicKeyEncoding: { readonly format: "jwk" } },
+  ) => { readonly publicKey: { readonly x: string }; readonly privateKey: KeyObject };
+  const { publicKey, privateKey } = generate(crv === "X25519" ? "x25519" : "x448", {
+    publicKeyEncoding: { format: "jwk" },
+  });
+  return { publicKey: Uint8Array.from(Buffer.from(publicKey.x, "base64url")), privateKey };
+}
+
+/** P-256 by createECDH: needs no import of the peer's key, which would cost as much as the DH. */
+function p256Kem(): KemPrimitives {
+  const crypto = nodeCrypto();
+  const privateKeys = new PrivateKeyCache((bytes): ECDH => {
+    const ecdh = crypto.createECDH("prime256v1");
+    ecdh.setPrivateKey(bytes);
+    return ecdh;
+  });
+  return {
+    publicKeyOf: (privateKey) => Uint8Array.from(privateKeys.get(privateKey).getPublicKey()),
+    dh: (privateKey, publicKey) => plain(privateKeys.get(privateKey).computeSecret(publicKey)),
+    isOnCurve: (publicKey) => isOnCurve("prime256v1", publicKey),
+  };
+}
+
+/** P-384 and P-521 by KeyObjects: createECDH computes everything twice. */
+function ecKem(curve: EcCurve, options: NodeKemOptions): KemPrimitives {
+  const crypto = nodeCrypto();
+  const importPrivate = ecPrivateImporter(curve);
+  const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter(curve));
+  const privateKeys = new PrivateKeyCache(importPrivate);
+  const publicOf = new PrivateKeyCache((bytes) => ecPublicBytes(curve, bytes));
+  return {
+    publicKeyOf: (privateKey) => publicOf.get(privateKey).slice(),
+    dh: (privateKey, publicKey) =>
+      plain(
+        crypto.diffieHellman({
+          privateKey: privateKeys.get(privateKey),
+          publicKey: publicKeys.get(publicKey),
+        }),
+      ),
+    isOnCurve: (publicKey) => isOnCurve(curve, publicKey),
+  };
+}

@@ -1,0 +1,128 @@
+/** Importing raw keys into node:crypto. RFC 8410 §7 (PKCS #8), RFC 8037 (JWK), RFC 5915 (EC). */
+import type { KeyObject } from "node:crypto";
+import { fromHex } from "../codec/bytes.ts";
+import { join } from "../crypto/dhkem.ts";
+import { hasSlowDer, nodeCrypto } from "./node-module.ts";
+
+export type OkpCurve = "X25519" | "X448" | "Ed25519" | "Ed448";
+export type EcCurve = "prime256v1" | "secp384r1" | "secp521r1";
+
+/** DER up to the raw key, for keys of the one length that each curve has. */
+const OKP_PRIVATE: Readonly<Record<OkpCurve, string>> = {
+  X25519: "302e020100300506032b656e04220420",
+  X448: "3046020100300506032b656f043a0438",
+  Ed25519: "302e020100300506032b657004220420",
+  Ed448: "3047020100300506032b6571043b0439",
+};
+const EC_PUBLIC: Readonly<Record<EcCurve, string>> = {
+  prime256v1: "3059301306072a8648ce3d020106082a8648ce3d030107034200",
+  secp384r1: "3076301006072a8648ce3d020106052b81040022036200",
+  secp521r1: "30819b301006072a8648ce3d020106052b8104002303818600",
+};
+const EC_PRIVATE: Readonly<Record<EcCurve, string>> = {
+  prime256v1: "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420",
+  secp384r1: "304e020100301006072a8648ce3d020106052b8104002204373035020101" + "0430",
+  secp521r1: "3060020100301006072a8648ce3d020106052b810400230449304702010104" + "42",
+};
+
+function base64url(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64url");
+}
+
+/** Imports raw X25519, X448, Ed25519 or Ed448 public keys. JWK is the fast form everywhere. */
+export function okpPublicImporter(crv: OkpCurve): (publicKey: Uint8Array) => KeyObject {
+  const crypto = nodeCrypto();
+  return (publicKey) =>
+    crypto.createPublicKey({ key: { kty: "OKP", crv, x: base64url(publicKey) }, format: "jwk" });
+}
+
+export function okpPrivateImporter(crv: OkpCurve): (privateKey: Uint8Array) => KeyObject {
+  const crypto = nodeCrypto();
+  const prefix = fromHex(OKP_PRIVATE[crv]);
+  return (privateKey) => {
+    const der = Buffer.from(join(prefix, privateKey).buffer);
+    const key = crypto.createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+    der.fill(0);
+    return key;
+  };
+}
+
+/**
+ * The same for keys that are imported for every use. With OpenSSL 3.0, DER would cost ten times the
+ * operation itself, so there the key goes through a string, which cannot be erased. `x` is ignored
+ * by these versions; later ones insist that it fits.
+ */
+export function okpTransientImporter(
+  crv: "X25519" | "X448",
+): (privateKey: Uint8Array) => KeyObject {
+  if (!hasSlowDer()) return okpPrivateImporter(crv);
+  const crypto = nodeCrypto();
+  const x = base64url(new Uint8Array(crv === "X25519" ? 32 : 56));
+  return (privateKey) =>
+    crypto.createPrivateKey({
+      key: { kty: "OKP", crv, d: base64url(privateKey), x },
+      format: "jwk",
+    });
+}
+
+/** The raw public key of an imported (never of a generated) private key. */
+export function okpPublicBytes(privateKey: KeyObject): Uint8Array {
+  // Exporting generated keys as JWK can dead-lock on Node 20; imported keys are safe.
+  const jwk = nodeCrypto().createPublicKey(privateKey).export({ format: "jwk" });
+  return Uint8Array.from(Buffer.from(jwk.x ?? "", "base64url"));
+}
+
+/**
+ * Imports uncompressed points. P-256 uses JWK on OpenSSL 3.0 only: for the larger curves its extra
+ * checks cost more than slow DER.
+ */
+export function ecPublicImporter(curve: EcCurve): (publicKey: Uint8Array) => KeyObject {
+  const crypto = nodeCrypto();
+  if (curve === "prime256v1" && hasSlowDer()) {
+    return (publicKey) =>
+      crypto.createPublicKey({
+        key: {
+          kty: "EC",
+          crv: "P-256",
+          x: base64url(publicKey.subarray(1, 33)),
+          y: base64url(publicKey.subarray(33)),
+        },
+        format: "jwk",
+      });
+  }
+  const prefix = fromHex(EC_PUBLIC[curve]);
+  return (publicKey) =>
+    crypto.createPublicKey({
+      key: Buffer.from(join(prefix, publicKey).buffer),
+      format: "der",
+      type: "spki",
+    });
+}
+
+export function ecPrivateImporter(curve: EcCurve): (privateKey: Uint8Array) => KeyObject {
+  const crypto = nodeCrypto();
+  const prefix = fromHex(EC_PRIVATE[curve]);
+  return (privateKey) => {
+    const der = Buffer.from(join(prefix, privateKey).buffer);
+    const key = crypto.createPrivateKey({ key: der, format: "der", type: "pkcs8" });
+    der.fill(0);
+    return key;
+  };
+}
+
+/** The public key of a raw private key, uncompressed. */
+export function ecPublicBytes(curve: EcCurve, privateKey: Uint8Array): Uint8Array {
+  const ecdh = nodeCrypto().createECDH(curve);
+  ecdh.setPrivateKey(privateKey);
+  return Uint8Array.from(ecdh.getPublicKey());
+}
+
+/** Whether an uncompressed point lies on the curve. */
+export function isOnCurve(curve: EcCurve, publicKey: Uint8Array): boolean {
+  try {
+    nodeCrypto().ECDH.convertKey(publicKey, curve, undefined, undefined, "compressed");
+    return true;
+  } catch {
+    return false;
+  }
+}
