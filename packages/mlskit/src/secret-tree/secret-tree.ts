@@ -1,0 +1,317 @@
+/**
+ * The tree of secrets under an epoch's encryption_secret, which gives every sender two ratchets.
+ * RFC 9420 §9.
+ */
+import { utf8 } from "../codec/index.ts";
+import { Secret, type SuiteCrypto } from "../crypto/index.ts";
+import { expandWithLabel } from "../crypto/labels.ts";
+import { InternalError } from "../errors.ts";
+import {
+  isInSubtree,
+  left,
+  leafIndex,
+  type NodeIndex,
+  nodeOfLeaf,
+  right,
+  root,
+} from "../tree/tree-math.ts";
+import {
+  type HashRatchet,
+  type MessageKey,
+  newRatchet,
+  type RatchetKind,
+  type RatchetLimits,
+  seek,
+  step,
+  trim,
+} from "./hash-ratchet.ts";
+
+/** A ratchet with its place in the tree. */
+export interface RatchetEntry {
+  readonly leaf: number;
+  readonly kind: RatchetKind;
+  readonly ratchet: HashRatchet;
+}
+
+/**
+ * What using one key changes. It is computed aside and takes effect by {@link SecretTree.apply},
+ * after the message proved genuine and the change is durable. RFC 9420 §9.2.
+ */
+export interface SecretTreeChange {
+  /** Node secrets to store, or to delete where undefined. */
+  readonly nodes: readonly (readonly [node: number, secret: Secret | undefined])[];
+  readonly ratchets: readonly RatchetEntry[];
+}
+
+export interface PreparedKey {
+  readonly messageKey: MessageKey;
+  readonly change: SecretTreeChange;
+}
+
+export interface SecretTreeLimits extends RatchetLimits {
+  /** Skipped keys kept in the whole tree; the oldest ratchets lose theirs first. */
+  readonly maximumSkippedKeys: number;
+}
+
+/**
+ * Holds what §9.2 allows to be held and nothing above it. `prepare…` computes, `apply` changes; a
+ * prepared key that is not applied costs nothing and leaves no trace.
+ */
+export class SecretTree {
+  readonly #crypto: SuiteCrypto;
+  readonly #leafCount: number;
+  readonly #nodes: Map<number, Secret>;
+  readonly #ratchets: Map<string, RatchetEntry>;
+  /** Ratchets with skipped keys, in the order in which they began to skip. */
+  readonly #skipping: Set<string> = new Set();
+  #skippedKeys = 0;
+
+  private constructor(crypto: SuiteCrypto, leafCount: number, nodes: Map<number, Secret>) {
+    this.#crypto = crypto;
+    this.#leafCount = leafCount;
+    this.#nodes = nodes;
+    this.#ratchets = new Map();
+  }
+
+  /** The tree of a new epoch. Takes ownership of the secret. */
+  static fromEncryptionSecret(
+    crypto: SuiteCrypto,
+    leafCount: number,
+    encryptionSecret: Secret,
+  ): SecretTree {
+    return new SecretTree(crypto, leafCount, new Map([[root(leafCount), encryptionSecret]]));
+  }
+
+  /** A tree as it was stored. */
+  static restore(
+    crypto: SuiteCrypto,
+    leafCount: number,
+    nodes: Iterable<readonly [number, Secret]>,
+    ratchets: Iterable<RatchetEntry>,
+  ): SecretTree {
+    const tree = new SecretTree(crypto, leafCount, new Map(nodes));
+    for (const entry of ratchets) tree.#put(entry);
+    return tree;
+  }
+
+  get leafCount(): number {
+    return this.#leafCount;
+  }
+
+  /** Unconsumed node secrets, for storing. */
+  nodes(): IterableIterator<[number, Secret]> {
+    return this.#nodes.entries();
+  }
+
+  /** Ratchets in use, for storing. */
+  ratchets(): IterableIterator<RatchetEntry> {
+    return this.#ratchets.values();
+  }
+
+  get skippedKeyCount(): number {
+    return this.#skippedKeys;
+  }
+
+  /** The next own generation, without deriving anything. */
+  nextGeneration(leaf: number, kind: RatchetKind): number {
+    return this.#ratchets.get(keyFor(leaf, kind))?.ratchet.generation ?? 0;
+  }
+
+  /** The next key of our own ratchet. @throws StateError `RATCHET_EXHAUSTED` */
+  prepareSend(leaf: number, kind: RatchetKind): PreparedKey {
+    const { entries, nodes } = this.#locate(leaf);
+    const entry = pick(entries, kind);
+    const { messageKey, next } = step(this.#crypto, entry.ratchet);
+    return {
+      messageKey,
+      change: { nodes, ratchets: replace(entries, nodes, { ...entry, ratchet: next }) },
+    };
+  }
+
+  /**
+   * The key of a received message. The leaf must exist in the epoch's tree.
+   * @throws StateError `ALREADY_CONSUMED`, `GENERATION_TOO_OLD`, `GENERATION_TOO_FAR`
+   */
+  prepareReceive(
+    leaf: number,
+    kind: RatchetKind,
+    generation: number,
+    limits: SecretTreeLimits,
+  ): PreparedKey {
+    // A fresh sender's distance is known without deriving the way down to its leaf.
+    const known = this.#ratchets.get(keyFor(leaf, kind));
+    if (known === undefined && generation > limits.maximumForwardDistance) {
+      seek(this.#crypto, FRESH, generation, limits);
+    }
+    const { entries, nodes } = this.#locate(leaf);
+    const entry = pick(entries, kind);
+    const { messageKey, next } = seek(this.#crypto, entry.ratchet, generation, limits);
+    const moved = { ...entry, ratchet: next };
+    const ratchets = [...replace(entries, nodes, moved), ...this.#evict(moved, entry, limits)];
+    return { messageKey, change: { nodes, ratchets } };
+  }
+
+  /** Makes a prepared key's use final; what it replaces is erased. */
+  apply(change: SecretTreeChange): void {
+    for (const [node, secret] of change.nodes) {
+      if (secret === undefined) {
+        this.#nodes.get(node)?.erase();
+        this.#nodes.delete(node);
+      } else this.#nodes.set(node, secret);
+    }
+    for (const entry of change.ratchets) this.#put(entry);
+  }
+
+  /** Drops skipped keys beyond the limits; returns the rows that changed. */
+  shrink(limits: SecretTreeLimits): SecretTreeChange {
+    const ratchets: RatchetEntry[] = [];
+    for (const entry of this.#ratchets.values()) {
+      if (entry.ratchet.skipped.length <= limits.outOfOrderTolerance) continue;
+      ratchets.push({ ...entry, ratchet: trim(entry.ratchet, limits.outOfOrderTolerance) });
+    }
+    const change = { nodes: [], ratchets };
+    this.apply(change);
+    return change;
+  }
+
+  /** Overwrites everything. */
+  erase(): void {
+    for (const secret of this.#nodes.values()) secret.erase();
+    for (const { ratchet } of this.#ratchets.values()) {
+      ratchet.secret.erase();
+      for (const { key, nonce } of ratchet.skipped) {
+        key.erase();
+        nonce.erase();
+      }
+    }
+    this.#nodes.clear();
+    this.#ratchets.clear();
+    this.#skipping.clear();
+    this.#skippedKeys = 0;
+  }
+
+  #put(entry: RatchetEntry): void {
+    const key = keyFor(entry.leaf, entry.kind);
+    const old = this.#ratchets.get(key);
+    if (old !== undefined && old !== entry) eraseReplaced(old.ratchet, entry.ratchet);
+    this.#skippedKeys += entry.ratchet.skipped.length - (old?.ratchet.skipped.length ?? 0);
+    if (entry.ratchet.skipped.length > 0) this.#skipping.add(key);
+    else this.#skipping.delete(key);
+    this.#ratchets.set(key, entry);
+  }
+
+  /** Both ratchets of a leaf; on first use derived from the nearest stored node above it. */
+  #locate(leaf: number): { entries: readonly RatchetEntry[]; nodes: SecretTreeChange["nodes"] } {
+    const handshake = this.#ratchets.get(keyFor(leaf, "handshake"));
+    const application = this.#ratchets.get(keyFor(leaf, "application"));
+    if (handshake !== undefined || application !== undefined) {
+      const entries = [handshake, application].filter((entry) => entry !== undefined);
+      return { entries, nodes: [] };
+    }
+    return this.#derive(leaf);
+  }
+
+  #derive(leaf: number): { entries: readonly RatchetEntry[]; nodes: SecretTreeChange["nodes"] } {
+    const target = nodeOfLeaf(leafIndex(leaf));
+    const nodes: (readonly [number, Secret | undefined])[] = [];
+    let [node, secret] = this.#nearest(target);
+    nodes.push([node, undefined]);
+    const owned = secret;
+    while (node !== target) {
+      const [near, far] = children(node, target);
+      const nearSecret = this.#child(secret, near < node);
+      nodes.push([far, this.#child(secret, far < node)]);
+      if (secret !== owned) secret.erase();
+      [node, secret] = [near, nearSecret];
+    }
+    const size = this.#crypto.suite.kdf.size;
+    const ratchet = (kind: RatchetKind): RatchetEntry => {
+      const first = expandWithLabel(this.#crypto, secret.bytes, kind, EMPTY, size);
+      return { leaf, kind, ratchet: newRatchet(new Secret(first)) };
+    };
+    const entries = [ratchet("handshake"), ratchet("application")];
+    if (secret !== owned) secret.erase();
+    return { entries, nodes };
+  }
+
+  #nearest(target: NodeIndex): [NodeIndex, Secret] {
+    let node: NodeIndex | undefined = root(this.#leafCount);
+    while (node !== undefined && isInSubtree(target, node)) {
+      const secret = this.#nodes.get(node);
+      if (secret !== undefined) return [node, secret];
+      node = target < node ? left(node) : target > node ? right(node) : undefined;
+    }
+    throw new InternalError("the leaf has no secret in this epoch");
+  }
+
+  #child(secret: Secret, isLeft: boolean): Secret {
+    const size = this.#crypto.suite.kdf.size;
+    return new Secret(
+      expandWithLabel(this.#crypto, secret.bytes, "tree", isLeft ? LEFT : RIGHT, size),
+    );
+  }
+
+  /** Rows that lose skipped keys so that the whole tree stays within its limit. */
+  #evict(moved: RatchetEntry, before: RatchetEntry, limits: SecretTreeLimits): RatchetEntry[] {
+    let surplus =
+      this.#skippedKeys +
+      moved.ratchet.skipped.length -
+      before.ratchet.skipped.length -
+      limits.maximumSkippedKeys;
+    const evicted: RatchetEntry[] = [];
+    const self = keyFor(moved.leaf, moved.kind);
+    for (const key of this.#skipping) {
+      if (surplus <= 0) break;
+      const entry = this.#ratchets.get(key);
+      if (key === self || entry === undefined) continue;
+      const kept = Math.max(0, entry.ratchet.skipped.length - surplus);
+      surplus -= entry.ratchet.skipped.length - kept;
+      evicted.push({ ...entry, ratchet: trim(entry.ratchet, kept) });
+    }
+    return evicted;
+  }
+}
+
+const EMPTY: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
+const LEFT: Uint8Array = /* @__PURE__ */ utf8("left");
+const RIGHT: Uint8Array = /* @__PURE__ */ utf8("right");
+/** Stands for a ratchet at generation 0 where only the distance matters. */
+const FRESH: HashRatchet = { generation: 0, secret: new Secret(EMPTY), skipped: [], floor: 0 };
+
+function keyFor(leaf: number, kind: RatchetKind): string {
+  return `${leaf}${kind === "handshake" ? "h" : "a"}`;
+}
+
+function pick(entries: readonly RatchetEntry[], kind: RatchetKind): RatchetEntry {
+  const entry = entries.find((candidate) => candidate.kind === kind);
+  if (entry === undefined) throw new InternalError(`the ${kind} ratchet of this leaf was deleted`);
+  return entry;
+}
+
+/** The rows to write: on first use both ratchets of the leaf are new, afterwards one has moved. */
+function replace(
+  entries: readonly RatchetEntry[],
+  nodes: SecretTreeChange["nodes"],
+  moved: RatchetEntry,
+): readonly RatchetEntry[] {
+  if (nodes.length === 0) return [moved];
+  return entries.map((entry) => (entry.kind === moved.kind ? moved : entry));
+}
+
+function children(node: NodeIndex, target: NodeIndex): [near: NodeIndex, far: NodeIndex] {
+  const l = left(node);
+  const r = right(node);
+  if (l === undefined || r === undefined) throw new InternalError("a leaf has no children");
+  return target < node ? [l, r] : [r, l];
+}
+
+/** Erases what the old value held and the new one does not. */
+function eraseReplaced(old: HashRatchet, now: HashRatchet): void {
+  if (old.secret !== now.secret) old.secret.erase();
+  const kept = new Set(now.skipped);
+  for (const messageKey of old.skipped) {
+    if (kept.has(messageKey)) continue;
+    messageKey.key.erase();
+    messageKey.nonce.erase();
+  }
+}
