@@ -14,7 +14,7 @@ import {
   vector,
 } from "../codec/index.ts";
 import { Credential } from "../credentials/credential.ts";
-import { Extension, Extensions } from "../extensions/extension.ts";
+import { type Extension, Extensions } from "../extensions/extension.ts";
 
 /** What a client can process. RFC 9420 §7.2. */
 export interface Capabilities {

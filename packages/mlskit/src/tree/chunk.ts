@@ -1,0 +1,184 @@
+/**
+ * Chunks: how the nodes of a tree lie in memory and in a store.
+ *
+ * A chunk holds a perfect subtree of five levels, 31 nodes; the chunks of one height hang below
+ * those of the next. A commit changes one direct path, so it touches one chunk per five levels:
+ *
+ *     height 2            nodes 1023, 2047, …
+ *     height 1            nodes 31, 63, 95, …
+ *     height 0            nodes 0…30, 32…62, 64…94, …
+ *
+ * Node x lies at height 0 in slot x mod 32 of chunk x div 32, unless that slot is 31: those nodes
+ * are counted again, by x div 32, at the height above.
+ */
+import { EMPTY_BYTES, Reader, type WireTypes, Writer } from "../codec/index.ts";
+import { DecodeError, InternalError } from "../errors.ts";
+import { TreeNode } from "./nodes.ts";
+
+/** Slots per chunk; the 32nd belongs to the height above. */
+const SLOTS = 31;
+const RADIX = 32;
+/** The slot of the root of a full chunk's subtree. */
+const TOP_SLOT = 15;
+const FORMAT = 1;
+
+/** Where a node lies. */
+export interface ChunkPosition {
+  /** Height above the lowest chunks. */
+  readonly level: number;
+  readonly id: number;
+  readonly slot: number;
+}
+
+/** Division instead of shifts: node indices reach 2^32. */
+export function locate(node: number): ChunkPosition {
+  let level = 0;
+  let rest = node;
+  while (rest % RADIX === SLOTS) {
+    rest = (rest - SLOTS) / RADIX;
+    level++;
+  }
+  const slot = rest % RADIX;
+  return { level, id: (rest - slot) / RADIX, slot };
+}
+
+/** The node in a slot: the inverse of {@link locate}. */
+export function nodeInSlot(level: number, id: number, slot: number): number {
+  let node = id * RADIX + slot;
+  for (let i = 0; i < level; i++) node = node * RADIX + SLOTS;
+  return node;
+}
+
+/** How many chunks a full tree of `leafCount` leaves (a power of two) has at each height. */
+export function chunkCounts(leafCount: number): number[] {
+  const counts: number[] = [];
+  for (let nodes = 2 * leafCount; nodes > 1; nodes = Math.floor(nodes / RADIX)) {
+    counts.push(Math.max(1, nodes / RADIX));
+  }
+  return counts;
+}
+
+/**
+ * Up to 31 nodes with their cached tree hashes. Mutable only while one editor owns it; afterwards
+ * shared by all trees that contain it, and changed only by filling in a hash or decoding bytes.
+ */
+export class Chunk {
+  /** One bit per slot that holds a node. */
+  #present: number;
+  /** One bit per slot whose tree hash is known. */
+  #hashed: number;
+  #nodes: (TreeNode | undefined)[] | undefined;
+  #hashes: Uint8Array;
+  readonly #hashSize: number;
+  /** What the chunk was read from, until somebody asks for a node. */
+  #unread: Unread | undefined;
+
+  private constructor(hashSize: number) {
+    this.#hashSize = hashSize;
+    this.#present = 0;
+    this.#hashed = 0;
+    this.#hashes = EMPTY_BYTES;
+  }
+
+  static blank(hashSize: number): Chunk {
+    return new Chunk(hashSize);
+  }
+
+  /** Takes ownership of `bytes`; nodes are decoded when first asked for. @throws DecodeError */
+  static read(hashSize: number, bytes: Uint8Array, types?: WireTypes): Chunk {
+    const reader = new Reader(bytes, types);
+    if (reader.uint8() !== FORMAT) throw new DecodeError("a stored chunk has an unknown format");
+    const chunk = new Chunk(hashSize);
+    chunk.#present = reader.uint32() & 0x7fff_ffff;
+    if (reader.uint8() === 1) chunk.setHash(TOP_SLOT, reader.bytes(hashSize));
+    chunk.#unread = { bytes: reader.rest(), types };
+    return chunk;
+  }
+
+  /** Format, which slots hold nodes, the subtree's own hash if known, then the nodes. */
+  write(): Uint8Array {
+    const writer = new Writer(256);
+    writer.uint8(FORMAT);
+    writer.uint32(this.#present);
+    const top = this.hash(TOP_SLOT);
+    writer.uint8(top === undefined ? 0 : 1);
+    if (top !== undefined) writer.bytes(top);
+    if (this.#unread !== undefined) writer.bytes(this.#unread.bytes);
+    else for (const node of this.#read()) if (node !== undefined) TreeNode.write(writer, node);
+    return writer.finish();
+  }
+
+  clone(): Chunk {
+    const copy = new Chunk(this.#hashSize);
+    copy.#present = this.#present;
+    copy.#hashed = this.#hashed;
+    copy.#nodes = this.#nodes?.slice();
+    copy.#hashes = this.#hashes.slice();
+    copy.#unread = this.#unread;
+    return copy;
+  }
+
+  get isBlank(): boolean {
+    return this.#present === 0;
+  }
+
+  has(slot: number): boolean {
+    return (this.#present & (1 << slot)) !== 0;
+  }
+
+  /** How many even slots, which at height 0 are leaves, hold a node. */
+  countLeaves(): number {
+    let count = 0;
+    for (let bits = this.#present & 0x5555_5555; bits !== 0; bits &= bits - 1) count++;
+    return count;
+  }
+
+  node(slot: number): TreeNode | undefined {
+    return this.has(slot) ? this.#read()[slot] : undefined;
+  }
+
+  /** Also forgets the slot's hash. */
+  setNode(slot: number, node: TreeNode | undefined): void {
+    this.#read()[slot] = node;
+    if (node === undefined) this.#present &= ~(1 << slot);
+    else this.#present |= 1 << slot;
+    this.forgetHash(slot);
+  }
+
+  /** A view; do not modify. */
+  hash(slot: number): Uint8Array | undefined {
+    if ((this.#hashed & (1 << slot)) === 0) return undefined;
+    return this.#hashes.subarray(slot * this.#hashSize, (slot + 1) * this.#hashSize);
+  }
+
+  setHash(slot: number, hash: Uint8Array): void {
+    if (hash.length !== this.#hashSize) throw new InternalError("a tree hash has a wrong length");
+    if (this.#hashes.length === 0) this.#hashes = new Uint8Array(SLOTS * this.#hashSize);
+    this.#hashes.set(hash, slot * this.#hashSize);
+    this.#hashed |= 1 << slot;
+  }
+
+  forgetHash(slot: number): void {
+    this.#hashed &= ~(1 << slot);
+  }
+
+  #read(): (TreeNode | undefined)[] {
+    if (this.#nodes !== undefined) return this.#nodes;
+    const nodes: (TreeNode | undefined)[] = new Array<undefined>(SLOTS).fill(undefined);
+    if (this.#unread !== undefined) {
+      const reader = new Reader(this.#unread.bytes, this.#unread.types);
+      for (let slot = 0; slot < SLOTS; slot++) {
+        if (this.has(slot)) nodes[slot] = TreeNode.read(reader);
+      }
+      reader.finish("a stored chunk");
+    }
+    this.#nodes = nodes;
+    this.#unread = undefined;
+    return nodes;
+  }
+}
+
+interface Unread {
+  readonly bytes: Uint8Array;
+  readonly types: WireTypes | undefined;
+}
