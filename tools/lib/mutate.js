@@ -34,6 +34,7 @@ export async function mutateRules(ids, { testFolder, eachSite, needsNoCheck }) {
     if (jobs.length > 0) {
       const baseline = await runVitest([testFolder], { quiet: true, cwd: copies[0] });
       if (baseline.failed > 0) {
+        console.log(baseline.output);
         console.log(`${baseline.failed} rule tests fail without any mutation; nothing was mutated`);
         return 1;
       }
@@ -126,7 +127,12 @@ function makeCopies(count) {
   mkdirSync(join(root, ".tmp"), { recursive: true });
   return Array.from({ length: count }, () => {
     const copy = mkdtempSync(join(root, ".tmp/mutate-"));
-    for (const path of ["package.json", "vitest.config.ts", `${library}/package.json`]) {
+    for (const path of [
+      "package.json",
+      "vitest.config.ts",
+      "tsconfig.base.json",
+      `${library}/package.json`,
+    ]) {
       mkdirSync(join(copy, path, ".."), { recursive: true });
       cpSync(join(root, path), join(copy, path));
     }

@@ -61,7 +61,7 @@ export function blank(source, { strings = false } = {}) {
       if (strings) erase(i + 1, source[end - 1] === "{" ? end - 2 : end - 1);
       last = source[end - 1] === "{" ? "{" : '"';
       i = end;
-    } else if (char === "/" && /[(,=:[!&|?{};\n]|^$/.test(last)) {
+    } else if (char === "/" && startsRegExp(source.slice(Math.max(0, i - 12), i), last)) {
       const end = skipRegExp(source, i);
       if (strings) erase(i + 1, end - 1);
       last = "/";
@@ -99,6 +99,11 @@ export function closeOf(blanked, open) {
     if (")]}".includes(blanked[i]) && --depth === 0) return i + 1;
   }
   return blanked.length;
+}
+
+/** Whether a `/` begins a regular expression, given the text in front of it. */
+function startsRegExp(before, last) {
+  return /^[(,=:[!&|?{};]?$/.test(last) || /\b(return|typeof|case|of|in)\s*$/.test(before);
 }
 
 function skipString(source, start) {
