@@ -21,6 +21,9 @@ const steps = [
   ["packaging", ...tool("check-packaging.js")],
 ];
 
+/** Lines shown of a failing step; run the step alone with its own command for all of them. */
+const maxOutput = 120;
+
 const wanted = process.argv.slice(2);
 const failures = [];
 let count = 0;
@@ -40,7 +43,9 @@ for (const [name, command, ...args] of steps) {
   if (!ok) {
     failures.push(name);
     const output = `${result.stdout ?? ""}${result.stderr ?? ""}${result.error?.message ?? ""}`;
-    console.log(output.trimEnd().replace(/^/gm, "     "));
+    const lines = output.trimEnd().split("\n");
+    for (const line of lines.slice(0, maxOutput)) console.log(`     ${line}`.trimEnd());
+    if (lines.length > maxOutput) console.log(`     … and ${lines.length - maxOutput} more lines`);
   }
 }
 const summary = failures.length === 0 ? "all passed" : `${failures.join(", ")} failed`;

@@ -1,10 +1,11 @@
 /**
  * Keeps in step what is said twice: docs/generated/validation.md is made from the rule table and from
  * the sources and tests that name each rule; the example in README.md is the file it claims to be; the
- * package carries the repository's licence. Without arguments it checks, `npm run docs` writes.
+ * package carries the repository's licence and exports the entry points that exist. Without arguments it checks, `npm run docs` writes.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { packageExports } from "./lib/entries.js";
 import { listFiles, readText, root } from "./lib/sources.js";
 import { readTitle, scanTitles } from "./lib/titles.js";
 
@@ -15,6 +16,7 @@ let stale = 0;
 keep("docs/generated/validation.md", validationTable());
 keep("README.md", withExamples(readText("README.md")));
 keep("packages/mlskit/LICENSE", readText("LICENSE"));
+keep("packages/mlskit/package.json", manifestWithExports());
 console.log(stale === 0 ? "docs: in sync" : `docs: ${stale} out of date, run \`npm run docs\``);
 process.exitCode = stale === 0 ? 0 : 1;
 
@@ -75,6 +77,11 @@ function validationTable() {
     lines.push(`| ${[...cells, links(code.get(id)), links(tests.get(id))].join(" | ")} |`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+function manifestWithExports() {
+  const manifest = JSON.parse(readText("packages/mlskit/package.json"));
+  return `${JSON.stringify({ ...manifest, exports: packageExports() }, null, 2)}\n`;
 }
 
 /** Rule id → the files that name it, sorted. */

@@ -1,0 +1,35 @@
+/**
+ * The public entry points of mlskit: subpath and the source file behind it. An entry point is exported
+ * as soon as its file exists, and `exports` of the package is written from this list, so that neither
+ * can be forgotten. `import "mlskit/providers/node"` is the public name of src/providers/node.ts.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./sources.js";
+
+const entries = {
+  ".": ["index.ts"],
+  "./errors": ["errors.ts"],
+  "./rules": ["rule-registry.ts"],
+  "./wire": ["wire.ts"],
+  "./observer": ["observer/index.ts"],
+  "./x509": ["x509/index.ts"],
+  "./providers/node": ["providers/node.ts", "providers/node/index.ts"],
+  "./providers/webcrypto": ["providers/webcrypto.ts", "providers/webcrypto/index.ts"],
+  "./providers/noble": ["providers/noble.ts", "providers/noble/index.ts"],
+  "./storage/memory": ["storage/memory.ts"],
+  "./storage/file": ["storage/file.ts", "storage/file/index.ts"],
+  "./testing": ["testing/index.ts"],
+};
+
+/** The `exports` of packages/mlskit/package.json that fit the files there are. */
+export function packageExports() {
+  const exports = {};
+  for (const [subpath, candidates] of Object.entries(entries)) {
+    const file = candidates.find((path) => existsSync(join(root, "packages/mlskit/src", path)));
+    if (file === undefined) continue;
+    const built = `./dist/${file.replace(/\.ts$/, "")}`;
+    exports[subpath] = { types: `${built}.d.ts`, default: `${built}.js` };
+  }
+  return { ...exports, "./package.json": "./package.json" };
+}
