@@ -13,6 +13,7 @@ import type {
 } from "./crypto-provider.ts";
 import { Dhkem, randomPrivateKey } from "./dhkem.ts";
 import { parseDerSignature } from "./ecdsa-der.ts";
+import { isSafePoint } from "./eddsa-points.ts";
 import { expand } from "./hkdf.ts";
 import { Hpke } from "./hpke.ts";
 import {
@@ -239,16 +240,20 @@ class ComposedSuiteCrypto implements SuiteCrypto {
   }
 
   #hasSignatureKeyFormat(publicKey: Uint8Array): boolean {
-    const size = this.suite.signature.publicKeySize;
-    if (this.#signatureRange === undefined) return publicKey.length === size;
-    return looksUncompressed(publicKey, size);
+    const { name, publicKeySize } = this.suite.signature;
+    if (name === "ed25519" || name === "ed448") return isSafePoint(name, publicKey);
+    return looksUncompressed(publicKey, publicKeySize);
   }
 
   /** mk-19 and mk-20, so that every back end refuses the same inputs. */
   #isWellFormed(publicKey: Uint8Array, signature: Uint8Array): boolean {
     if (!this.#hasSignatureKeyFormat(publicKey)) return false;
-    const fixedSize = this.suite.signature.signatureSize;
-    if (fixedSize !== undefined) return signature.length === fixedSize;
+    const { name, publicKeySize } = this.suite.signature;
+    if (name === "ed25519" || name === "ed448") {
+      // R || S, each as long as a public key.
+      const half = signature.subarray(0, publicKeySize);
+      return signature.length === 2 * publicKeySize && isSafePoint(name, half);
+    }
     return parseDerSignature(signature, this.#signatureKeySize) !== undefined;
   }
 

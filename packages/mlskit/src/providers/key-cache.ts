@@ -1,4 +1,5 @@
 /** Bounded memory of imported keys: importing often costs as much as using the key. */
+import { bytesKey } from "../codec/bytes.ts";
 
 /**
  * Imported public keys by their bytes. At most `limit` of them: when the younger half is full, the
@@ -7,10 +8,16 @@
 export class PublicKeyCache<K> {
   readonly #half: number;
   readonly #load: (publicKey: Uint8Array) => K;
+  readonly #nameOf: (publicKey: Uint8Array) => string;
   #young = new Map<string, K>();
   #old = new Map<string, K>();
 
-  constructor(limit: number, load: (publicKey: Uint8Array) => K) {
+  constructor(
+    limit: number,
+    load: (publicKey: Uint8Array) => K,
+    nameOf: (publicKey: Uint8Array) => string = bytesKey,
+  ) {
+    this.#nameOf = nameOf;
     this.#half = Math.max(1, limit >> 1);
     this.#load = load;
   }
@@ -21,7 +28,7 @@ export class PublicKeyCache<K> {
 
   /** The imported key. Throws what the import throws; failures are not remembered. */
   get(publicKey: Uint8Array): K {
-    const name = nameOf(publicKey);
+    const name = this.#nameOf(publicKey);
     const young = this.#young.get(name);
     if (young !== undefined) return young;
     const key = this.#old.get(name) ?? this.#load(publicKey);
@@ -33,10 +40,6 @@ export class PublicKeyCache<K> {
     this.#young.set(name, key);
     return key;
   }
-}
-
-function nameOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 /**

@@ -3,12 +3,13 @@ import type { ECDH, KeyObject } from "node:crypto";
 import type { GroupName } from "../crypto/cipher-suite.ts";
 import type { KemPrimitives } from "../crypto/suite-primitives.ts";
 import { PrivateKeyCache, PublicKeyCache } from "./key-cache.ts";
+import type { EcCurve } from "./key-der.ts";
 import {
-  type EcCurve,
   ecPrivateImporter,
   ecPublicBytes,
   ecPublicImporter,
   isOnCurve,
+  latin1,
   okpPublicBytes,
   okpPublicImporter,
   okpTransientImporter,
@@ -45,7 +46,7 @@ interface PrivateEntry {
 function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): KemPrimitives {
   const crypto = nodeCrypto();
   const importPrivate = okpTransientImporter(crv);
-  const publicKeys = new PublicKeyCache(options.cacheSize, okpPublicImporter(crv));
+  const publicKeys = new PublicKeyCache(options.cacheSize, okpPublicImporter(crv), latin1);
   const privateKeys = new PrivateKeyCache((bytes): PrivateEntry => {
     const key = importPrivate(bytes);
     return { key, publicKey: okpPublicBytes(key) };
@@ -104,7 +105,7 @@ function p256Kem(): KemPrimitives {
 function ecKem(curve: EcCurve, options: NodeKemOptions): KemPrimitives {
   const crypto = nodeCrypto();
   const importPrivate = ecPrivateImporter(curve);
-  const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter(curve));
+  const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter(curve), latin1);
   const privateKeys = new PrivateKeyCache(importPrivate);
   const publicOf = new PrivateKeyCache((bytes) => ecPublicBytes(curve, bytes));
   return {

@@ -4,12 +4,13 @@ import type { SignatureName } from "../crypto/cipher-suite.ts";
 import type { VerifyJob } from "../crypto/crypto-provider.ts";
 import type { SignaturePrimitives } from "../crypto/suite-primitives.ts";
 import { PrivateKeyCache, PublicKeyCache } from "./key-cache.ts";
+import type { EcCurve } from "./key-der.ts";
 import {
-  type EcCurve,
   ecPrivateImporter,
   ecPublicBytes,
   ecPublicImporter,
   isOnCurve,
+  latin1,
   okpPrivateImporter,
   okpPublicBytes,
   okpPublicImporter,
@@ -39,7 +40,7 @@ export function nodeSignature(name: SignatureName, cacheSize: number): Signature
 
 function edDsa(crv: "Ed25519" | "Ed448", cacheSize: number): SignaturePrimitives {
   const privateKeys = new PrivateKeyCache(okpPrivateImporter(crv));
-  const publicKeys = new PublicKeyCache(cacheSize, okpPublicImporter(crv));
+  const publicKeys = new PublicKeyCache(cacheSize, okpPublicImporter(crv), latin1);
   return {
     publicKeyOf: (privateKey) => okpPublicBytes(privateKeys.get(privateKey)),
     ...withKeys(undefined, privateKeys, publicKeys),
@@ -48,7 +49,7 @@ function edDsa(crv: "Ed25519" | "Ed448", cacheSize: number): SignaturePrimitives
 
 function ecDsa(curve: EcCurve, hash: string, cacheSize: number): SignaturePrimitives {
   const privateKeys = new PrivateKeyCache(ecPrivateImporter(curve));
-  const publicKeys = new PublicKeyCache(cacheSize, ecPublicImporter(curve));
+  const publicKeys = new PublicKeyCache(cacheSize, ecPublicImporter(curve), latin1);
   return {
     publicKeyOf: (privateKey) => ecPublicBytes(curve, privateKey),
     isOnCurve: (publicKey) => isOnCurve(curve, publicKey),

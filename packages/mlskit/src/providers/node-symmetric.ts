@@ -1,7 +1,7 @@
 /** Hash, HMAC, AEAD and randomness from node:crypto. */
-import type { CipherGCMTypes } from "node:crypto";
+import type { CipherGCMTypes, KeyObject } from "node:crypto";
 import type { AeadName, HashName } from "../crypto/cipher-suite.ts";
-import { nodeCrypto } from "./node-module.ts";
+import { hasSlowRawKeys, nodeCrypto } from "./node-module.ts";
 
 type HashFunction = (data: Uint8Array) => Uint8Array;
 
@@ -21,7 +21,7 @@ export function nodeHash(name: HashName): HashFunction {
   const scratch = Buffer.alloc(size);
   return (data) => {
     scratch.write(oneShot(name, data, "binary"), 0, size, "binary");
-    return Uint8Array.from(scratch);
+    return plain(scratch);
   };
 }
 
@@ -53,9 +53,11 @@ export function nodeHmac(name: HashName): (key: Uint8Array, data: Uint8Array) =>
     buffer.set(inner, block);
     const outer = digest(new Uint8Array(buffer.buffer, 0, block + size));
     buffer.fill(0, 0, Math.max(length, block + size));
-    inner.fill(0);
     if (key !== longKey) key.fill(0);
-    return plain(outer);
+    const mac = plain(outer);
+    inner.fill(0);
+    outer.fill(0);
+    return mac;
   };
 }
 
@@ -66,15 +68,18 @@ export interface Aead {
 
 const TAG_SIZE = 16;
 
-/** AEAD with the tag appended. Keys are wrapped, because raw ones are slow on some Node versions. */
+/** AEAD with the tag appended. */
 export function nodeAead(name: AeadName): Aead {
   const crypto = nodeCrypto();
   // One interface serves both families; the types would have an overload for each.
   const cipher = name as CipherGCMTypes;
   const options = { authTagLength: TAG_SIZE };
+  const wrap = hasSlowRawKeys()
+    ? (key: Uint8Array): KeyObject => crypto.createSecretKey(key)
+    : (key: Uint8Array): Uint8Array => key;
   return {
     seal(key, nonce, aad, plaintext) {
-      const sealer = crypto.createCipheriv(cipher, crypto.createSecretKey(key), nonce, options);
+      const sealer = crypto.createCipheriv(cipher, wrap(key), nonce, options);
       if (aad.length > 0) sealer.setAAD(aad);
       const out = new Uint8Array(plaintext.length + TAG_SIZE);
       out.set(sealer.update(plaintext));
@@ -84,7 +89,7 @@ export function nodeAead(name: AeadName): Aead {
     },
     open(key, nonce, aad, ciphertext) {
       const length = ciphertext.length - TAG_SIZE;
-      const opener = crypto.createDecipheriv(cipher, crypto.createSecretKey(key), nonce, options);
+      const opener = crypto.createDecipheriv(cipher, wrap(key), nonce, options);
       opener.setAuthTag(ciphertext.subarray(length));
       if (aad.length > 0) opener.setAAD(aad);
       const plaintext = opener.update(ciphertext.subarray(0, length));
@@ -114,9 +119,15 @@ export function nodeRandom(): (length: number) => Uint8Array {
   };
 }
 
-/** The bytes of a Buffer that owns its memory, as a plain array: callers compare and serialise them. */
+/**
+ * A Buffer's bytes as an array of their own: callers compare and serialise them. For small ones,
+ * copying is several times cheaper than asking for the memory behind them.
+ */
 export function plain(buffer: Uint8Array): Uint8Array {
-  return buffer.byteLength === buffer.buffer.byteLength
-    ? new Uint8Array(buffer.buffer)
-    : Uint8Array.from(buffer);
+  if (buffer.length > 1024 && buffer.length === buffer.buffer.byteLength) {
+    return new Uint8Array(buffer.buffer);
+  }
+  const bytes = new Uint8Array(buffer.length);
+  bytes.set(buffer);
+  return bytes;
 }

@@ -1,0 +1,27 @@
+/** DER around raw keys: everything before the key, whose length is fixed. RFC 8410 §7, RFC 5915 §3, RFC 5480 §2. */
+
+export type OkpCurve = "X25519" | "X448" | "Ed25519" | "Ed448";
+/** NIST curves under OpenSSL's names. */
+export type EcCurve = "prime256v1" | "secp384r1" | "secp521r1";
+
+/** PKCS #8 OneAsymmetricKey. */
+export const OKP_PRIVATE: Readonly<Record<OkpCurve, string>> = {
+  X25519: "302e020100300506032b656e04220420",
+  X448: "3046020100300506032b656f043a0438",
+  Ed25519: "302e020100300506032b657004220420",
+  Ed448: "3047020100300506032b6571043b0439",
+};
+
+/** SubjectPublicKeyInfo. */
+export const EC_PUBLIC: Readonly<Record<EcCurve, string>> = {
+  prime256v1: "3059301306072a8648ce3d020106082a8648ce3d030107034200",
+  secp384r1: "3076301006072a8648ce3d020106052b81040022036200",
+  secp521r1: "30819b301006072a8648ce3d020106052b8104002303818600",
+};
+
+/** PKCS #8 with an ECPrivateKey that leaves out the public key. */
+export const EC_PRIVATE: Readonly<Record<EcCurve, string>> = {
+  prime256v1: "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420",
+  secp384r1: "304e020100301006072a8648ce3d020106052b81040022043730350201010430",
+  secp521r1: "3060020100301006072a8648ce3d020106052b81040023044930470201010442",
+};

@@ -1,0 +1,18 @@
+/** Cipher suite 1 in pure JavaScript. RFC 9420 §17.1. */
+import { gcm } from "@noble/ciphers/aes.js";
+import { x25519 } from "@noble/curves/ed25519.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 } from "../../crypto/cipher-suite.ts";
+import type { SuiteFactory } from "../../crypto/create-provider.ts";
+import { ed25519Signature } from "./ed25519.ts";
+import { montgomeryKem } from "./montgomery.ts";
+import { type NobleOptions, nobleSuite } from "./provider.ts";
+
+/** MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519. */
+export function nobleSuite1(options: NobleOptions = {}): SuiteFactory {
+  return nobleSuite(
+    MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
+    () => ({ hash: sha256, cipher: gcm, kem: montgomeryKem(x25519), signature: ed25519Signature }),
+    options,
+  );
+}

@@ -1,0 +1,23 @@
+/** Cipher suite 6 in pure JavaScript. RFC 9420 §17.1. */
+import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
+import { x448 } from "@noble/curves/ed448.js";
+import { sha512 } from "@noble/hashes/sha2.js";
+import { MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448 } from "../../crypto/cipher-suite.ts";
+import type { SuiteFactory } from "../../crypto/create-provider.ts";
+import { ed448Signature } from "./ed448.ts";
+import { montgomeryKem } from "./montgomery.ts";
+import { type NobleOptions, nobleSuite } from "./provider.ts";
+
+/** MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448. */
+export function nobleSuite6(options: NobleOptions = {}): SuiteFactory {
+  return nobleSuite(
+    MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448,
+    () => ({
+      hash: sha512,
+      cipher: chacha20poly1305,
+      kem: montgomeryKem(x448),
+      signature: ed448Signature,
+    }),
+    options,
+  );
+}
