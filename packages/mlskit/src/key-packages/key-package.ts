@@ -9,10 +9,12 @@ import {
   struct,
   uint16,
 } from "../codec/index.ts";
-import type { SuiteCrypto, VerifyJob } from "../crypto/crypto-provider.ts";
-import { labeledContent, makeKeyPackageRef } from "../crypto/labels.ts";
+import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
+import { makeKeyPackageRef } from "../crypto/hash-reference.ts";
+import { labeledContent, SIGNATURE_LABELS } from "../crypto/labels.ts";
 import { type Extension, Extensions, ExtensionType } from "../extensions/extension.ts";
 import { LeafNode } from "../tree/nodes.ts";
+import type { SignatureJob } from "../tree/signature-batch.ts";
 
 /** The fields of a key package before it is encoded. */
 export interface KeyPackageFields {
@@ -39,20 +41,19 @@ export const KeyPackageFields: Codec<KeyPackageFields> = struct({
 
 export const KeyPackage: Codec<KeyPackage> = captured(KeyPackageFields);
 
-/** Label of the signature. RFC 9420 §17.6. */
-export const KEY_PACKAGE_LABEL = "KeyPackageTBS";
-
 /** KeyPackageRef, RFC 9420 §5.2. */
 export function keyPackageRef(crypto: SuiteCrypto, keyPackage: KeyPackage): Uint8Array {
   return makeKeyPackageRef(crypto, keyPackage.encoded);
 }
 
-/** The check of the package's own signature, to be run with others in one batch. RFC 9420 §10.1. */
-export function keyPackageVerifyJob(keyPackage: KeyPackage): VerifyJob {
+/** The check of the package's own signature (valn0203), for a batch. RFC 9420 §10.1. */
+export function keyPackageVerifyJob(keyPackage: KeyPackage): SignatureJob {
   return {
     publicKey: keyPackage.leafNode.signatureKey,
-    message: labeledContent(KEY_PACKAGE_LABEL, signedPart(keyPackage)),
+    message: labeledContent(SIGNATURE_LABELS.keyPackage, signedPart(keyPackage)),
     signature: keyPackage.signature,
+    rule: "valn0203",
+    what: "key package",
   };
 }
 

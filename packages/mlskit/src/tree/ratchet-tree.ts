@@ -1,5 +1,5 @@
 /** The ratchet tree: members, their keys, and the keys of subgroups. RFC 9420 §4.1, §7.7, §7.8. */
-import { decode, encode, type WireTypes, Writer } from "../codec/index.ts";
+import { decode, encode, type WireTypes } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { InternalError } from "../errors.ts";
 import { check } from "../rules.ts";
@@ -12,14 +12,12 @@ import { TreeEditor as Editor } from "./tree-editor.ts";
 import {
   directPath,
   fullLeafCount,
-  isInSubtree,
   type LeafIndex,
   leafIndex,
   left,
   level as levelOf,
   MAX_LEAF_COUNT,
   type NodeIndex,
-  nodeIndex,
   nodeOfLeaf,
   right,
   root,

@@ -11,7 +11,6 @@ import {
   leafIndex,
   MAX_LEAF_COUNT,
   type NodeIndex,
-  nodeIndex,
   nodeOfLeaf,
   root,
 } from "./tree-math.ts";

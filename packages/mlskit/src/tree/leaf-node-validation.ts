@@ -1,0 +1,273 @@
+/**
+ * The rules for one leaf node. RFC 9420 §7.3.
+ *
+ * Pure checks, one per rule, and {@link checkLeafNode}, which runs those that apply wherever a leaf
+ * occurs: in key packages, Updates, path leaves and trees. Signatures are not checked here but
+ * collected for a batch, see leaf-node.ts.
+ */
+import { equalBytes, MLS10 } from "../codec/index.ts";
+import { credentialTypeOf } from "../credentials/credential.ts";
+import type { MaybePromise, SuiteCrypto } from "../crypto/crypto-provider.ts";
+import { all, andThen } from "../crypto/maybe-promise.ts";
+import type { ErrorDetails } from "../errors.ts";
+import {
+  ApplicationId,
+  ExtensionType,
+  readExtension,
+  type RequiredCapabilities,
+} from "../extensions/extension.ts";
+import { check, type RuleId, type ValidationCode } from "../rules.ts";
+import { isDefaultType, type SupportKind, supports } from "./capabilities.ts";
+import type { LeafNode, LeafNodeOrigin } from "./nodes.ts";
+import type { RatchetTree } from "./ratchet-tree.ts";
+import { type LeafIndex, nodeOfLeaf } from "./tree-math.ts";
+
+/** Something worth knowing that is no reason to reject. */
+export interface ValidationNotice {
+  readonly rule: RuleId;
+  readonly message: string;
+  readonly details?: ErrorDetails | undefined;
+}
+
+/** How a leaf's lifetime is judged. Seconds since 1970; the caller reads its clock once. */
+export interface LifetimeRules {
+  /** Absent: the current time is not compared. */
+  readonly now?: bigint | undefined;
+  /** `sending`: outside is an error (valn0105). `strict`: too (valn0106). Default: a notice. */
+  readonly mode?: "sending" | "strict" | "notice" | undefined;
+  /** Longest acceptable `notAfter - notBefore`. Absent: any. */
+  readonly maximum?: bigint | undefined;
+}
+
+/** What the leaf is for, and what the group demands of it. */
+export interface LeafNodeRequirements {
+  readonly crypto: SuiteCrypto;
+  /** Error code: the kind of object that the leaf is part of. */
+  readonly code: ValidationCode;
+  /** Absent in a tree, where any source is legal. */
+  readonly source?: LeafNodeOrigin["source"] | undefined;
+  /** The leaf being replaced by an Update or a path. */
+  readonly replaces?: LeafNode | undefined;
+  readonly requiredCapabilities?: RequiredCapabilities | undefined;
+  /** Types of the GroupContext's extensions that will be in force; not asked of leaves in a tree. */
+  readonly groupExtensionTypes?: readonly number[] | undefined;
+  readonly lifetime?: LifetimeRules | undefined;
+  /** For error reports. */
+  readonly leafIndex?: number | undefined;
+}
+
+/** All rules for a leaf that need neither the rest of the tree nor its signature. */
+export function checkLeafNode(
+  leaf: LeafNode,
+  requirements: LeafNodeRequirements,
+): MaybePromise<readonly ValidationNotice[]> {
+  const { crypto, code, source, leafIndex } = requirements;
+  const details = leafIndex === undefined ? undefined : { leafIndex };
+  const context: LeafContext = { code, details };
+  if (source !== undefined) checkSource(leaf, source, context);
+  if (requirements.replaces !== undefined) checkKeyIsFresh(leaf, requirements.replaces, context);
+  checkOwnCredentialType(leaf, context);
+  checkOwnExtensions(leaf, context);
+  checkRequiredCapabilities(leaf, requirements.requiredCapabilities, context);
+  if (source !== undefined) {
+    checkGroupExtensions(leaf, source, requirements.groupExtensionTypes ?? [], context);
+  }
+  const notices = [
+    ...checkVersionAndSuite(leaf, crypto.suite.id, context),
+    ...checkLifetime(leaf, requirements.lifetime ?? {}, context),
+  ];
+  return andThen(checkKeyFormats(leaf, crypto, context), () => notices);
+}
+
+export interface LeafContext {
+  readonly code: ValidationCode;
+  readonly details: ErrorDetails | undefined;
+}
+
+const SOURCE_RULES: Readonly<Record<LeafNodeOrigin["source"], RuleId>> = {
+  keyPackage: "valn0108",
+  update: "valn0109",
+  commit: "valn0110",
+};
+
+const GROUP_EXTENSION_RULES: Readonly<Record<LeafNodeOrigin["source"], RuleId>> = {
+  keyPackage: "valn0502",
+  update: "valn0602",
+  commit: "valn1210",
+};
+
+/** valn0108, valn0109, valn0110: the leaf says where it is used. */
+export function checkSource(
+  leaf: LeafNode,
+  source: LeafNodeOrigin["source"],
+  { code, details }: LeafContext,
+): void {
+  const found = leaf.origin.source;
+  check(found === source, SOURCE_RULES[source], code, "a leaf node has the wrong source", {
+    ...details,
+    expected: source,
+    found,
+  });
+}
+
+/** valn0109, valn1208: a replaced leaf gets a new encryption key. */
+export function checkKeyIsFresh(
+  leaf: LeafNode,
+  replaced: LeafNode,
+  { code, details }: LeafContext,
+): void {
+  const rule = leaf.origin.source === "commit" ? "valn1208" : "valn0109";
+  const fresh = !equalBytes(leaf.encryptionKey, replaced.encryptionKey);
+  check(fresh, rule, code, "a leaf node keeps the encryption key that it replaces", details);
+}
+
+/** valn0113: the leaf's own credential type is in its capabilities. mk-17: there is a certificate. */
+export function checkOwnCredentialType(leaf: LeafNode, { code, details }: LeafContext): void {
+  const credentialType = credentialTypeOf(leaf.credential);
+  check(
+    leaf.capabilities.credentials.includes(credentialType),
+    "valn0113",
+    code,
+    "a leaf node does not list its own credential type",
+    { ...details, credentialType },
+  );
+  if (leaf.credential.type === "x509") {
+    const { length } = leaf.credential.certificates;
+    check(length > 0, "mk-17", code, "an X.509 credential has no certificate", details);
+  }
+}
+
+/** valn0107, valn1601: extensions are listed, and no known one is out of place. mk-16: they decode. */
+export function checkOwnExtensions(leaf: LeafNode, { code, details }: LeafContext): void {
+  for (const { type } of leaf.extensions) {
+    const place = { ...details, extensionType: type };
+    const misplaced = type !== ExtensionType.applicationId && isDefaultType("extensions", type);
+    check(!misplaced, "valn1601", code, `extension ${type} does not belong in a leaf node`, place);
+    const listed = supports(leaf.capabilities, "extensions", type);
+    check(listed, "valn0107", code, `a leaf node does not list its own extension ${type}`, place);
+  }
+  readExtension(leaf.extensions, ExtensionType.applicationId, ApplicationId);
+}
+
+/** valn0103: the leaf lists what the group requires. Default types count as listed. */
+export function checkRequiredCapabilities(
+  leaf: LeafNode,
+  required: RequiredCapabilities | undefined,
+  context: LeafContext,
+): void {
+  if (required === undefined) return;
+  checkListed(leaf, "extensions", required.extensionTypes, "valn0103", context);
+  checkListed(leaf, "proposals", required.proposalTypes, "valn0103", context);
+  checkListed(leaf, "credentials", required.credentialTypes, "valn0103", context);
+}
+
+/** valn0502, valn0602, valn1210: the leaf supports the extensions of the GroupContext. */
+export function checkGroupExtensions(
+  leaf: LeafNode,
+  source: LeafNodeOrigin["source"],
+  types: readonly number[],
+  context: LeafContext,
+): void {
+  checkListed(leaf, "extensions", types, GROUP_EXTENSION_RULES[source], context);
+}
+
+/** mk-49: the leaf lists the version. A suite that is not listed is a notice: deployed peers do it. */
+export function checkVersionAndSuite(
+  leaf: LeafNode,
+  cipherSuite: number,
+  { code, details }: LeafContext,
+): readonly ValidationNotice[] {
+  const listed = leaf.capabilities.versions.includes(MLS10);
+  check(listed, "mk-49", code, "a leaf node does not list the protocol version", details);
+  if (leaf.capabilities.cipherSuites.includes(cipherSuite)) return [];
+  return [{ rule: "mk-49", message: "a leaf node does not list the suite in use", details }];
+}
+
+/** mk-54, mk-55, valn0105, valn0106: both bounds belong to the lifetime. */
+export function checkLifetime(
+  leaf: LeafNode,
+  { now, mode, maximum }: LifetimeRules,
+  { code, details }: LeafContext,
+): readonly ValidationNotice[] {
+  if (leaf.origin.source !== "keyPackage") return [];
+  const { notBefore, notAfter } = leaf.origin.lifetime;
+  check(notBefore <= notAfter, "mk-54", code, "a lifetime ends before it begins", details);
+  if (maximum !== undefined) {
+    check(notAfter - notBefore <= maximum, "mk-55", code, "a lifetime is too long", details);
+  }
+  if (now === undefined || (notBefore <= now && now <= notAfter)) return [];
+  const rule = mode === "sending" ? "valn0105" : "valn0106";
+  const message = "a leaf node is outside its lifetime";
+  const where = { ...details, notBefore, notAfter, now };
+  check(mode === undefined || mode === "notice", rule, code, message, where);
+  return [{ rule, message, details: where }];
+}
+
+/** mk-18, mk-19: both public keys have the format of the suite. */
+export function checkKeyFormats(
+  leaf: LeafNode,
+  crypto: SuiteCrypto,
+  { code, details }: LeafContext,
+): MaybePromise<void> {
+  const validity = all([
+    crypto.isValidPublicKey(leaf.encryptionKey),
+    crypto.isValidSignatureKey(leaf.signatureKey),
+  ]);
+  return andThen(validity, ([encryption, signature]) => {
+    check(encryption === true, "mk-18", code, "a leaf's encryption key is malformed", details);
+    check(signature === true, "mk-19", code, "a leaf's signature key is malformed", details);
+  });
+}
+
+/**
+ * valn0111, valn0112: no other leaf has its signature key, no other node its encryption key. To be
+ * called for each leaf that changed, on the tree that results from all changes.
+ */
+export function checkLeafKeysAreUnique(
+  tree: RatchetTree,
+  index: LeafIndex,
+  code: ValidationCode,
+): void {
+  const leaf = tree.leaf(index);
+  if (leaf === undefined) return;
+  const twin = tree.leafWithSignatureKey(leaf.signatureKey, index);
+  check(twin === undefined, "valn0111", code, "two leaves have the same signature key", {
+    leafIndex: index,
+    other: twin,
+  });
+  const node = tree.nodeWithEncryptionKey(leaf.encryptionKey, nodeOfLeaf(index));
+  check(node === undefined, "valn0112", code, "two nodes have the same encryption key", {
+    leafIndex: index,
+    otherNode: node,
+  });
+}
+
+/** valn0104: every member supports every credential type in use. On the resulting tree. */
+export function checkCredentialTypes(tree: RatchetTree, code: ValidationCode): void {
+  for (const credentialType of tree.credentialTypesInUse()) {
+    check(
+      tree.supportedByAll("credentials", credentialType),
+      "valn0104",
+      code,
+      "a credential type in use is not supported by all members",
+      { credentialType },
+    );
+  }
+}
+
+function checkListed(
+  leaf: LeafNode,
+  kind: SupportKind,
+  types: readonly number[],
+  rule: RuleId,
+  { code, details }: LeafContext,
+): void {
+  for (const type of types) {
+    const listed = supports(leaf.capabilities, kind, type);
+    check(listed, rule, code, `a leaf node lacks support for a type the group uses`, {
+      ...details,
+      kind,
+      type,
+    });
+  }
+}

@@ -1,0 +1,100 @@
+/** Parent hashes: who put which keys into the tree. RFC 9420 §7.9. */
+import { type Codec, EMPTY_BYTES, encode, opaque, struct } from "../codec/index.ts";
+import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
+import type { ParentNode } from "./nodes.ts";
+import type { PathStep, RatchetTree } from "./ratchet-tree.ts";
+import { leafHash, parentNodeHash } from "./tree-hash.ts";
+import { left, type NodeIndex, right } from "./tree-math.ts";
+
+interface ParentHashInput {
+  readonly encryptionKey: Uint8Array;
+  readonly parentHash: Uint8Array;
+  readonly originalSiblingTreeHash: Uint8Array;
+}
+
+const ParentHashInput: Codec<ParentHashInput> = struct({
+  encryptionKey: opaque,
+  parentHash: opaque,
+  originalSiblingTreeHash: opaque,
+});
+
+/** The parent hash of a node, as its descendants on the path store it. */
+export function parentHash(crypto: SuiteCrypto, input: ParentHashInput): Uint8Array {
+  return crypto.hash(encode(ParentHashInput, input));
+}
+
+/** Parent hashes along a new path: of each node, and of the leaf below them. */
+export interface PathParentHashes {
+  readonly nodes: readonly Uint8Array[];
+  readonly leaf: Uint8Array;
+}
+
+/**
+ * The parent hashes of a path with these new keys. `tree` is the tree before the path is merged: a
+ * path resets its nodes, so the original sibling tree hashes are the plain tree hashes of the
+ * copath, which the path does not change.
+ */
+export function pathParentHashes(
+  tree: RatchetTree,
+  path: readonly PathStep[],
+  encryptionKeys: readonly Uint8Array[],
+): PathParentHashes {
+  const nodes: Uint8Array[] = [];
+  // From the root, whose parent hash is empty, down to the leaf.
+  let above = EMPTY_BYTES;
+  for (let i = path.length - 1; i >= 0; i--) {
+    const step = path[i];
+    const encryptionKey = encryptionKeys[i];
+    if (step === undefined || encryptionKey === undefined) break;
+    nodes[i] = above;
+    above = parentHash(tree.crypto, {
+      encryptionKey,
+      parentHash: above,
+      originalSiblingTreeHash: tree.nodeHash(step.copathChild),
+    });
+  }
+  return { nodes, leaf: above };
+}
+
+/**
+ * The tree hash that `sibling` had when its parent was last set: without the leaves that were added
+ * since, which `unmerged` lists in increasing order. Costs hashes only along their paths.
+ */
+export function originalTreeHash(
+  tree: RatchetTree,
+  sibling: NodeIndex,
+  unmerged: readonly number[],
+): Uint8Array {
+  return hashWithout(tree, sibling, unmerged, new Set(unmerged));
+}
+
+/** `below` are those of `removed` that lie under `node`. Recursion is as deep as the tree. */
+function hashWithout(
+  tree: RatchetTree,
+  node: NodeIndex,
+  below: readonly number[],
+  removed: ReadonlySet<number>,
+): Uint8Array {
+  if (below.length === 0) return tree.nodeHash(node);
+  const [first, second] = [left(node), right(node)];
+  if (first === undefined || second === undefined) {
+    return leafHash(tree.crypto, node / 2, undefined);
+  }
+  const split = below.findIndex((leaf) => 2 * leaf > node);
+  const middle = split === -1 ? below.length : split;
+  return parentNodeHash(
+    tree.crypto,
+    withoutLeaves(tree.parent(node), removed),
+    hashWithout(tree, first, below.slice(0, middle), removed),
+    hashWithout(tree, second, below.slice(middle), removed),
+  );
+}
+
+function withoutLeaves(
+  parent: ParentNode | undefined,
+  removed: ReadonlySet<number>,
+): ParentNode | undefined {
+  if (parent === undefined) return undefined;
+  const unmergedLeaves = parent.unmergedLeaves.filter((leaf) => !removed.has(leaf));
+  return { ...parent, unmergedLeaves };
+}

@@ -1,0 +1,211 @@
+/** Whether a tree received from somebody else is sound. RFC 9420 §7.9.2, §12.4.3.1. */
+import { equalBytes } from "../codec/index.ts";
+import { all } from "../crypto/maybe-promise.ts";
+import type { RequiredCapabilities } from "../extensions/extension.ts";
+import { check } from "../rules.ts";
+import { verifyJob } from "./leaf-node.ts";
+import {
+  checkCredentialTypes,
+  checkLeafNode,
+  type LifetimeRules,
+  type ValidationNotice,
+} from "./leaf-node-validation.ts";
+import type { ParentNode, TreeNode } from "./nodes.ts";
+import { originalTreeHash, parentHash } from "./parent-hash.ts";
+import type { RatchetTree } from "./ratchet-tree.ts";
+import { type SignatureJob, verifySignatures } from "./signature-batch.ts";
+import { isInSubtree, left, leafIndex, type NodeIndex, nodeOfLeaf, right } from "./tree-math.ts";
+
+export interface TreeValidationOptions {
+  readonly groupId: Uint8Array;
+  readonly requiredCapabilities?: RequiredCapabilities | undefined;
+  readonly lifetime?: LifetimeRules | undefined;
+}
+
+export interface TreeValidationResult {
+  readonly notices: readonly ValidationNotice[];
+}
+
+/**
+ * Checks everything about a tree but its hash, which the caller compares with the GroupContext
+ * (valn1405), and whether the members' credentials are to be trusted. One signature verification per
+ * leaf, in one batch; all else is linear in the size of the tree, up to a logarithm.
+ *
+ * @throws ValidationError `INVALID_TREE`
+ * @throws CryptoError `SIGNATURE_INVALID`
+ */
+export async function validateTree(
+  tree: RatchetTree,
+  options: TreeValidationOptions,
+): Promise<TreeValidationResult> {
+  // Ranges first: everything after this may walk along unmerged leaves.
+  checkUnmergedLeaves(tree);
+  checkKeysAreUnique(tree);
+  checkCredentialTypes(tree, "INVALID_TREE");
+  const notices = await checkNodes(tree, options);
+  // A provider with other threads verifies while this one hashes.
+  const signatures = verifySignatures(tree.crypto, signatureJobs(tree, options.groupId));
+  try {
+    checkParentHashes(tree);
+  } catch (error) {
+    await signatures.catch(() => undefined);
+    throw error;
+  }
+  await signatures;
+  return { notices };
+}
+
+/** valn1408, valn1409: unmerged leaves are members below, and known to all nodes on the way. */
+export function checkUnmergedLeaves(tree: RatchetTree): void {
+  for (const [at, parent] of parentsOf(tree)) {
+    for (const leaf of parent.unmergedLeaves) {
+      const details = { node: at, leaf };
+      const isMember = leaf < tree.leafCount && !tree.isBlank(nodeOfLeaf(leafIndex(leaf)));
+      check(isMember, "valn1408", "INVALID_TREE", "an unmerged leaf is no member", details);
+      const node = nodeOfLeaf(leafIndex(leaf));
+      const isBelow = isInSubtree(node, at);
+      check(isBelow, "valn1408", "INVALID_TREE", "an unmerged leaf is not below", details);
+      // The next non-blank node below is enough: it answers for those below itself.
+      const next = nextParentTowards(tree, at, node);
+      const isListed = next === undefined || includesSorted(next.unmergedLeaves, leaf);
+      check(isListed, "valn1409", "INVALID_TREE", "an unmerged leaf is not listed below", details);
+    }
+  }
+}
+
+/** valn1406: each parent was set together with exactly one node below it. RFC 9420 §7.9.2. */
+export function checkParentHashes(tree: RatchetTree): void {
+  for (const [at, parent] of parentsOf(tree)) {
+    if (at === tree.root) {
+      const isTop = parent.parentHash.length === 0;
+      check(isTop, "valn1406", "INVALID_TREE", "the root has a parent hash", { node: at });
+    }
+    const [below, beside] = [left(at), right(at)];
+    if (below === undefined || beside === undefined) continue;
+    const chains =
+      (isChained(tree, parent, below, beside) ? 1 : 0) +
+      (isChained(tree, parent, beside, below) ? 1 : 0);
+    // That node is a leaf or was found to be chained itself, so each parent hangs on a leaf.
+    check(chains === 1, "valn1406", "INVALID_TREE", "a parent hash does not match", {
+      node: at,
+      chains,
+    });
+  }
+}
+
+/** Whether a node in the resolution of `child` has the parent hash of P with this sibling. */
+function isChained(
+  tree: RatchetTree,
+  parent: ParentNode,
+  child: NodeIndex,
+  sibling: NodeIndex,
+): boolean {
+  const unmergedHere = parent.unmergedLeaves.filter((leaf) =>
+    isInSubtree((2 * leaf) as NodeIndex, child),
+  );
+  const expected = unmergedHere.length + 1;
+  const resolution = tree.resolution(child, undefined, expected + 1);
+  // The resolution is the unmerged leaves and one node more: the only one that can be chained.
+  if (resolution.length !== expected) return false;
+  const unmerged = new Set<number>(unmergedHere.map((leaf) => 2 * leaf));
+  const others = resolution.filter((node) => !unmerged.has(node));
+  const [candidate] = others;
+  if (candidate === undefined || others.length !== 1) return false;
+  const claimed = parentHashIn(tree.node(candidate));
+  if (claimed === undefined || claimed.length === 0) return false;
+  const unmergedBeside = parent.unmergedLeaves.filter((leaf) =>
+    isInSubtree((2 * leaf) as NodeIndex, sibling),
+  );
+  const actual = parentHash(tree.crypto, {
+    encryptionKey: parent.encryptionKey,
+    parentHash: parent.parentHash,
+    originalSiblingTreeHash: originalTreeHash(tree, sibling, unmergedBeside),
+  });
+  return equalBytes(claimed, actual);
+}
+
+function parentHashIn(node: TreeNode | undefined): Uint8Array | undefined {
+  if (node?.type === "parent") return node.parent.parentHash;
+  if (node?.type !== "leaf" || node.leaf.origin.source !== "commit") return undefined;
+  return node.leaf.origin.parentHash;
+}
+
+/** valn0111, valn0112, valn1410: no key occurs twice. */
+function checkKeysAreUnique(tree: RatchetTree): void {
+  const leaves = tree.repeatedSignatureKey();
+  check(leaves === undefined, "valn0111", "INVALID_TREE", "two leaves have one signature key", {
+    nodes: leaves,
+  });
+  const nodes = tree.repeatedEncryptionKey();
+  const onlyLeaves = nodes?.every((node) => node % 2 === 0) === true;
+  const rule = onlyLeaves ? "valn0112" : "valn1410";
+  check(nodes === undefined, rule, "INVALID_TREE", "two nodes have one encryption key", { nodes });
+}
+
+/** valn1407: each leaf by the rules of §7.3. mk-18: each parent's key. */
+async function checkNodes(
+  tree: RatchetTree,
+  options: TreeValidationOptions,
+): Promise<ValidationNotice[]> {
+  const { crypto } = tree;
+  const leaves = [];
+  for (const [index, leaf] of tree.members()) {
+    const requirements = {
+      crypto,
+      code: "INVALID_TREE" as const,
+      requiredCapabilities: options.requiredCapabilities,
+      lifetime: options.lifetime,
+      leafIndex: index,
+    };
+    leaves.push(checkLeafNode(leaf, requirements));
+  }
+  const parents: NodeIndex[] = [];
+  const parentKeys = [];
+  for (const [at, parent] of parentsOf(tree)) {
+    parents.push(at);
+    parentKeys.push(crypto.isValidPublicKey(parent.encryptionKey));
+  }
+  const notices = (await all(leaves)).flat();
+  for (const [i, isValid] of (await all(parentKeys)).entries()) {
+    const details = { node: parents[i] };
+    check(isValid, "mk-18", "INVALID_TREE", "a parent's encryption key is malformed", details);
+  }
+  return notices;
+}
+
+function signatureJobs(tree: RatchetTree, groupId: Uint8Array): SignatureJob[] {
+  const jobs: SignatureJob[] = [];
+  for (const [index, leaf] of tree.members()) {
+    jobs.push(verifyJob(leaf, { groupId, leafIndex: index }));
+  }
+  return jobs;
+}
+
+function* parentsOf(tree: RatchetTree): Generator<readonly [NodeIndex, ParentNode]> {
+  for (const [at, node] of tree.nodes()) if (node.type === "parent") yield [at, node.parent];
+}
+
+/** The first non-blank parent on the way from `from` (not itself) down to a leaf. */
+function nextParentTowards(
+  tree: RatchetTree,
+  from: NodeIndex,
+  leaf: NodeIndex,
+): ParentNode | undefined {
+  let at: NodeIndex | undefined = leaf < from ? left(from) : right(from);
+  while (at !== undefined) {
+    const parent = tree.parent(at);
+    if (parent !== undefined) return parent;
+    at = leaf < at ? left(at) : right(at);
+  }
+  return undefined;
+}
+
+function includesSorted(list: readonly number[], value: number): boolean {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if ((list[middle] ?? value) < value) low = middle + 1;
+    else high = middle;
+  }
+  return list[low] === value;
+}
