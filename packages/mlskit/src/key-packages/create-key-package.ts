@@ -5,9 +5,9 @@ import type { Signer, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { SIGNATURE_LABELS, signWithLabel } from "../crypto/labels.ts";
 import { Secret } from "../crypto/secret.ts";
 import { UsageError } from "../errors.ts";
-import type { Extension } from "../extensions/extension.ts";
+import { type Extension, ExtensionType } from "../extensions/extension.ts";
 import type { RuleId } from "../rules.ts";
-import { DEFAULT_EXTENSION_TYPES, listsDefaultTypes, supports } from "../tree/capabilities.ts";
+import { isDefaultType, listsDefaultTypes, supports } from "../tree/capabilities.ts";
 import { signLeafNode } from "../tree/leaf-node.ts";
 import type { Capabilities, Lifetime } from "../tree/nodes.ts";
 import { type KeyPackage, KeyPackageFields } from "./key-package.ts";
@@ -49,7 +49,8 @@ export async function createKeyPackage(
   const extensions = options.extensions ?? [];
   const leafExtensions = options.leafExtensions ?? [];
   checkOwnCapabilities(capabilities, crypto.suite.id, credential);
-  checkOwnExtensions(capabilities, extensions, leafExtensions);
+  checkOwnExtensions(capabilities, extensions);
+  checkOwnLeafExtensions(capabilities, leafExtensions);
   demand(lifetime.notBefore <= lifetime.notAfter, "mk-54", "a lifetime ends before it begins");
   const { maxLifetime } = options;
   const isShort =
@@ -101,23 +102,30 @@ export function checkOwnCapabilities(
   demand(listsCredential, "valn0113", "capabilities must list the type of the credential");
 }
 
-/** valn1604, mk-59, valn1601, valn0107: extensions are in their place and listed. */
-function checkOwnExtensions(
+/**
+ * valn1601, valn0107: the extensions of a leaf of ours are in their place and listed.
+ *
+ * @throws UsageError `INVALID_KEY_PACKAGE`
+ */
+export function checkOwnLeafExtensions(
   capabilities: Capabilities,
-  extensions: readonly Extension[],
   leafExtensions: readonly Extension[],
 ): void {
-  for (const { type } of extensions) {
-    const isPlaced = !DEFAULT_EXTENSION_TYPES.includes(type);
-    demand(isPlaced, "valn1604", `extension ${type} does not belong in a key package`);
-    const isListed = supports(capabilities, "extensions", type);
-    demand(isListed, "mk-59", `capabilities must list extension ${type}`);
-  }
   for (const { type } of leafExtensions) {
-    const isPlaced = type === DEFAULT_EXTENSION_TYPES[0] || !DEFAULT_EXTENSION_TYPES.includes(type);
+    const isPlaced = type === ExtensionType.applicationId || !isDefaultType("extensions", type);
     demand(isPlaced, "valn1601", `extension ${type} does not belong in a leaf node`);
     const isListed = supports(capabilities, "extensions", type);
     demand(isListed, "valn0107", `capabilities must list extension ${type}`);
+  }
+}
+
+/** valn1604, mk-59: the package's own extensions are in their place and listed. */
+function checkOwnExtensions(capabilities: Capabilities, extensions: readonly Extension[]): void {
+  for (const { type } of extensions) {
+    const isPlaced = !isDefaultType("extensions", type);
+    demand(isPlaced, "valn1604", `extension ${type} does not belong in a key package`);
+    const isListed = supports(capabilities, "extensions", type);
+    demand(isListed, "mk-59", `capabilities must list extension ${type}`);
   }
 }
 

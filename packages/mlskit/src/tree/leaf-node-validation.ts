@@ -20,7 +20,6 @@ import { check, type RuleId, type ValidationCode } from "../rules.ts";
 import { isDefaultType, type SupportKind, supports } from "./capabilities.ts";
 import type { LeafNode, LeafNodeOrigin } from "./nodes.ts";
 import type { RatchetTree } from "./ratchet-tree.ts";
-import { type LeafIndex, nodeOfLeaf } from "./tree-math.ts";
 
 /** Something worth knowing that is no reason to reject. */
 export interface ValidationNotice {
@@ -216,29 +215,6 @@ export function checkKeyFormats(
   return andThen(validity, ([encryption, signature]) => {
     check(encryption === true, "mk-18", code, "a leaf's encryption key is malformed", details);
     check(signature === true, "mk-19", code, "a leaf's signature key is malformed", details);
-  });
-}
-
-/**
- * valn0111, valn0112: no other leaf has its signature key, no other node its encryption key. To be
- * called for each leaf that changed, on the tree that results from all changes.
- */
-export function checkLeafKeysAreUnique(
-  tree: RatchetTree,
-  index: LeafIndex,
-  code: ValidationCode,
-): void {
-  const leaf = tree.leaf(index);
-  if (leaf === undefined) return;
-  const twin = tree.leafWithSignatureKey(leaf.signatureKey, index);
-  check(twin === undefined, "valn0111", code, "two leaves have the same signature key", {
-    leafIndex: index,
-    other: twin,
-  });
-  const node = tree.nodeWithEncryptionKey(leaf.encryptionKey, nodeOfLeaf(index));
-  check(node === undefined, "valn0112", code, "two nodes have the same encryption key", {
-    leafIndex: index,
-    otherNode: node,
   });
 }
 

@@ -16,7 +16,7 @@ import type { PathStep, RatchetTree } from "./ratchet-tree.ts";
 import { isInSubtree, type LeafIndex, type NodeIndex, nodeOfLeaf } from "./tree-math.ts";
 
 /** What the committer chooses about its new leaf; the rest follows from the path. */
-export type PathLeafFields = Omit<LeafNodeFields, "encryptionKey" | "origin" | "signature">;
+export type PathLeafFields = Pick<LeafNodeFields, "credential" | "capabilities" | "extensions">;
 
 export interface CreateUpdatePathOptions {
   /** After the proposals of the Commit. The sender's leaf may be blank: it joins by this path. */
@@ -61,6 +61,7 @@ export async function createUpdatePath(
     {
       ...options.leaf,
       encryptionKey: leafKeys.publicKey,
+      signatureKey: options.signer.publicKey,
       origin: { source: "commit", parentHash: parentHashes.leaf },
     },
     { groupId: options.groupId, leafIndex: sender },
