@@ -1,0 +1,146 @@
+/** The group that results from a list of proposals. RFC 9420 §12.3. */
+import type { Extension } from "../extensions/extension.ts";
+import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import type { ReInit } from "../messages/proposal.ts";
+import type { LeafNode } from "../tree/nodes.ts";
+import type { RatchetTree } from "../tree/ratchet-tree.ts";
+import { type LeafIndex, leafIndex } from "../tree/tree-math.ts";
+import type { RegisteredTypes } from "./environment.ts";
+import type { PublicEpoch } from "./epoch.ts";
+import type { Committer } from "./proposal-list.ts";
+import type { ProposalEntry } from "./proposal-entry.ts";
+
+/** One leaf before and after; `position` is that of the proposal in the list. */
+export interface LeafChange {
+  readonly leaf: LeafIndex;
+  readonly before: LeafNode | undefined;
+  readonly after: LeafNode | undefined;
+  readonly entry: ProposalEntry;
+  readonly position: number;
+}
+
+/** The next epoch as far as the proposals determine it: everything but path and key schedule. */
+export interface ProvisionalGroup {
+  readonly tree: RatchetTree;
+  /** GroupContext extensions of the new epoch. */
+  readonly extensions: readonly Extension[];
+  /** Position of the proposal that changes them, if one does. */
+  readonly extensionsPosition: number | undefined;
+  readonly added: readonly LeafChange[];
+  readonly updated: readonly LeafChange[];
+  readonly removed: readonly LeafChange[];
+  /** In list order. */
+  readonly psks: readonly PreSharedKeyId[];
+  readonly reInit: ReInit | undefined;
+  readonly externalInit: Uint8Array | undefined;
+  /** Where the committer sits; for an external commit the leaf it takes. */
+  readonly committer: LeafIndex;
+}
+
+/**
+ * Applies a list that `checkProposalList` accepted, in the order of RFC 9420 §12.3: extensions,
+ * Updates, Removes, Adds in list order.
+ */
+export function applyProposals(
+  epoch: PublicEpoch,
+  entries: readonly ProposalEntry[],
+  committer: Committer,
+  types: RegisteredTypes,
+): ProvisionalGroup {
+  const changes = collectChanges(epoch, entries, types);
+  const editor = epoch.tree.edit();
+  for (const { leaf, after } of changes.updated) {
+    if (after !== undefined) editor.updateLeaf(leaf, after);
+  }
+  for (const { leaf } of changes.removed) editor.removeLeaf(leaf);
+  const added: LeafChange[] = [];
+  for (const [position, entry] of entries.entries()) {
+    if (entry.proposal.type !== "add") continue;
+    const after = entry.proposal.keyPackage.leafNode;
+    added.push({ leaf: editor.addLeaf(after), before: undefined, after, entry, position });
+  }
+  const tree = editor.finish();
+  return {
+    ...changes,
+    added,
+    tree,
+    committer:
+      committer.type === "member" ? leafIndex(committer.leafIndex) : tree.leftmostBlankLeaf(),
+  };
+}
+
+type Changes = Omit<ProvisionalGroup, "tree" | "added" | "committer">;
+
+function collectChanges(
+  epoch: PublicEpoch,
+  entries: readonly ProposalEntry[],
+  types: RegisteredTypes,
+): Changes {
+  let extensions = epoch.context.extensions;
+  let extensionsPosition: number | undefined;
+  const updated: LeafChange[] = [];
+  const removed: LeafChange[] = [];
+  const psks: PreSharedKeyId[] = [];
+  let reInit: ReInit | undefined;
+  let externalInit: Uint8Array | undefined;
+  const remove = (at: number, entry: ProposalEntry, position: number): void => {
+    const leaf = leafIndex(at);
+    removed.push({ leaf, before: epoch.tree.leaf(leaf), after: undefined, entry, position });
+  };
+  for (const [position, entry] of entries.entries()) {
+    const { proposal, sender } = entry;
+    switch (proposal.type) {
+      case "add":
+        break;
+      case "update":
+        if (sender.type === "member") {
+          const leaf = leafIndex(sender.leafIndex);
+          const before = epoch.tree.leaf(leaf);
+          updated.push({ leaf, before, after: proposal.leafNode, entry, position });
+        }
+        break;
+      case "remove":
+        remove(proposal.removed, entry, position);
+        break;
+      case "psk":
+        psks.push(proposal.psk);
+        break;
+      case "reInit":
+        reInit = proposal;
+        break;
+      case "externalInit":
+        externalInit = proposal.kemOutput;
+        break;
+      case "groupContextExtensions":
+        extensions = proposal.extensions;
+        extensionsPosition = position;
+        break;
+      case "custom": {
+        const leaf = types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
+        if (leaf !== undefined) remove(leaf, entry, position);
+        break;
+      }
+    }
+  }
+  return { extensions, extensionsPosition, updated, removed, psks, reInit, externalInit };
+}
+
+/**
+ * Whether a Commit with this list must have a path: an empty list, or any proposal other than Add,
+ * PreSharedKey and ReInit. The union of RFC 9420 §12.4 and §12.4.2.
+ */
+export function requiresPath(entries: readonly ProposalEntry[], types: RegisteredTypes): boolean {
+  if (entries.length === 0) return true;
+  return entries.some(({ proposal }) => {
+    switch (proposal.type) {
+      case "add":
+      case "psk":
+      case "reInit":
+        return false;
+      case "custom":
+        return types.proposals.get(proposal.proposalType)?.requiresPath !== false;
+      default:
+        return true;
+    }
+  });
+}

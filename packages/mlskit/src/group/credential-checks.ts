@@ -1,0 +1,59 @@
+/** Asking the application's authentication service. RFC 9420 §5.3.1. */
+import type { CredentialEvent, Identity, Verdict } from "../credentials/authentication-service.ts";
+import { PolicyError } from "../errors.ts";
+import type { RuleId } from "../rules.ts";
+import type { Environment } from "./environment.ts";
+import { ProposalFault } from "./proposal-entry.ts";
+
+/** A credential that enters the group, and the one it replaces, if any. */
+export interface CredentialChange {
+  readonly current?: Identity;
+  readonly next: Identity;
+  /** Of the proposal in its list, if a proposal is to blame. */
+  readonly position: number | undefined;
+}
+
+type Service = Pick<Environment, "authenticationService" | "now">;
+
+/** Rule valn0101. One call for the whole batch. @throws PolicyError `CREDENTIAL_REJECTED` */
+export async function checkCredentials(
+  { authenticationService, now }: Service,
+  changes: readonly CredentialChange[],
+  event: CredentialEvent,
+  groupId: Uint8Array | undefined,
+): Promise<void> {
+  if (changes.length === 0) return;
+  const identities = changes.map(({ next }) => next);
+  const verdicts = await authenticationService.validate(identities, { event, groupId, now });
+  for (const [i, change] of changes.entries()) {
+    refuse(
+      verdicts[i] ?? { reason: "the authentication service gave no answer" },
+      change,
+      "valn0101",
+    );
+  }
+}
+
+/** Rule mk-48. @throws PolicyError `CREDENTIAL_REJECTED` */
+export async function checkSuccessors(
+  { authenticationService, now }: Service,
+  changes: readonly CredentialChange[],
+  event: CredentialEvent,
+  groupId: Uint8Array | undefined,
+): Promise<void> {
+  for (const change of changes) {
+    if (change.current === undefined) continue;
+    const context = { event, groupId, now };
+    const verdict = await authenticationService.isSuccessor(change.current, change.next, context);
+    refuse(verdict, change, "mk-48");
+  }
+}
+
+function refuse(verdict: Verdict, { position }: CredentialChange, rule: RuleId): void {
+  if (verdict === true) return;
+  const error = new PolicyError("CREDENTIAL_REJECTED", "the credential was not accepted", {
+    rule,
+    details: { reason: verdict.reason },
+  });
+  throw position === undefined ? error : new ProposalFault(error, [position]);
+}

@@ -1,0 +1,128 @@
+/** What the protocol asks of the application: clock, credentials, policy, PSKs, registered types. */
+import type { Credential } from "../credentials/credential.ts";
+import type { AuthenticationService, Verdict } from "../credentials/authentication-service.ts";
+import { type SkipBody, skipOpaque, type WireTypes } from "../codec/index.ts";
+import type { MaybePromise, Secret } from "../crypto/index.ts";
+import type { Extension } from "../extensions/extension.ts";
+import type { Sender } from "../framing/framed-content.ts";
+import type { SecretTreeLimits } from "../secret-tree/secret-tree.ts";
+import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import type { CustomProposal, Proposal } from "../messages/proposal.ts";
+
+/** Everything an operation needs from outside, read once when it starts. */
+export interface Environment {
+  /** Seconds since 1970. */
+  readonly now: bigint;
+  readonly authenticationService: AuthenticationService;
+  readonly policy: GroupPolicy;
+  readonly psks: PskSource;
+  readonly types: RegisteredTypes;
+  readonly limits: GroupLimits;
+}
+
+/** The secret behind a PSK id, or undefined if it is not at hand. The nonce plays no part in it. */
+export type PskSource = (id: PreSharedKeyId) => MaybePromise<Secret | undefined>;
+
+/** How a proposal, or a Commit with it, reached us. */
+export type Direction = "receive" | "createCommit" | "receiveCommit";
+
+export interface ProposalCandidate {
+  readonly proposal: Proposal;
+  readonly sender: Sender;
+  /** The sender's credential where the group knows it. */
+  readonly credential: Credential | undefined;
+  readonly byReference: boolean;
+  readonly direction: Direction;
+  readonly group: GroupView;
+}
+
+export interface MemberView {
+  readonly leafIndex: number;
+  readonly credential: Credential;
+  readonly signatureKey: Uint8Array;
+}
+
+/** What hooks may look at. */
+export interface GroupView {
+  readonly groupId: Uint8Array;
+  readonly epoch: bigint;
+  readonly extensions: readonly Extension[];
+  member(leafIndex: number): MemberView | undefined;
+  members(): Iterable<MemberView>;
+}
+
+export interface CommitCandidate {
+  /** Leaf of the committer; for an external commit the leaf it takes. */
+  readonly committer: number;
+  readonly isExternal: boolean;
+  readonly proposals: readonly { readonly proposal: Proposal; readonly sender: Sender }[];
+  readonly before: GroupView;
+  readonly after: GroupView;
+}
+
+/**
+ * The application's rules about group changes. Consensus-critical: all members must answer alike.
+ * Hooks that are left out accept, except that proposals of new members are refused without one.
+ */
+export interface GroupPolicy {
+  /** Asked for each proposal when it arrives, when we commit it, and when another commits it. */
+  reviewProposal?(candidate: ProposalCandidate): MaybePromise<Verdict>;
+  /** Asked after all cryptographic checks of a Commit, ours and others'. */
+  reviewCommit?(candidate: CommitCandidate): MaybePromise<Verdict>;
+}
+
+/** A proposal type of the application or of a draft. RFC 9420 §13.2. */
+export interface CustomProposalType {
+  /** Where the body ends. Default: after one `opaque<V>`. */
+  readonly skip?: SkipBody;
+  /** Whether a Commit with it needs a path. Default: yes. */
+  readonly requiresPath?: boolean;
+  /** Whether external senders may send it. Default: no. */
+  readonly fromExternalSender?: boolean;
+  /** Whether an external commit may carry it, and how. Default: "never". */
+  readonly inExternalCommit?: "never" | "byValue" | "byReference";
+  /** Whether a Commit may carry it by reference only. Default: no. */
+  readonly byReferenceOnly?: boolean;
+  /** Throws an MlsError if the proposal is not acceptable. Called on arrival and in a Commit. */
+  validate?(proposal: CustomProposal, sender: Sender): void;
+  /** The leaf that the proposal removes, if it removes one. */
+  removes?(proposal: CustomProposal, sender: Sender): number | undefined;
+}
+
+/** The types beyond the RFC's own that this application knows. */
+export interface RegisteredTypes {
+  readonly proposals: ReadonlyMap<number, CustomProposalType>;
+  readonly credentials: ReadonlyMap<number, SkipBody>;
+  /** GroupContext extension types that the application can act on. */
+  readonly extensions: ReadonlySet<number>;
+}
+
+/** For decoding what the registered types may occur in. */
+export function wireTypes(types: RegisteredTypes): WireTypes {
+  const proposals = new Map<number, SkipBody>();
+  for (const [type, { skip }] of types.proposals) proposals.set(type, skip ?? skipOpaque);
+  return { proposals, credentials: types.credentials };
+}
+
+/** Bounds on what peers can make us do, and on what we produce. */
+export interface GroupLimits extends SecretTreeLimits {
+  /** Longest not_after - not_before in leaves we make or add, in seconds; undefined: no limit. */
+  readonly maximumLifetime: bigint | undefined;
+  /** Whether expired leaves that others sent are refused, or only reported. RFC 9420 §7.3. */
+  readonly strictLifetimes: boolean;
+  /** Leaves a tree may have. */
+  readonly maximumLeaves: number;
+  readonly maximumProposalsPerCommit: number;
+  readonly maximumWelcomeSecrets: number;
+}
+
+export const DEFAULT_LIMITS: GroupLimits = {
+  outOfOrderTolerance: 32,
+  maximumForwardDistance: 1000,
+  maximumSkippedKeys: 4096,
+  maximumLifetime: 366n * 86_400n,
+  strictLifetimes: false,
+  maximumLeaves: 2 ** 20,
+  maximumProposalsPerCommit: 100_000,
+  maximumWelcomeSecrets: 100_000,
+};

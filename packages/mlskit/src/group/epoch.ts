@@ -1,0 +1,74 @@
+/** One epoch of a group. Values of these types never change; a Commit makes the next one. */
+import { encode } from "../codec/index.ts";
+import type { Secret, Signer, SuiteCrypto } from "../crypto/index.ts";
+import { GroupContext } from "../key-schedule/group-context.ts";
+import type { EpochSecrets } from "../key-schedule/key-schedule.ts";
+import type { SecretTree } from "../secret-tree/secret-tree.ts";
+import type { RatchetTree } from "../tree/ratchet-tree.ts";
+import { leafIndex as asLeafIndex, type LeafIndex } from "../tree/tree-math.ts";
+import type { GroupView, MemberView } from "./environment.ts";
+
+/** What everybody can know about an epoch, delivery services included. */
+export interface PublicEpoch {
+  readonly crypto: SuiteCrypto;
+  readonly context: GroupContext;
+  /** The encoded context: part of signatures, tags and key derivation. */
+  readonly contextBytes: Uint8Array;
+  readonly tree: RatchetTree;
+  readonly confirmationTag: Uint8Array;
+  readonly interimTranscriptHash: Uint8Array;
+}
+
+/**
+ * What a member knows. The one part that does change is the secret tree, whose purpose is to forget
+ * (RFC 9420 §9.2).
+ */
+export interface Epoch extends PublicEpoch {
+  readonly ownLeaf: LeafIndex;
+  /** HPKE private keys by node index: the own leaf and what is known of its direct path. */
+  readonly privateKeys: ReadonlyMap<number, Secret>;
+  /** Without the encryption secret, which lives on in the secret tree. */
+  readonly secrets: Omit<EpochSecrets, "encryptionSecret">;
+  readonly secretTree: SecretTree;
+  readonly signer: Signer;
+}
+
+/** The context of the next epoch before its confirmed transcript hash is known. RFC 9420 §12.4.1. */
+export function provisionalContext(
+  { context }: PublicEpoch,
+  changes: Pick<GroupContext, "treeHash" | "extensions">,
+): GroupContext {
+  return { ...context, ...changes, epoch: context.epoch + 1n };
+}
+
+export function encodeContext(context: GroupContext): Uint8Array {
+  return encode(GroupContext, context);
+}
+
+/** The view that hooks get. */
+export function groupView(context: GroupContext, tree: RatchetTree): GroupView {
+  const view = (leafIndex: number): MemberView | undefined => {
+    const leaf = tree.leaf(asLeafIndex(leafIndex));
+    if (leaf === undefined) return undefined;
+    return { leafIndex, credential: leaf.credential, signatureKey: leaf.signatureKey };
+  };
+  return {
+    groupId: context.groupId,
+    epoch: context.epoch,
+    extensions: context.extensions,
+    member: view,
+    *members() {
+      for (const [leafIndex, { credential, signatureKey }] of tree.members()) {
+        yield { leafIndex, credential, signatureKey };
+      }
+    },
+  };
+}
+
+/** Overwrites the secrets of an epoch that is over. Keys that the next epoch shares are kept. */
+export function eraseEpoch(epoch: Epoch, next: Epoch | undefined): void {
+  for (const secret of Object.values(epoch.secrets)) secret.erase();
+  epoch.secretTree.erase();
+  const kept = new Set(next?.privateKeys.values());
+  for (const key of epoch.privateKeys.values()) if (!kept.has(key)) key.erase();
+}

@@ -1,0 +1,223 @@
+/**
+ * Judging a list of proposals, and the group that results from it. RFC 9420 §12.2, §12.3.
+ *
+ * Committer and receiver run the same code: what one may send, all others accept. The committer
+ * reacts to a fault by leaving a proposal out (select-proposals.ts), the receiver by refusing.
+ */
+import type { Identity } from "../credentials/authentication-service.ts";
+import type { Secret } from "../crypto/index.ts";
+import { CryptoError, StateError } from "../errors.ts";
+import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
+import { pskSecret } from "../key-schedule/pre-shared-key.ts";
+import { check } from "../rules.ts";
+import { supports } from "../tree/capabilities.ts";
+import { verifyJob } from "../tree/leaf-node.ts";
+import { checkLeafNode, type LifetimeRules } from "../tree/leaf-node-validation.ts";
+import type { LeafNode } from "../tree/nodes.ts";
+import type { SignatureJob } from "../tree/signature-batch.ts";
+import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
+import { checkChangedExtensions, contextRequirements } from "./context-extensions.ts";
+import { checkCredentials, checkSuccessors, type CredentialChange } from "./credential-checks.ts";
+import type { Direction, Environment } from "./environment.ts";
+import { groupView, type PublicEpoch } from "./epoch.ts";
+import { checkLeafAmongMembers } from "./leaf-among-members.ts";
+import { blaming, ProposalFault, type ProposalEntry } from "./proposal-entry.ts";
+import { checkProposalList, type Committer } from "./proposal-list.ts";
+import type { PskFlow } from "./proposal-rules.ts";
+import { reviewProposal } from "./review.ts";
+
+export interface Evaluation {
+  readonly epoch: PublicEpoch;
+  readonly entries: readonly ProposalEntry[];
+  readonly committer: Committer;
+  readonly flow: PskFlow;
+  readonly direction: Exclude<Direction, "receive">;
+  readonly environment: Environment;
+  /** Key packages and leaves whose signatures are known to be good; grows as more are checked. */
+  readonly verified: WeakSet<object>;
+  /** Observers have no PSKs and skip them. */
+  readonly withoutSecrets?: boolean;
+}
+
+/** A list that may be committed, with what follows from it. */
+export interface EvaluatedProposals extends ProvisionalGroup {
+  readonly entries: readonly ProposalEntry[];
+  readonly pskSecret: Secret;
+}
+
+/** @throws ProposalFault if particular proposals are to blame */
+export async function evaluateProposals(evaluation: Evaluation): Promise<EvaluatedProposals> {
+  const { epoch, entries, committer, flow, environment } = evaluation;
+  checkProposalList(epoch, entries, committer, environment.types, flow);
+  const group = applyProposals(epoch, entries, committer, environment.types);
+  checkCustomSupport(evaluation, group);
+  await checkChangedExtensions(epoch, entries, group, environment);
+  await checkChangedLeaves(evaluation, group);
+  await checkSignatures(evaluation, group);
+  await checkIdentities(evaluation, group);
+  await checkPolicy(evaluation);
+  const psk = await resolvePsks(evaluation, group);
+  return { ...group, entries, pskSecret: psk };
+}
+
+/** Rule valn0311: members that process the Commit know its proposal types. */
+function checkCustomSupport({ epoch, entries }: Evaluation, { removed }: ProvisionalGroup): void {
+  const leavers = new Set<number>(removed.map(({ leaf }) => leaf));
+  for (const [position, { proposal }] of entries.entries()) {
+    if (proposal.type !== "custom") continue;
+    const { proposalType } = proposal;
+    for (const [leaf, { capabilities }] of epoch.tree.members()) {
+      if (leavers.has(leaf)) continue;
+      blaming([position], () => {
+        check(
+          supports(capabilities, "proposals", proposalType),
+          "valn0311",
+          "INVALID_PROPOSAL",
+          "a member does not support this type of proposal",
+          { proposalType, leafIndex: leaf },
+        );
+      });
+    }
+  }
+}
+
+async function checkChangedLeaves(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
+  const { epoch, direction, environment } = evaluation;
+  const { now, limits } = environment;
+  const requirements = contextRequirements(epoch.crypto, group.extensions);
+  const lifetime: LifetimeRules =
+    direction === "createCommit"
+      ? { now, mode: "sending", maximum: limits.maximumLifetime }
+      : { now, mode: limits.strictLifetimes ? "strict" : "notice" };
+  for (const change of group.added) {
+    const { proposal } = change.entry;
+    if (proposal.type !== "add") continue;
+    await blamingAsync(offendersOf(change, group), async () => {
+      await checkKeyPackage(proposal.keyPackage, { ...requirements, lifetime });
+      checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");
+    });
+  }
+  for (const change of group.updated) {
+    const { proposal } = change.entry;
+    if (proposal.type !== "update") continue;
+    await blamingAsync(offendersOf(change, group), async () => {
+      await checkLeafNode(proposal.leafNode, {
+        ...requirements,
+        code: "INVALID_PROPOSAL",
+        source: "update",
+        replaces: change.before,
+        leafIndex: change.leaf,
+      });
+      checkLeafAmongMembers(group.tree, change.leaf, proposal.leafNode, "valn0111");
+    });
+  }
+}
+
+/** A leaf may be at odds with new extensions; then leaving out either would do. */
+function offendersOf({ position }: LeafChange, group: ProvisionalGroup): readonly number[] {
+  const extensions = group.extensionsPosition;
+  return extensions === undefined ? [position] : [position, extensions];
+}
+
+/** All signatures inside proposals, in one batch. */
+async function checkSignatures(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
+  const { epoch, verified } = evaluation;
+  const { groupId } = epoch.context;
+  const jobs: SignatureJob[] = [];
+  const subjects: { subject: object; position: number }[] = [];
+  const enqueue = (subject: object, position: number, more: readonly SignatureJob[]): void => {
+    if (verified.has(subject)) return;
+    for (const job of more) {
+      jobs.push(job);
+      subjects.push({ subject, position });
+    }
+  };
+  for (const { entry, position } of group.added) {
+    if (entry.proposal.type !== "add") continue;
+    const { keyPackage } = entry.proposal;
+    enqueue(keyPackage, position, keyPackageSignatures(keyPackage));
+  }
+  for (const { entry, leaf: leafIndex, position } of group.updated) {
+    if (entry.proposal.type !== "update") continue;
+    const leaf = entry.proposal.leafNode;
+    enqueue(leaf, position, [verifyJob(leaf, { groupId, leafIndex })]);
+  }
+  if (jobs.length === 0) return;
+  const results = await epoch.crypto.verifyMany(jobs);
+  for (const [i, { position }] of subjects.entries()) {
+    const job = jobs[i];
+    if (results[i] === true || job === undefined) continue;
+    const error = new CryptoError("SIGNATURE_INVALID", `the signature of a ${job.what} is wrong`, {
+      rule: job.rule,
+      details: { proposals: [position] },
+    });
+    throw new ProposalFault(error, [position]);
+  }
+  for (const { subject } of subjects) verified.add(subject);
+}
+
+async function checkIdentities(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
+  const { epoch, environment } = evaluation;
+  const { groupId } = epoch.context;
+  const added: CredentialChange[] = [];
+  for (const { after, position } of group.added) {
+    if (after !== undefined) added.push({ next: identityOf(after), position });
+  }
+  const updated: CredentialChange[] = [];
+  for (const { before, after, position } of group.updated) {
+    if (before === undefined || after === undefined) continue;
+    updated.push({ current: identityOf(before), next: identityOf(after), position });
+  }
+  await checkCredentials(environment, added, "add", groupId);
+  await checkCredentials(environment, updated, "update", groupId);
+  await checkSuccessors(environment, updated, "update", groupId);
+}
+
+export function identityOf({ credential, signatureKey }: LeafNode): Identity {
+  return { credential, signatureKey };
+}
+
+async function checkPolicy({ epoch, entries, direction, environment }: Evaluation): Promise<void> {
+  if (environment.policy.reviewProposal === undefined) return;
+  const group = groupView(epoch.context, epoch.tree);
+  for (const [position, entry] of entries.entries()) {
+    await blamingAsync([position], () => reviewProposal(environment, entry, direction, group));
+  }
+}
+
+/** Rules valn1205, mk-90: no PSK is ever replaced by zeros. */
+async function resolvePsks(evaluation: Evaluation, group: ProvisionalGroup): Promise<Secret> {
+  const { epoch, entries, environment, withoutSecrets } = evaluation;
+  if (withoutSecrets === true) return pskSecret(epoch.crypto, []);
+  const psks: { id: ProvisionalGroup["psks"][number]; secret: Secret }[] = [];
+  const missing: ProvisionalGroup["psks"][number][] = [];
+  for (const id of group.psks) {
+    const secret = await environment.psks(id);
+    if (secret === undefined) missing.push(id);
+    else psks.push({ id, secret });
+  }
+  if (missing.length > 0) {
+    const error = new StateError("MISSING_PSK", "a pre-shared key is not at hand", {
+      rule: "valn1205",
+      details: { missing },
+    });
+    const offenders = [...entries.keys()].filter((i) => {
+      const proposal = entries[i]?.proposal;
+      return proposal?.type === "psk" && missing.includes(proposal.psk);
+    });
+    throw new ProposalFault(error, offenders);
+  }
+  return pskSecret(epoch.crypto, psks);
+}
+
+async function blamingAsync(
+  offenders: readonly number[],
+  run: () => void | Promise<void>,
+): Promise<void> {
+  try {
+    await run();
+  } catch (fault) {
+    if (fault instanceof ProposalFault) throw fault;
+    throw new ProposalFault(fault, offenders);
+  }
+}

@@ -1,0 +1,68 @@
+/** What a new leaf must satisfy beside the members that are there. RFC 9420 §7.3, §16.7. */
+import { check, type RuleId } from "../rules.ts";
+import { supports } from "../tree/capabilities.ts";
+import { credentialTypeOf } from "../credentials/credential.ts";
+import type { LeafNode } from "../tree/nodes.ts";
+import type { RatchetTree } from "../tree/ratchet-tree.ts";
+import { type LeafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
+
+/**
+ * `tree` is the tree that results, with the leaf in its place (or without it, for a path leaf that
+ * is still to be merged). `duplicateRule` names a repeated signature key in the caller's terms.
+ */
+export function checkLeafAmongMembers(
+  tree: RatchetTree,
+  index: LeafIndex,
+  leaf: LeafNode,
+  duplicateRule: RuleId,
+): void {
+  const where = { leafIndex: index };
+  checkSignatureKeyIsNew(tree, index, leaf.signatureKey, duplicateRule);
+  check(
+    tree.nodeWithEncryptionKey(leaf.encryptionKey, nodeOfLeaf(index)) === undefined,
+    "valn0112",
+    "INVALID_PROPOSAL",
+    "another node has this encryption key",
+    where,
+  );
+  checkCredentialSupport(tree, leaf, where);
+}
+
+export function checkSignatureKeyIsNew(
+  tree: RatchetTree,
+  index: LeafIndex,
+  signatureKey: Uint8Array,
+  duplicateRule: RuleId,
+): void {
+  check(
+    tree.leafWithSignatureKey(signatureKey, index) === undefined,
+    duplicateRule,
+    "INVALID_PROPOSAL",
+    "another member has this signature key",
+    { leafIndex: index },
+  );
+}
+
+/** Rule valn0104: every member can verify every other member's credential. */
+export function checkCredentialSupport(
+  tree: RatchetTree,
+  leaf: Pick<LeafNode, "credential" | "capabilities">,
+  where: { readonly leafIndex: number },
+): void {
+  check(
+    tree.supportedByAll("credentials", credentialTypeOf(leaf.credential)),
+    "valn0104",
+    "INVALID_PROPOSAL",
+    "a member does not support the credential type of this leaf",
+    where,
+  );
+  for (const type of tree.credentialTypesInUse()) {
+    check(
+      supports(leaf.capabilities, "credentials", type),
+      "valn0104",
+      "INVALID_PROPOSAL",
+      "the leaf does not support a credential type that is in use",
+      { ...where, credentialType: type },
+    );
+  }
+}

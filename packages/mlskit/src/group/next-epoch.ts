@@ -1,0 +1,76 @@
+/** From a signed Commit to the secrets of the epoch it starts. RFC 9420 §8, §12.4.1, §12.4.2. */
+import type { Secret } from "../crypto/index.ts";
+import type { Extension } from "../extensions/extension.ts";
+import type { SignedContent } from "../framing/authenticated-content.ts";
+import { confirmedTranscriptHash, interimTranscriptHash } from "../framing/transcript-hash.ts";
+import type { GroupContext } from "../key-schedule/group-context.ts";
+import {
+  confirmationTag,
+  type EpochSecrets,
+  epochSecrets,
+  joinerSecret,
+  memberSecret,
+  type WelcomeKey,
+  welcomeKey,
+} from "../key-schedule/key-schedule.ts";
+import { check } from "../rules.ts";
+import type { RatchetTree } from "../tree/ratchet-tree.ts";
+import { MAX_UINT64 } from "../codec/index.ts";
+import { encodeContext, provisionalContext, type PublicEpoch } from "./epoch.ts";
+
+export interface NextEpochInput {
+  readonly before: PublicEpoch;
+  readonly tree: RatchetTree;
+  readonly extensions: readonly Extension[];
+  readonly commit: SignedContent;
+  /** init_secret of the epoch before, or of the ExternalInit. */
+  readonly initSecret: Secret;
+  /** All zero without a path. */
+  readonly commitSecret: Secret;
+  readonly pskSecret: Secret;
+}
+
+export interface NextEpoch {
+  readonly public: PublicEpoch;
+  readonly secrets: EpochSecrets;
+  /** For a Welcome; the caller erases it. */
+  readonly joinerSecret: Secret;
+  readonly welcomeKey: WelcomeKey;
+}
+
+/** The one place where an epoch follows from another, for committers and receivers alike. */
+export function startNextEpoch(input: NextEpochInput): NextEpoch {
+  const { before, tree, extensions, commit } = input;
+  const { crypto } = before;
+  checkEpochLeft(before);
+  const context: GroupContext = {
+    ...provisionalContext(before, { treeHash: tree.treeHash(), extensions }),
+    confirmedTranscriptHash: confirmedTranscriptHash(crypto, before.interimTranscriptHash, commit),
+  };
+  const contextBytes = encodeContext(context);
+  const joiner = joinerSecret(crypto, input.initSecret, input.commitSecret, contextBytes);
+  const member = memberSecret(crypto, joiner, input.pskSecret);
+  const secrets = epochSecrets(crypto, member, contextBytes);
+  const key = welcomeKey(crypto, member);
+  member.erase();
+  const tag = confirmationTag(crypto, secrets.confirmationKey, context.confirmedTranscriptHash);
+  const interim = interimTranscriptHash(crypto, context.confirmedTranscriptHash, tag);
+  return {
+    public: {
+      crypto,
+      context,
+      contextBytes,
+      tree,
+      confirmationTag: tag,
+      interimTranscriptHash: interim,
+    },
+    secrets,
+    joinerSecret: joiner,
+    welcomeKey: key,
+  };
+}
+
+/** RFC 9420 §8.1: the epoch is a uint64 and does not wrap. */
+export function checkEpochLeft({ context }: PublicEpoch): void {
+  check(context.epoch < MAX_UINT64, "mk-85", "INVALID_COMMIT", "the last epoch has no successor");
+}

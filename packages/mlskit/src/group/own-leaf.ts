@@ -1,0 +1,82 @@
+/** Our own leaf, before we sign a new one. RFC 9420 §7.3. */
+import { InternalError, UsageError } from "../errors.ts";
+import {
+  checkOwnCapabilities,
+  checkOwnLeafExtensions,
+} from "../key-packages/create-key-package.ts";
+import { supports } from "../tree/capabilities.ts";
+import type { LeafNode } from "../tree/nodes.ts";
+import { contextRequirements } from "./context-extensions.ts";
+import { checkCredentials, checkSuccessors } from "./credential-checks.ts";
+import type { Environment } from "./environment.ts";
+import type { Epoch, PublicEpoch } from "./epoch.ts";
+import { checkCredentialSupport, checkSignatureKeyIsNew } from "./leaf-among-members.ts";
+import { type EvaluatedProposals, identityOf } from "./evaluate-proposals.ts";
+import type { LeafTemplate } from "./make-commit.ts";
+
+export function ownLeafOf({ tree, ownLeaf }: Epoch): LeafNode {
+  const leaf = tree.leaf(ownLeaf);
+  if (leaf === undefined) throw new InternalError("our own leaf is blank");
+  return leaf;
+}
+
+/** What others will check in the path leaf, checked before it is built. */
+export async function checkOwnLeaf(
+  epoch: Epoch,
+  list: EvaluatedProposals,
+  leaf: LeafTemplate,
+  environment: Environment,
+): Promise<void> {
+  const { credential, capabilities, extensions } = leaf;
+  checkOwnCapabilities(capabilities, epoch.crypto.suite.id, credential);
+  checkOwnLeafExtensions(capabilities, extensions);
+  checkSupport(leaf, contextRequirements(epoch.crypto, list.extensions));
+  const current = identityOf(ownLeafOf(epoch));
+  const next = { credential: leaf.credential, signatureKey: leaf.signer.publicKey };
+  if (next.credential === ownLeafOf(epoch).credential && leaf.signer === epoch.signer) return;
+  const changes = [{ current, next, position: undefined }];
+  await checkCredentials(environment, changes, "commit", epoch.context.groupId);
+  await checkSuccessors(environment, changes, "commit", epoch.context.groupId);
+}
+
+/** Rules valn0103, valn1210 for our own leaf. */
+function checkSupport(
+  { capabilities }: LeafTemplate,
+  { requiredCapabilities, groupExtensionTypes }: ReturnType<typeof contextRequirements>,
+): void {
+  const lists = [
+    ["extensions", requiredCapabilities?.extensionTypes ?? [], "valn0103"],
+    ["proposals", requiredCapabilities?.proposalTypes ?? [], "valn0103"],
+    ["credentials", requiredCapabilities?.credentialTypes ?? [], "valn0103"],
+    ["extensions", groupExtensionTypes ?? [], "valn1210"],
+  ] as const;
+  for (const [kind, types, rule] of lists) {
+    const missing = types.find((type) => !supports(capabilities, kind, type));
+    if (missing === undefined) continue;
+    throw new UsageError("INVALID_EXTENSION", "our leaf would lack support that the group needs", {
+      rule,
+      details: { kind, type: missing },
+    });
+  }
+}
+
+/** The same for the leaf of an external joiner, which may replace a former leaf of its own. */
+export async function checkJoinerLeaf(
+  epoch: PublicEpoch,
+  list: EvaluatedProposals,
+  leaf: LeafTemplate,
+  environment: Environment,
+): Promise<void> {
+  const { credential, capabilities, extensions, signer } = leaf;
+  checkOwnCapabilities(capabilities, epoch.crypto.suite.id, credential);
+  checkOwnLeafExtensions(capabilities, extensions);
+  checkSupport(leaf, contextRequirements(epoch.crypto, list.extensions));
+  const next = { credential, signatureKey: signer.publicKey };
+  checkSignatureKeyIsNew(list.tree, list.committer, signer.publicKey, "valn0111");
+  checkCredentialSupport(list.tree, leaf, { leafIndex: list.committer });
+  const replaced = list.removed[0]?.before;
+  const current = replaced === undefined ? {} : { current: identityOf(replaced) };
+  const changes = [{ ...current, next, position: undefined }];
+  await checkCredentials(environment, changes, "externalJoin", epoch.context.groupId);
+  await checkSuccessors(environment, changes, "externalJoin", epoch.context.groupId);
+}

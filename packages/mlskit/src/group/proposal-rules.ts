@@ -1,0 +1,148 @@
+/** What a proposal must satisfy on its own, given who sent it. RFC 9420 §12.1, §12.1.8. */
+import { check, violation } from "../rules.ts";
+import type { Sender } from "../framing/framed-content.ts";
+import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import { type Proposal, proposalTypeOf } from "../messages/proposal.ts";
+import { ExtensionType, type Extension } from "../extensions/extension.ts";
+import { leafIndex } from "../tree/tree-math.ts";
+import type { RegisteredTypes } from "./environment.ts";
+import type { PublicEpoch } from "./epoch.ts";
+
+/** Which PSK usages a Commit may name: those of the flow it belongs to. RFC 9420 §12.1.4. */
+export type PskFlow = "ordinary" | "reinit" | "branch";
+
+/** Checks that need nothing but the proposal, its sender and the epoch. */
+export function checkProposal(
+  epoch: PublicEpoch,
+  proposal: Proposal,
+  sender: Sender,
+  types: RegisteredTypes,
+  flow: PskFlow = "ordinary",
+): void {
+  checkSender(proposal, sender, types);
+  switch (proposal.type) {
+    case "add":
+    case "update":
+      return;
+    case "remove":
+      return checkRemoveTarget(epoch, proposal.removed);
+    case "psk":
+      return checkPskId(epoch, proposal.psk, flow);
+    case "reInit":
+      check(
+        proposal.version >= epoch.context.version,
+        "valn0901",
+        "INVALID_PROPOSAL",
+        "a ReInit may not lower the protocol version",
+        { version: proposal.version },
+      );
+      return checkContextExtensionTypes(proposal.extensions);
+    case "externalInit":
+      return;
+    case "groupContextExtensions":
+      return checkContextExtensionTypes(proposal.extensions);
+    case "custom":
+      return types.proposals.get(proposal.proposalType)?.validate?.(proposal, sender);
+  }
+}
+
+function checkSender(proposal: Proposal, sender: Sender, types: RegisteredTypes): void {
+  const type = proposalTypeOf(proposal);
+  switch (sender.type) {
+    case "member":
+      return;
+    case "external":
+      check(
+        mayComeFromExternalSender(proposal, types),
+        "valn1502",
+        "INVALID_PROPOSAL",
+        "external senders may not send this type of proposal",
+        { proposalType: type },
+      );
+      return;
+    case "newMemberProposal":
+      check(
+        proposal.type === "add",
+        "valn1504",
+        "INVALID_PROPOSAL",
+        "a new member may propose nothing but its own Add",
+        { proposalType: type },
+      );
+      return;
+    case "newMemberCommit":
+      return;
+  }
+}
+
+function mayComeFromExternalSender(proposal: Proposal, types: RegisteredTypes): boolean {
+  switch (proposal.type) {
+    case "add":
+    case "remove":
+    case "psk":
+    case "reInit":
+    case "groupContextExtensions":
+      return true;
+    case "update":
+    case "externalInit":
+      return false;
+    case "custom":
+      return types.proposals.get(proposal.proposalType)?.fromExternalSender === true;
+  }
+}
+
+function checkRemoveTarget(epoch: PublicEpoch, removed: number): void {
+  check(
+    epoch.tree.leaf(leafIndex(removed)) !== undefined,
+    "valn0701",
+    "INVALID_PROPOSAL",
+    "there is no member at the leaf to be removed",
+    { leafIndex: removed },
+  );
+}
+
+/** RFC 9420 §8.4, §12.1.4. */
+export function checkPskId(epoch: PublicEpoch, id: PreSharedKeyId, flow: PskFlow): void {
+  check(
+    id.nonce.length === epoch.crypto.suite.kdf.size,
+    "valn0803",
+    "INVALID_PROPOSAL",
+    "a PSK nonce must be as long as the KDF's output",
+    { length: id.nonce.length },
+  );
+  if (id.type === "external" || id.usage === "application") return;
+  if (id.usage === "reinit") {
+    check(
+      flow === "reinit",
+      "valn0801",
+      "INVALID_PROPOSAL",
+      "PSK usage reinit does not belong here",
+    );
+  } else {
+    check(
+      flow === "branch",
+      "valn0802",
+      "INVALID_PROPOSAL",
+      "PSK usage branch does not belong here",
+    );
+  }
+}
+
+/** RFC extension types that belong elsewhere. RFC 9420 §17.3. */
+const NOT_IN_GROUP_CONTEXT: readonly number[] = [
+  ExtensionType.applicationId,
+  ExtensionType.ratchetTree,
+  ExtensionType.externalPub,
+];
+
+export function checkContextExtensionTypes(extensions: readonly Extension[]): void {
+  for (const { type } of extensions) {
+    if (NOT_IN_GROUP_CONTEXT.includes(type)) {
+      throw violation(
+        "valn1603",
+        "INVALID_PROPOSAL",
+        "this extension type does not belong into a GroupContext",
+        { extensionType: type },
+      );
+    }
+  }
+}

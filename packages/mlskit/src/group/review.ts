@@ -1,0 +1,72 @@
+/** Asking the application's policy. */
+import type { Verdict } from "../credentials/authentication-service.ts";
+import type { Credential } from "../credentials/credential.ts";
+import { PolicyError } from "../errors.ts";
+import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
+import type { RuleId } from "../rules.ts";
+import type { CommitCandidate, Direction, Environment, GroupView } from "./environment.ts";
+import type { ProposalEntry } from "./proposal-entry.ts";
+
+/**
+ * Without a hook, members and listed external senders may propose and new members may not.
+ * @throws PolicyError `POLICY_REJECTED`
+ */
+export async function reviewProposal(
+  { policy }: Pick<Environment, "policy">,
+  entry: ProposalEntry,
+  direction: Direction,
+  group: GroupView,
+): Promise<void> {
+  const { proposal, sender, reference } = entry;
+  if (policy.reviewProposal === undefined) {
+    if (sender.type === "newMemberProposal" && direction === "receive") {
+      refuse({ reason: "no policy admits new members that propose themselves" }, "mk-64");
+    }
+    return;
+  }
+  const candidate = {
+    proposal,
+    sender,
+    credential: credentialOf(entry, group),
+    byReference: reference !== undefined,
+    direction,
+    group,
+  };
+  refuse(await policy.reviewProposal(candidate), "mk-64");
+}
+
+/** Runs after all cryptographic checks. @throws PolicyError `POLICY_REJECTED` */
+export async function reviewCommit(
+  { policy }: Pick<Environment, "policy">,
+  candidate: CommitCandidate,
+): Promise<void> {
+  if (policy.reviewCommit === undefined) return;
+  refuse(await policy.reviewCommit(candidate), "mk-91");
+}
+
+function credentialOf(
+  { proposal, sender }: ProposalEntry,
+  group: GroupView,
+): Credential | undefined {
+  switch (sender.type) {
+    case "member":
+      return group.member(sender.leafIndex)?.credential;
+    case "external": {
+      const { extensions } = group;
+      const senders = readExtension(extensions, ExtensionType.externalSenders, ExternalSenders);
+      return senders?.[sender.senderIndex]?.credential;
+    }
+    case "newMemberProposal":
+      return proposal.type === "add" ? proposal.keyPackage.leafNode.credential : undefined;
+    case "newMemberCommit":
+      return undefined;
+  }
+}
+
+function refuse(verdict: Verdict, rule: RuleId): void {
+  if (verdict === true) return;
+  throw new PolicyError("POLICY_REJECTED", "the application's policy refused", {
+    rule,
+    details: { reason: verdict.reason },
+  });
+}

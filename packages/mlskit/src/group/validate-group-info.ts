@@ -1,0 +1,148 @@
+/** Believing a GroupInfo and its tree. RFC 9420 §12.4.3, §12.4.3.1. */
+import { equalBytes, type WireTypes } from "../codec/index.ts";
+import type { SuiteCrypto } from "../crypto/index.ts";
+import { CryptoError, StateError, UnsupportedError } from "../errors.ts";
+import {
+  ExtensionType,
+  findExtension,
+  readExtension,
+  RequiredCapabilities,
+} from "../extensions/extension.ts";
+import { interimTranscriptHash } from "../framing/transcript-hash.ts";
+import { type GroupInfo, groupInfoVerifyJob } from "../messages/group-info.ts";
+import { check, violation } from "../rules.ts";
+import { isDefaultType } from "../tree/capabilities.ts";
+import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
+import { RatchetTree } from "../tree/ratchet-tree.ts";
+import { leafIndex } from "../tree/tree-math.ts";
+import { validateTree } from "../tree/tree-validation.ts";
+import { checkExternalSenderList } from "./context-extensions.ts";
+import { checkCredentials } from "./credential-checks.ts";
+import { type Environment, wireTypes } from "./environment.ts";
+import { encodeContext, type PublicEpoch } from "./epoch.ts";
+import { identityOf } from "./evaluate-proposals.ts";
+import { checkContextExtensionTypes } from "./proposal-rules.ts";
+
+export interface ValidatedGroupInfo {
+  readonly epoch: PublicEpoch;
+  readonly groupInfo: GroupInfo;
+  /** What is odd but no reason to refuse, such as expired leaves of others. */
+  readonly notices: readonly ValidationNotice[];
+}
+
+/**
+ * Checks signature, tree hash, tree and leaves. Not the confirmation tag, which takes a member's
+ * secrets.
+ *
+ * @param ratchetTree The tree if it came by other means than the ratchet_tree extension.
+ * @throws StateError `TREE_REQUIRED`, ValidationError, CryptoError, PolicyError, UnsupportedError
+ */
+export async function validateGroupInfo(
+  crypto: SuiteCrypto,
+  groupInfo: GroupInfo,
+  ratchetTree: Uint8Array | undefined,
+  environment: Environment,
+): Promise<ValidatedGroupInfo> {
+  const { groupContext: context } = groupInfo;
+  check(
+    context.cipherSuite === crypto.suite.id,
+    "valn1404",
+    "INVALID_GROUP_INFO",
+    "the GroupInfo is for another cipher suite",
+    { cipherSuite: context.cipherSuite },
+  );
+  checkContextExtensionTypes(context.extensions);
+  checkExtensionsKnown(groupInfo, environment);
+  const tree = treeOf(crypto, groupInfo, ratchetTree, environment, wireTypes(environment.types));
+  await checkSignature(crypto, groupInfo, tree);
+  check(
+    equalBytes(tree.treeHash(), context.treeHash),
+    "valn1405",
+    "INVALID_TREE",
+    "the tree does not have the hash that the GroupInfo names",
+  );
+  const { notices } = await validateTree(tree, {
+    groupId: context.groupId,
+    requiredCapabilities: readExtension(
+      context.extensions,
+      ExtensionType.requiredCapabilities,
+      RequiredCapabilities,
+    ),
+    lifetime: {
+      now: environment.now,
+      mode: environment.limits.strictLifetimes ? "strict" : "notice",
+    },
+  });
+  const epoch: PublicEpoch = {
+    crypto,
+    context,
+    contextBytes: encodeContext(context),
+    tree,
+    confirmationTag: groupInfo.confirmationTag,
+    interimTranscriptHash: interimTranscriptHash(
+      crypto,
+      context.confirmedTranscriptHash,
+      groupInfo.confirmationTag,
+    ),
+  };
+  const members = [...tree.members()].map(([, leaf]) => leaf);
+  const changes = members.map((leaf) => ({ next: identityOf(leaf), position: undefined }));
+  await checkCredentials(environment, changes, "join", context.groupId);
+  await checkExternalSenderList(epoch, context.extensions, environment);
+  return { epoch, groupInfo, notices };
+}
+
+/** Rule mk-96: from the extension or the caller; if both, they agree. */
+function treeOf(
+  crypto: SuiteCrypto,
+  groupInfo: GroupInfo,
+  given: Uint8Array | undefined,
+  { limits }: Environment,
+  types: WireTypes,
+): RatchetTree {
+  const inside = findExtension(groupInfo.extensions, ExtensionType.ratchetTree);
+  const bytes = inside ?? given;
+  if (bytes === undefined) {
+    throw new StateError("TREE_REQUIRED", "the ratchet tree must be given", { rule: "mk-96" });
+  }
+  if (inside !== undefined && given !== undefined && !equalBytes(inside, given)) {
+    throw violation("mk-96", "TREE_MISMATCH", "the given tree is not the one in the GroupInfo");
+  }
+  return RatchetTree.decode(crypto, bytes, types, { maxNodes: 2 * limits.maximumLeaves });
+}
+
+async function checkSignature(
+  crypto: SuiteCrypto,
+  groupInfo: GroupInfo,
+  tree: RatchetTree,
+): Promise<void> {
+  const leaf = tree.leaf(leafIndex(groupInfo.signer));
+  check(
+    leaf !== undefined,
+    "valn1402",
+    "INVALID_GROUP_INFO",
+    "the signer of the GroupInfo is not a member",
+    { signer: groupInfo.signer },
+  );
+  const job = groupInfoVerifyJob(groupInfo, leaf.signatureKey);
+  if (!(await crypto.verify(job.publicKey, job.message, job.signature))) {
+    throw new CryptoError("SIGNATURE_INVALID", "the signature of the GroupInfo is wrong", {
+      rule: "valn1402",
+    });
+  }
+}
+
+/** Rule valn1415: we understand what the group agreed on. */
+function checkExtensionsKnown(
+  { groupContext }: GroupInfo,
+  { types }: Pick<Environment, "types">,
+): void {
+  for (const { type } of groupContext.extensions) {
+    if (isDefaultType("extensions", type) || types.extensions.has(type)) continue;
+    throw new UnsupportedError(
+      "UNSUPPORTED_EXTENSION",
+      "the group uses an extension that is not supported here",
+      { rule: "valn1415", details: { extensionType: type } },
+    );
+  }
+}

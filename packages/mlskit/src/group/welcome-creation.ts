@@ -1,0 +1,78 @@
+/** Making the Welcomes of a Commit. RFC 9420 §12.4.3.1. */
+import { encode } from "../codec/index.ts";
+import type { SealJob } from "../crypto/index.ts";
+import { encryptContext } from "../crypto/labels.ts";
+import { InternalError } from "../errors.ts";
+import { encodeMlsMessage } from "../framing/mls-message.ts";
+import { keyPackageRef } from "../key-packages/key-package.ts";
+import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import type { GroupInfo } from "../messages/group-info.ts";
+import { GroupSecrets, type Welcome } from "../messages/welcome.ts";
+import { GroupInfo as GroupInfoCodec } from "../messages/group-info.ts";
+import { commonAncestor, type LeafIndex } from "../tree/tree-math.ts";
+import type { Secret } from "../crypto/index.ts";
+import type { LeafChange } from "./apply-proposals.ts";
+import type { NextEpoch } from "./next-epoch.ts";
+
+export interface WelcomeInput {
+  readonly next: NextEpoch;
+  readonly added: readonly LeafChange[];
+  readonly committer: LeafIndex;
+  /** Path secrets by node; undefined for a Commit without a path. */
+  readonly pathSecrets: ReadonlyMap<number, Secret> | undefined;
+  /** In Commit order. */
+  readonly psks: readonly PreSharedKeyId[];
+  /** Signed, for the new epoch. */
+  readonly groupInfo: GroupInfo;
+  /** Joiners per Welcome; all in one by default. */
+  readonly joinersPerWelcome?: number | undefined;
+}
+
+export interface CreatedWelcome {
+  /** A complete MLSMessage. */
+  readonly bytes: Uint8Array;
+  /** KeyPackageRefs of the joiners it serves. */
+  readonly keyPackageRefs: readonly Uint8Array[];
+}
+
+/** Seals the secrets of the new epoch for everyone that was added, once each. */
+export async function createWelcomes(input: WelcomeInput): Promise<CreatedWelcome[]> {
+  const { next, added, groupInfo } = input;
+  if (added.length === 0) return [];
+  const { crypto } = next.public;
+  const { key, nonce } = next.welcomeKey;
+  const empty = new Uint8Array(0);
+  const info = encode(GroupInfoCodec, groupInfo);
+  const encryptedGroupInfo = crypto.aeadSeal(key, nonce, empty, info);
+  const jobs = added.map((change) => sealJob(input, change));
+  const sealed = await crypto.sealMany(encryptContext("Welcome", encryptedGroupInfo), jobs);
+  for (const { plaintext } of jobs) plaintext.fill(0);
+  const secrets: Welcome["secrets"][number][] = [];
+  for (const [i, { entry }] of added.entries()) {
+    const encryptedGroupSecrets = sealed[i];
+    if (entry.proposal.type !== "add" || encryptedGroupSecrets === undefined) continue;
+    const newMember = keyPackageRef(crypto, entry.proposal.keyPackage);
+    secrets.push({ newMember, encryptedGroupSecrets });
+  }
+  const size = input.joinersPerWelcome ?? secrets.length;
+  const welcomes: CreatedWelcome[] = [];
+  for (let at = 0; at < secrets.length; at += size) {
+    const part = secrets.slice(at, at + size);
+    const message: Welcome = { cipherSuite: crypto.suite.id, secrets: part, encryptedGroupInfo };
+    welcomes.push({
+      bytes: encodeMlsMessage({ wireFormat: "welcome", message }),
+      keyPackageRefs: part.map(({ newMember }) => newMember),
+    });
+  }
+  return welcomes;
+}
+
+function sealJob(input: WelcomeInput, { leaf, entry }: LeafChange): SealJob {
+  if (entry.proposal.type !== "add") throw new InternalError("only Adds are welcomed");
+  const { next, committer, pathSecrets, psks } = input;
+  // The joiner learns the secret of the lowest node that it shares with the committer.
+  const pathSecret = pathSecrets?.get(commonAncestor(leaf, committer))?.bytes;
+  const joinerSecret = next.joinerSecret.bytes;
+  const plaintext = encode(GroupSecrets, { joinerSecret, pathSecret, psks });
+  return { publicKey: entry.proposal.keyPackage.initKey, plaintext };
+}
