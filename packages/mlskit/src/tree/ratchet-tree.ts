@@ -208,7 +208,7 @@ export class RatchetTree {
   resolution(
     node: NodeIndex,
     excluded: ReadonlySet<number> = NOBODY,
-    limit = Number.POSITIVE_INFINITY,
+    limit: number = Number.POSITIVE_INFINITY,
   ): NodeIndex[] {
     const found: NodeIndex[] = [];
     // Depth first, left first; the stack holds at most one node per level.
