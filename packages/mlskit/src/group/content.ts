@@ -21,7 +21,6 @@ import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { SecretTreeLimits } from "../secret-tree/secret-tree.ts";
 import type { Secret } from "../crypto/index.ts";
-import { leafIndex } from "../tree/tree-math.ts";
 
 /** What opening needs to know of the message's epoch: the current one, or a retained past one. */
 export interface EpochKeys {
@@ -246,11 +245,4 @@ function uniform<T>(open: () => T): T {
       rule: "mk-29",
     });
   }
-}
-
-/** Signature keys of the leaves of a tree, for {@link EpochKeys}. */
-export function signatureKeysOf(
-  leafOf: (leaf: ReturnType<typeof leafIndex>) => { readonly signatureKey: Uint8Array } | undefined,
-): (leaf: number) => Uint8Array | undefined {
-  return (leaf) => leafOf(leafIndex(leaf))?.signatureKey;
 }

@@ -1,4 +1,6 @@
 /** Our own leaf, before we sign a new one. RFC 9420 §7.3. */
+import type { CredentialEvent } from "../credentials/authentication-service.ts";
+import type { Extension } from "../extensions/extension.ts";
 import { InternalError, UsageError } from "../errors.ts";
 import {
   checkOwnCapabilities,
@@ -21,22 +23,41 @@ export function ownLeafOf({ tree, ownLeaf }: Epoch): LeafNode {
 }
 
 /** What others will check in the path leaf, checked before it is built. */
-export async function checkOwnLeaf(
+export function checkOwnLeaf(
   epoch: Epoch,
-  list: EvaluatedProposals,
+  { extensions }: EvaluatedProposals,
   leaf: LeafTemplate,
+  environment: Environment,
+): Promise<void> {
+  return checkOwnLeafUnder(epoch, leaf, extensions, "commit", environment);
+}
+
+/** The same for an Update, under the extensions of the current epoch. */
+export function checkOwnLeafNow(
+  epoch: Epoch,
+  leaf: LeafTemplate,
+  environment: Environment,
+): Promise<void> {
+  return checkOwnLeafUnder(epoch, leaf, epoch.context.extensions, "update", environment);
+}
+
+async function checkOwnLeafUnder(
+  epoch: Epoch,
+  leaf: LeafTemplate,
+  groupExtensions: readonly Extension[],
+  event: CredentialEvent,
   environment: Environment,
 ): Promise<void> {
   const { credential, capabilities, extensions } = leaf;
   checkOwnCapabilities(capabilities, epoch.crypto.suite.id, credential);
   checkOwnLeafExtensions(capabilities, extensions);
-  checkSupport(leaf, contextRequirements(epoch.crypto, list.extensions));
+  checkSupport(leaf, contextRequirements(epoch.crypto, groupExtensions));
   const current = identityOf(ownLeafOf(epoch));
   const next = { credential: leaf.credential, signatureKey: leaf.signer.publicKey };
   if (next.credential === ownLeafOf(epoch).credential && leaf.signer === epoch.signer) return;
   const changes = [{ current, next, position: undefined }];
-  await checkCredentials(environment, changes, "commit", epoch.context.groupId);
-  await checkSuccessors(environment, changes, "commit", epoch.context.groupId);
+  await checkCredentials(environment, changes, event, epoch.context.groupId);
+  await checkSuccessors(environment, changes, event, epoch.context.groupId);
 }
 
 /** Rules valn0103, valn1210 for our own leaf. */

@@ -74,7 +74,7 @@ function checkSender(proposal: Proposal, sender: Sender, types: RegisteredTypes)
   }
 }
 
-function mayComeFromExternalSender(proposal: Proposal, types: RegisteredTypes): boolean {
+export function mayComeFromExternalSender(proposal: Proposal, types: RegisteredTypes): boolean {
   switch (proposal.type) {
     case "add":
     case "remove":

@@ -1,0 +1,81 @@
+/** Proposals from outside the group. RFC 9420 §12.1.8. */
+import type { Signer } from "../crypto/index.ts";
+import { EMPTY_BYTES, equalBytes } from "../codec/index.ts";
+import { UsageError } from "../errors.ts";
+import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
+import { authenticate, signContent } from "../framing/authenticated-content.ts";
+import type { Sender } from "../framing/framed-content.ts";
+import { encodeMlsMessage } from "../framing/mls-message.ts";
+import type { KeyPackage } from "../key-packages/key-package.ts";
+import type { GroupContext } from "../key-schedule/group-context.ts";
+import type { Proposal } from "../messages/proposal.ts";
+import { proposalTypeOf } from "../messages/proposal.ts";
+import type { RegisteredTypes } from "./environment.ts";
+import { mayComeFromExternalSender } from "./proposal-rules.ts";
+
+/** The group as an outsider needs to name it. */
+export type GroupAddress = Pick<GroupContext, "groupId" | "epoch">;
+
+/**
+ * A proposal by a sender that the group lists in external_senders. Its index is found by its key.
+ * @throws UsageError `INVALID_SIGNER`, `INVALID_PROPOSAL`
+ */
+export function createExternalProposal(
+  group: GroupAddress & Pick<GroupContext, "extensions">,
+  proposal: Proposal,
+  signer: Signer,
+  types: RegisteredTypes,
+  authenticatedData: Uint8Array = EMPTY_BYTES,
+): Promise<Uint8Array> {
+  if (!mayComeFromExternalSender(proposal, types)) {
+    throw new UsageError("INVALID_PROPOSAL", "external senders may not send this type", {
+      rule: "valn1502",
+      details: { proposalType: proposalTypeOf(proposal) },
+    });
+  }
+  const { externalSenders } = ExtensionType;
+  const senders = readExtension(group.extensions, externalSenders, ExternalSenders) ?? [];
+  const senderIndex = senders.findIndex((sender) => {
+    return equalBytes(sender.signatureKey, signer.publicKey);
+  });
+  if (senderIndex === -1) {
+    throw new UsageError("INVALID_SIGNER", "the group does not list this external sender", {
+      rule: "mk-33",
+    });
+  }
+  return send(group, { type: "external", senderIndex }, proposal, signer, authenticatedData);
+}
+
+/** A client's proposal to be added itself, signed with the key of its key package. */
+export function createNewMemberProposal(
+  group: GroupAddress,
+  keyPackage: KeyPackage,
+  signer: Signer,
+  authenticatedData: Uint8Array = EMPTY_BYTES,
+): Promise<Uint8Array> {
+  if (!equalBytes(keyPackage.leafNode.signatureKey, signer.publicKey)) {
+    throw new UsageError("INVALID_SIGNER", "the signer is not that of the key package", {
+      rule: "mk-23",
+    });
+  }
+  const proposal: Proposal = { type: "add", keyPackage };
+  return send(group, { type: "newMemberProposal" }, proposal, signer, authenticatedData);
+}
+
+async function send(
+  { groupId, epoch }: GroupAddress,
+  sender: Sender,
+  proposal: Proposal,
+  signer: Signer,
+  authenticatedData: Uint8Array,
+): Promise<Uint8Array> {
+  const signed = await signContent(
+    { groupId, epoch, sender, authenticatedData, content: { contentType: "proposal", proposal } },
+    "publicMessage",
+    EMPTY_BYTES,
+    signer,
+  );
+  const { content, auth } = authenticate(signed, undefined);
+  const message = { content, auth, membershipTag: undefined };
+  return encodeMlsMessage({ wireFormat: "publicMessage", message });
+}

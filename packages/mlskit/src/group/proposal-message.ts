@@ -1,0 +1,169 @@
+/** Proposals as messages of their own: sending them, and accepting those of others. RFC 9420 §12.1. */
+import { Secret, type Signer } from "../crypto/index.ts";
+import { InternalError } from "../errors.ts";
+import {
+  authenticate,
+  type ContentWireFormat,
+  signContent,
+} from "../framing/authenticated-content.ts";
+import { encodeMlsMessage } from "../framing/mls-message.ts";
+import type { PaddingPolicy } from "../framing/padding.ts";
+import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
+import type { Proposal } from "../messages/proposal.ts";
+import type { SecretTreeChange } from "../secret-tree/secret-tree.ts";
+import { checkLeafNode } from "../tree/leaf-node-validation.ts";
+import { signLeafNode, verifyJob } from "../tree/leaf-node.ts";
+import { verifySignatures } from "../tree/signature-batch.ts";
+import { leafIndex } from "../tree/tree-math.ts";
+import type { VerifiedContent } from "./content.ts";
+import { checkExternalSenderList, contextRequirements } from "./context-extensions.ts";
+import { checkCredentials, checkSuccessors } from "./credential-checks.ts";
+import type { LeafUpdate } from "./create-commit.ts";
+import type { Environment } from "./environment.ts";
+import { type Epoch, groupView, type PublicEpoch } from "./epoch.ts";
+import { identityOf } from "./evaluate-proposals.ts";
+import { checkOwnLeafNow, ownLeafOf } from "./own-leaf.ts";
+import { type CachedProposal, type OwnUpdate, proposalRef } from "./proposal-entry.ts";
+import { checkProposal } from "./proposal-rules.ts";
+import { protectContent } from "./protect.ts";
+import { reviewProposal } from "./review.ts";
+
+export interface ProposalMessageOptions {
+  readonly authenticatedData: Uint8Array;
+  readonly wireFormat: ContentWireFormat;
+  readonly padding: PaddingPolicy;
+}
+
+export interface SentProposal {
+  /** A complete MLSMessage. */
+  readonly bytes: Uint8Array;
+  /** To be cached: our own proposals are not decryptable when they come back. */
+  readonly cached: CachedProposal;
+  readonly change: SecretTreeChange | undefined;
+}
+
+/** Sends a proposal by a member. What would be refused on arrival is refused here. */
+export async function createProposal(
+  epoch: Epoch,
+  proposal: Proposal,
+  options: ProposalMessageOptions,
+  environment: Environment,
+  ownUpdate?: OwnUpdate,
+): Promise<SentProposal> {
+  const sender = { type: "member", leafIndex: epoch.ownLeaf } as const;
+  await checkAlone(epoch, proposal, sender, environment);
+  const signed = await signContent(
+    {
+      groupId: epoch.context.groupId,
+      epoch: epoch.context.epoch,
+      sender,
+      authenticatedData: options.authenticatedData,
+      content: { contentType: "proposal", proposal },
+    },
+    options.wireFormat,
+    epoch.contextBytes,
+    epoch.signer,
+  );
+  const authenticated = authenticate(signed, undefined);
+  const reference = proposalRef(epoch.crypto, authenticated);
+  const { message, change } = protectContent(epoch, authenticated, options.padding);
+  return {
+    bytes: encodeMlsMessage(message),
+    cached: { proposal, sender, reference, ownUpdate },
+    change,
+  };
+}
+
+/** An Update of our own leaf, with the private key that it stands for. RFC 9420 §12.1.2. */
+export async function createUpdate(
+  epoch: Epoch,
+  update: LeafUpdate,
+  environment: Environment,
+): Promise<{ readonly proposal: Proposal; readonly ownUpdate: OwnUpdate }> {
+  const { crypto, context, ownLeaf } = epoch;
+  const current = ownLeafOf(epoch);
+  const signer: Signer = update.signer ?? epoch.signer;
+  const template = {
+    credential: update.credential ?? current.credential,
+    capabilities: update.capabilities ?? current.capabilities,
+    extensions: update.extensions ?? current.extensions,
+  };
+  await checkOwnLeafNow(epoch, { ...template, signer }, environment);
+  const { publicKey, privateKey } = await crypto.generateKeyPair();
+  const leafNode = await signLeafNode(
+    crypto,
+    signer,
+    {
+      ...template,
+      encryptionKey: publicKey,
+      signatureKey: signer.publicKey,
+      origin: { source: "update" },
+    },
+    { groupId: context.groupId, leafIndex: ownLeaf },
+  );
+  return {
+    proposal: { type: "update", leafNode },
+    ownUpdate: { leafPrivateKey: new Secret(privateKey), signer },
+  };
+}
+
+/**
+ * A received proposal that may be cached: its author is known, and nothing about it is wrong for
+ * good. Rules valn1307, mk-64, mk-65.
+ *
+ * @throws ValidationError, CryptoError, PolicyError
+ */
+export async function acceptProposal(
+  epoch: PublicEpoch,
+  verified: VerifiedContent,
+  environment: Environment,
+): Promise<CachedProposal> {
+  const { content, sender, authenticated } = verified;
+  if (content.contentType !== "proposal") throw new InternalError("this content is no proposal");
+  const { proposal } = content;
+  await checkAlone(epoch, proposal, sender, environment);
+  const reference = proposalRef(epoch.crypto, authenticated);
+  const cached: CachedProposal = { proposal, sender, reference };
+  await reviewProposal(environment, cached, "receive", groupView(epoch.context, epoch.tree));
+  return cached;
+}
+
+/** All that can be said of a proposal before it stands beside others in a Commit. */
+async function checkAlone(
+  epoch: PublicEpoch,
+  proposal: Proposal,
+  sender: VerifiedContent["sender"],
+  environment: Environment,
+): Promise<void> {
+  checkProposal(epoch, proposal, sender, environment.types);
+  const { crypto, context, tree } = epoch;
+  const { groupId } = context;
+  const requirements = contextRequirements(crypto, context.extensions);
+  if (proposal.type === "add") {
+    const { keyPackage } = proposal;
+    // The extensions in force may change before the Add is committed; support is judged then.
+    await checkKeyPackage(keyPackage, { crypto, lifetime: lifetimeRules(environment) });
+    await verifySignatures(crypto, keyPackageSignatures(keyPackage));
+    const change = { next: identityOf(keyPackage.leafNode), position: undefined };
+    await checkCredentials(environment, [change], "add", groupId);
+  }
+  if (proposal.type === "update" && sender.type === "member") {
+    const { leafNode } = proposal;
+    const index = leafIndex(sender.leafIndex);
+    const replaces = tree.leaf(index);
+    const code = "INVALID_PROPOSAL";
+    await checkLeafNode(leafNode, { ...requirements, code, source: "update", replaces });
+    await verifySignatures(crypto, [verifyJob(leafNode, { groupId, leafIndex: index })]);
+    const current = replaces === undefined ? {} : { current: identityOf(replaces) };
+    const change = { ...current, next: identityOf(leafNode), position: undefined };
+    await checkCredentials(environment, [change], "update", groupId);
+    await checkSuccessors(environment, [change], "update", groupId);
+  }
+  if (proposal.type === "groupContextExtensions") {
+    await checkExternalSenderList(epoch, proposal.extensions, environment);
+  }
+}
+
+function lifetimeRules({ now, limits }: Environment) {
+  return { now, mode: limits.strictLifetimes ? ("strict" as const) : ("notice" as const) };
+}
