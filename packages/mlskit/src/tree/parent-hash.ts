@@ -3,7 +3,7 @@ import { type Codec, EMPTY_BYTES, encode, opaque, struct } from "../codec/index.
 import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
 import type { ParentNode } from "./nodes.ts";
 import type { PathStep, RatchetTree } from "./ratchet-tree.ts";
-import { leafHash, parentNodeHash } from "./tree-hash.ts";
+import { TreeHasher } from "./tree-hash.ts";
 import { left, type NodeIndex, right } from "./tree-math.ts";
 
 interface ParentHashInput {
@@ -65,29 +65,28 @@ export function originalTreeHash(
   sibling: NodeIndex,
   unmerged: readonly number[],
 ): Uint8Array {
-  return hashWithout(tree, sibling, unmerged, new Set(unmerged));
+  if (unmerged.length === 0) return tree.nodeHash(sibling);
+  const hasher = new TreeHasher(tree.crypto);
+  return hashWithout({ tree, hasher, removed: new Set(unmerged) }, sibling, unmerged);
 }
 
-/** `below` are those of `removed` that lie under `node`. Recursion is as deep as the tree. */
-function hashWithout(
-  tree: RatchetTree,
-  node: NodeIndex,
-  below: readonly number[],
-  removed: ReadonlySet<number>,
-): Uint8Array {
+interface Removal {
+  readonly tree: RatchetTree;
+  readonly hasher: TreeHasher;
+  readonly removed: ReadonlySet<number>;
+}
+
+/** `below` are those of the removed leaves that lie under `node`. Recursion is as deep as the tree. */
+function hashWithout(removal: Removal, node: NodeIndex, below: readonly number[]): Uint8Array {
+  const { tree, hasher, removed } = removal;
   if (below.length === 0) return tree.nodeHash(node);
   const [first, second] = [left(node), right(node)];
-  if (first === undefined || second === undefined) {
-    return leafHash(tree.crypto, node / 2, undefined);
-  }
+  if (first === undefined || second === undefined) return hasher.leaf(node / 2, undefined);
   const split = below.findIndex((leaf) => 2 * leaf > node);
   const middle = split === -1 ? below.length : split;
-  return parentNodeHash(
-    tree.crypto,
-    withoutLeaves(tree.parent(node), removed),
-    hashWithout(tree, first, below.slice(0, middle), removed),
-    hashWithout(tree, second, below.slice(middle), removed),
-  );
+  const firstHash = hashWithout(removal, first, below.slice(0, middle));
+  const secondHash = hashWithout(removal, second, below.slice(middle));
+  return hasher.parent(withoutLeaves(tree.parent(node), removed), firstHash, secondHash);
 }
 
 function withoutLeaves(

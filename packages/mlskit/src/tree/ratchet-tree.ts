@@ -9,6 +9,7 @@ import { KeyIndex } from "./key-index.ts";
 import { type LeafNode, type ParentNode, RatchetTreeNodes, type TreeNode } from "./nodes.ts";
 import { Support } from "./support.ts";
 import { TreeEditor as Editor } from "./tree-editor.ts";
+import { TreeHasher } from "./tree-hash.ts";
 import {
   directPath,
   fullLeafCount,
@@ -258,7 +259,7 @@ export class RatchetTree {
 
   /** The tree hash of a node inside the tree. Do not modify the result. */
   nodeHash(node: NodeIndex): Uint8Array {
-    return hashAt(this.crypto, this.#state.levels, node).slice();
+    return hashAt(new TreeHasher(this.crypto), this.#state.levels, node).slice();
   }
 
   /** Body of the ratchet_tree extension: trailing blank nodes are left out. RFC 9420 §12.4.3.3. */

@@ -12,6 +12,7 @@ import {
   MAX_LEAF_COUNT,
   type NodeIndex,
   nodeOfLeaf,
+  parent,
   root,
 } from "./tree-math.ts";
 import { hasNode, nodeAt, placedNodes, type TreeState } from "./tree-state.ts";
@@ -34,6 +35,7 @@ export class TreeEditor<Tree> {
   readonly #owned = new Set<Chunk>();
   /** Lists of unmerged leaves made by this editor, which it may still extend in place. */
   readonly #ownLists = new Set<readonly number[]>();
+  readonly #forgotten = new Set<NodeIndex>();
   readonly #written = new Map<NodeIndex, TreeNode | undefined>();
   readonly #leavesBefore = new Map<LeafIndex, LeafNode | undefined>();
   #leafCount: number;
@@ -88,11 +90,11 @@ export class TreeEditor<Tree> {
     this.#write(nodeOfLeaf(index), { type: "leaf", leaf });
   }
 
-  setParent(node: NodeIndex, parent: ParentNode | undefined): void {
+  setParent(node: NodeIndex, content: ParentNode | undefined): void {
     if (node % 2 === 0 || node >= 2 * this.#leafCount - 1) {
       throw new InternalError(`node ${node} is not a parent of the tree`);
     }
-    this.#write(node, parent === undefined ? undefined : { type: "parent", parent });
+    this.#write(node, content === undefined ? undefined : { type: "parent", parent: content });
   }
 
   /** The edited tree. The editor cannot be used afterwards. */
@@ -129,17 +131,14 @@ export class TreeEditor<Tree> {
     return leafIndex(index);
   }
 
-  #addUnmerged(at: NodeIndex, parent: ParentNode, index: LeafIndex): void {
-    const own = this.#ownLists.has(parent.unmergedLeaves);
+  #addUnmerged(at: NodeIndex, content: ParentNode, index: LeafIndex): void {
+    const own = this.#ownLists.has(content.unmergedLeaves);
     // Many additions in one edit extend the same list: copying it each time would be quadratic.
-    const unmerged = own ? (parent.unmergedLeaves as number[]) : parent.unmergedLeaves.slice();
+    const unmerged = own ? (content.unmergedLeaves as number[]) : content.unmergedLeaves.slice();
     insertSorted(unmerged, index);
-    if (own) {
-      this.#forgetHashes(at);
-      return;
-    }
+    if (own) return;
     this.#ownLists.add(unmerged);
-    this.#write(at, { type: "parent", parent: { ...parent, unmergedLeaves: unmerged } });
+    this.#write(at, { type: "parent", parent: { ...content, unmergedLeaves: unmerged } });
   }
 
   #blankDirectPath(index: LeafIndex): void {
@@ -166,10 +165,14 @@ export class TreeEditor<Tree> {
     else this.#lastLeaf = Math.max(this.#lastLeaf, index);
   }
 
+  /** Hashes change up to the root; what lies above a forgotten one was forgotten with it. */
   #forgetHashes(at: NodeIndex): void {
-    for (const node of [at, ...directPath(at, this.#leafCount)]) {
+    let node: NodeIndex | undefined = at;
+    while (node !== undefined && !this.#forgotten.has(node)) {
       const { level, id, slot } = locate(node);
       this.#own(level, id).forgetHash(slot);
+      this.#forgotten.add(node);
+      node = parent(node, this.#leafCount);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Tree hashes: what a subtree contains. RFC 9420 §7.8. */
-import { Writer } from "../codec/index.ts";
+import { encode } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { type LeafNode, ParentNode } from "./nodes.ts";
 
@@ -7,32 +7,53 @@ import { type LeafNode, ParentNode } from "./nodes.ts";
 const LEAF = 1;
 const PARENT = 2;
 
-/** Hash of TreeHashInput for a leaf. */
-export function leafHash(
-  crypto: SuiteCrypto,
-  leafIndex: number,
-  leaf: LeafNode | undefined,
-): Uint8Array {
-  const writer = new Writer(6 + (leaf?.encoded.length ?? 0));
-  writer.uint8(LEAF);
-  writer.uint32(leafIndex);
-  writer.uint8(leaf === undefined ? 0 : 1);
-  if (leaf !== undefined) writer.bytes(leaf.encoded);
-  return crypto.hash(writer.finish());
-}
+/** Hashes nodes one after the other, with one buffer for all their inputs. */
+export class TreeHasher {
+  readonly #crypto: SuiteCrypto;
+  #input = new Uint8Array(512);
+  #length = 0;
 
-/** Hash of TreeHashInput for a parent. */
-export function parentNodeHash(
-  crypto: SuiteCrypto,
-  parent: ParentNode | undefined,
-  left: Uint8Array,
-  right: Uint8Array,
-): Uint8Array {
-  const writer = new Writer(256);
-  writer.uint8(PARENT);
-  writer.uint8(parent === undefined ? 0 : 1);
-  if (parent !== undefined) ParentNode.write(writer, parent);
-  writer.opaque(left);
-  writer.opaque(right);
-  return crypto.hash(writer.finish());
+  constructor(crypto: SuiteCrypto) {
+    this.#crypto = crypto;
+  }
+
+  /** Hash of TreeHashInput for a leaf. */
+  leaf(leafIndex: number, leaf: LeafNode | undefined): Uint8Array {
+    this.#begin(6 + (leaf?.encoded.length ?? 0));
+    const index = [leafIndex / 2 ** 24, leafIndex / 2 ** 16, leafIndex / 2 ** 8, leafIndex];
+    this.#bytes([LEAF, ...index, leaf === undefined ? 0 : 1]);
+    if (leaf !== undefined) this.#bytes(leaf.encoded);
+    return this.#hash();
+  }
+
+  /** Hash of TreeHashInput for a parent, given the hashes of its children. */
+  parent(content: ParentNode | undefined, left: Uint8Array, right: Uint8Array): Uint8Array {
+    const encoded = content === undefined ? undefined : encode(ParentNode, content);
+    this.#begin(6 + (encoded?.length ?? 0) + left.length + right.length);
+    this.#bytes([PARENT, encoded === undefined ? 0 : 1]);
+    if (encoded !== undefined) this.#bytes(encoded);
+    this.#opaque(left);
+    this.#opaque(right);
+    return this.#hash();
+  }
+
+  #begin(capacity: number): void {
+    if (this.#input.length < capacity) this.#input = new Uint8Array(2 * capacity);
+    this.#length = 0;
+  }
+
+  #bytes(bytes: ArrayLike<number>): void {
+    this.#input.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** Hashes have at most 64 bytes, so their headers have one byte or two. */
+  #opaque(bytes: Uint8Array): void {
+    this.#bytes(bytes.length < 0x40 ? [bytes.length] : [0x40 + bytes.length / 256, bytes.length]);
+    this.#bytes(bytes);
+  }
+
+  #hash(): Uint8Array {
+    return this.#crypto.hash(this.#input.subarray(0, this.#length));
+  }
 }

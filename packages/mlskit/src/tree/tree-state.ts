@@ -5,7 +5,7 @@ import { type Chunk, locate } from "./chunk.ts";
 import type { KeyIndex, PlacedNode } from "./key-index.ts";
 import type { TreeNode } from "./nodes.ts";
 import { left, type NodeIndex, nodeIndex, right } from "./tree-math.ts";
-import { leafHash, parentNodeHash } from "./tree-hash.ts";
+import type { TreeHasher } from "./tree-hash.ts";
 
 /** Chunks by height, then by id. Every height has all its chunks, blank ones included. */
 export type ChunkLevels = readonly (readonly Chunk[])[];
@@ -44,7 +44,7 @@ export function* placedNodes(levels: ChunkLevels, leafCount: number): Generator<
 }
 
 /** Tree hash of a node inside the tree, from the cache as far as possible. RFC 9420 §7.8. */
-export function hashAt(crypto: SuiteCrypto, levels: ChunkLevels, node: NodeIndex): Uint8Array {
+export function hashAt(hasher: TreeHasher, levels: ChunkLevels, node: NodeIndex): Uint8Array {
   const { level, id, slot } = locate(node);
   const chunk = levels[level]?.[id];
   if (chunk === undefined) throw new InternalError(`node ${node} is outside the tree`);
@@ -52,16 +52,14 @@ export function hashAt(crypto: SuiteCrypto, levels: ChunkLevels, node: NodeIndex
   if (cached !== undefined) return cached;
   const content = chunk.node(slot);
   let hash: Uint8Array;
-  const below = left(node);
-  const beside = right(node);
+  const [below, beside] = [left(node), right(node)];
   if (below === undefined || beside === undefined) {
-    hash = leafHash(crypto, node / 2, content?.type === "leaf" ? content.leaf : undefined);
+    hash = hasher.leaf(node / 2, content?.type === "leaf" ? content.leaf : undefined);
   } else {
-    hash = parentNodeHash(
-      crypto,
+    hash = hasher.parent(
       content?.type === "parent" ? content.parent : undefined,
-      hashAt(crypto, levels, below),
-      hashAt(crypto, levels, beside),
+      hashAt(hasher, levels, below),
+      hashAt(hasher, levels, beside),
     );
   }
   chunk.setHash(slot, hash);
