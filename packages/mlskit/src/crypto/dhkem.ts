@@ -69,7 +69,10 @@ export class Dhkem {
   /** Encap: `publicKey` must have passed its format check. */
   encapsulate(publicKey: Uint8Array): MaybePromise<Encapsulated> {
     const kem = this.#primitives.kem;
-    const ephemeral = kem.ephemeral;
+    const { encapsulate, ephemeral } = kem;
+    if (encapsulate !== undefined) {
+      return attempt(() => encapsulate.call(kem, publicKey), rethrowAsInvalidKey);
+    }
     if (ephemeral !== undefined) {
       const made = attempt(() => ephemeral.call(kem, publicKey), rethrowAsInvalidKey);
       return andThen(made, (pair) => this.#encapsulated(pair.publicKey, pair.shared, publicKey));

@@ -3,7 +3,7 @@ export * from "./create-provider.ts";
 export * from "./crypto-provider.ts";
 export * from "./hash-reference.ts";
 export * from "./labels.ts";
-export { all, andThen, attempt, ensure, isPromise } from "./maybe-promise.ts";
+export { all, andThen, attempt, isPromise } from "./maybe-promise.ts";
 export { Secret } from "./secret.ts";
 export { createSigner } from "./signer.ts";
 export { createSuiteCrypto } from "./suite-crypto.ts";

@@ -26,20 +26,6 @@ export function attempt<T>(
   }
 }
 
-/** Runs `work`, then `cleanup` whether it succeeded or failed. */
-export function ensure<T>(work: () => MaybePromise<T>, cleanup: () => void): MaybePromise<T> {
-  let value: MaybePromise<T>;
-  try {
-    value = work();
-  } catch (error) {
-    cleanup();
-    throw error;
-  }
-  if (isPromise(value)) return value.finally(cleanup);
-  cleanup();
-  return value;
-}
-
 /** All values in order; an array at once if none of them is a promise. */
 export function all<T>(values: readonly MaybePromise<T>[]): MaybePromise<readonly T[]> {
   return values.some(isPromise) ? Promise.all(values) : (values as readonly T[]);

@@ -49,6 +49,13 @@ export interface KemPrimitives {
   ephemeral?(
     publicKey: Uint8Array,
   ): MaybePromise<{ readonly publicKey: Uint8Array; readonly shared: Uint8Array }>;
+  /**
+   * Encap of RFC 9180 §4.1 as a whole, if the back end has that: kem_output and the shared secret
+   * after ExtractAndExpand. Takes precedence over `ephemeral`.
+   */
+  encapsulate?(
+    publicKey: Uint8Array,
+  ): MaybePromise<{ readonly enc: Uint8Array; readonly sharedSecret: Uint8Array }>;
   /** A fresh key pair, if there is a better way than making a private key from random bytes. */
   generateKeyPair?(): MaybePromise<HpkeKeyPair>;
   /** Whether an uncompressed point lies on the curve. Needed for NIST curves only. */

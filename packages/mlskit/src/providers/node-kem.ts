@@ -30,7 +30,7 @@ export function nodeKem(group: GroupName, options: NodeKemOptions): KemPrimitive
     case "x448":
       return okpKem("X448", options);
     case "p256":
-      return p256Kem();
+      return p256Kem(options);
     case "p384":
       return ecKem("secp384r1", options);
     case "p521":
@@ -87,7 +87,7 @@ function generateOkp(crv: "X25519" | "X448"): GeneratedOkp {
 }
 
 /** P-256 by createECDH: needs no import of the peer's key, which would cost as much as the DH. */
-function p256Kem(): KemPrimitives {
+function p256Kem(options: NodeKemOptions): KemPrimitives {
   const crypto = nodeCrypto();
   const privateKeys = new PrivateKeyCache((bytes): ECDH => {
     const ecdh = crypto.createECDH("prime256v1");
@@ -98,6 +98,23 @@ function p256Kem(): KemPrimitives {
     publicKeyOf: (privateKey) => Uint8Array.from(privateKeys.get(privateKey).getPublicKey()),
     dh: (privateKey, publicKey) => plain(privateKeys.get(privateKey).computeSecret(publicKey)),
     isOnCurve: (publicKey) => isOnCurve("prime256v1", publicKey),
+    ...p256Encapsulation(options),
+  };
+}
+
+/** crypto.encapsulate, which Node has from version 24: the whole of Encap in one call. */
+type Encapsulate = (key: KeyObject) => { readonly sharedKey: Buffer; readonly ciphertext: Buffer };
+
+/** createECDH became slower with the versions that brought DHKEM as a single call. */
+function p256Encapsulation(options: NodeKemOptions): Pick<KemPrimitives, "encapsulate"> {
+  const { encapsulate } = nodeCrypto() as { readonly encapsulate?: Encapsulate };
+  if (encapsulate === undefined || !options.nativeRandom) return {};
+  const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter("prime256v1"), latin1);
+  return {
+    encapsulate(publicKey) {
+      const { sharedKey, ciphertext } = encapsulate(publicKeys.get(publicKey));
+      return { enc: plain(ciphertext), sharedSecret: plain(sharedKey) };
+    },
   };
 }
 

@@ -6,6 +6,8 @@ import { hasSlowRawKeys, nodeCrypto } from "./node-module.ts";
 type HashFunction = (data: Uint8Array) => Uint8Array;
 
 const BLOCK_SIZE: Readonly<Record<HashName, number>> = { sha256: 64, sha384: 128, sha512: 128 };
+/** Longer inputs than this do not fit into HMAC's reused buffer. */
+const SMALL = 512;
 const HASH_SIZE: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
 /**
@@ -40,23 +42,35 @@ export function nodeHmac(name: HashName): (key: Uint8Array, data: Uint8Array) =>
   const digest = digestWithoutString(name);
   const block = BLOCK_SIZE[name];
   const size = HASH_SIZE[name];
-  const small = new Uint8Array(block + 512);
+  const scratch = new ArrayBuffer(block + SMALL);
+  const small = new Uint8Array(scratch);
+  // A view per length: making one costs a tenth of the hash itself.
+  const views: (Uint8Array | undefined)[] = new Array(scratch.byteLength + 1);
+  const start = (buffer: Uint8Array, length: number): Uint8Array => {
+    if (buffer !== small) return buffer.subarray(0, length);
+    const view = views[length] ?? new Uint8Array(scratch, 0, length);
+    views[length] = view;
+    return view;
+  };
   return (longKey, data) => {
     const key = longKey.length > block ? digest(longKey) : longKey;
     const length = block + data.length;
-    const buffer = length <= small.length ? small : new Uint8Array(length);
+    const buffer = length <= small.length ? small : new Uint8Array(Math.max(length, block + size));
     buffer.fill(0x36, key.length, block);
     for (let i = 0; i < key.length; i++) buffer[i] = (key[i] ?? 0) ^ 0x36;
     buffer.set(data, block);
-    const inner = digest(new Uint8Array(buffer.buffer, 0, length));
+    const inner = digest(start(buffer, length));
     for (let i = 0; i < block; i++) buffer[i] = (buffer[i] ?? 0) ^ 0x6a; // 0x36 ^ 0x5c
     buffer.set(inner, block);
-    const outer = digest(new Uint8Array(buffer.buffer, 0, block + size));
+    const outer = digest(start(buffer, block + size));
     buffer.fill(0, 0, Math.max(length, block + size));
     if (key !== longKey) key.fill(0);
-    const mac = plain(outer);
-    inner.fill(0);
-    outer.fill(0);
+    const mac = new Uint8Array(size);
+    for (let i = 0; i < size; i++) {
+      mac[i] = outer[i] ?? 0;
+      inner[i] = 0;
+      outer[i] = 0;
+    }
     return mac;
   };
 }

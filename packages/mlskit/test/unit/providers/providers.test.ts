@@ -1,5 +1,5 @@
 /** Choice and composition of providers, and their caches. */
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { utf8 } from "../../../src/codec/index.ts";
 import {
   type CipherSuite,
@@ -26,6 +26,32 @@ test("M-SUITE-01, M-SUITE-02: the default carries every suite, on Node by node:c
     expect(provider.name).toBe("node");
     expect(provider.suites).toEqual([1, 2, 3, 4, 5, 6, 7]);
   }
+});
+
+describe("on a runtime without node:crypto", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.unstubAllGlobals();
+  });
+
+  test("M-SUITE-14: the default is pure JavaScript, the fastest uses WebCrypto", async () => {
+    vi.spyOn(process, "getBuiltinModule").mockReturnValue(undefined);
+    expect(defaultProvider().name).toBe("noble");
+    const fastest = await fastestProvider();
+    expect(fastest.name).toBe("webcrypto");
+    expect(fastest.suites).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    for (const id of fastest.suites) expect(fastest.suite(id).suite.id).toBe(id);
+    expect(() => nodeProvider()).toThrow(expect.objectContaining({ code: "NO_NODE_CRYPTO" }));
+  });
+
+  test("M-SUITE-14: neither `process` nor `crypto.subtle` is needed", async () => {
+    const { getRandomValues } = globalThis.crypto;
+    vi.stubGlobal("process", undefined);
+    vi.stubGlobal("crypto", { getRandomValues: getRandomValues.bind(globalThis.crypto) });
+    const provider = await fastestProvider();
+    expect(provider.name).toBe("noble");
+    expect(provider.suite(1).randomBytes(8).length).toBe(8);
+  });
 });
 
 test("the Node and noble providers answer without promises", () => {
