@@ -1,0 +1,79 @@
+/** How one client treats one group. Data only, stored with the group; defaults are a contract. */
+import { DEFAULT_LIMITS } from "../group/environment.ts";
+import {
+  noPadding,
+  type PaddingPolicy,
+  padme,
+  padToMultiple,
+  padToSize,
+  padToSteps,
+} from "../framing/padding.ts";
+
+/** How encrypted content is padded. */
+export type Padding =
+  | { readonly type: "none" }
+  | { readonly type: "multiple"; readonly size: number }
+  | { readonly type: "fixed"; readonly size: number }
+  | { readonly type: "steps"; readonly sizes: readonly number[] }
+  | { readonly type: "padme"; readonly floor: number };
+
+/** Which wire format handshake messages of members use, and which are accepted. */
+export interface HandshakePolicy {
+  readonly send: "private" | "public";
+  readonly accept: "private" | "public" | "both";
+}
+
+export interface GroupConfig {
+  readonly handshake: HandshakePolicy;
+  readonly padding: Padding;
+  /** Epochs whose late messages can still be read. */
+  readonly pastEpochs: number;
+  /** And for how long, in seconds. */
+  readonly pastEpochLifetime: number;
+  /** Resumption PSKs of past epochs that are kept. */
+  readonly resumptionPsks: number;
+  readonly outOfOrderTolerance: number;
+  readonly maximumForwardDistance: number;
+  readonly maximumSkippedKeys: number;
+  /** Whether Welcomes and GroupInfos carry the tree. */
+  readonly ratchetTree: boolean;
+  /** Whether GroupInfos invite external commits, and whether they are accepted. */
+  readonly externalCommits: boolean;
+  /** Merge Commits of others, and store their proposals, as part of processing them. */
+  readonly autoAccept: boolean;
+  readonly maximumMessageSize: number;
+  readonly pendingProposalsPerSender: number;
+  readonly pendingProposals: number;
+}
+
+export const DEFAULT_CONFIG: GroupConfig = {
+  handshake: { send: "private", accept: "both" },
+  padding: { type: "padme", floor: 128 },
+  pastEpochs: 3,
+  pastEpochLifetime: 7 * 86_400,
+  resumptionPsks: 8,
+  outOfOrderTolerance: DEFAULT_LIMITS.outOfOrderTolerance,
+  maximumForwardDistance: DEFAULT_LIMITS.maximumForwardDistance,
+  maximumSkippedKeys: DEFAULT_LIMITS.maximumSkippedKeys,
+  ratchetTree: true,
+  externalCommits: true,
+  autoAccept: false,
+  maximumMessageSize: 2 ** 20,
+  pendingProposalsPerSender: 64,
+  pendingProposals: 1024,
+};
+
+export function paddingPolicy(padding: Padding): PaddingPolicy {
+  switch (padding.type) {
+    case "none":
+      return noPadding;
+    case "multiple":
+      return padToMultiple(padding.size);
+    case "fixed":
+      return padToSize(padding.size);
+    case "steps":
+      return padToSteps(padding.sizes);
+    case "padme":
+      return padme(padding.floor);
+  }
+}

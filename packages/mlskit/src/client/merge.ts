@@ -1,0 +1,147 @@
+/** From one epoch to the next: what is kept, what is forgotten. RFC 9420 §9.2, §14. */
+import { equalBytes } from "../codec/index.ts";
+import { credentialTypeOf } from "../credentials/credential.ts";
+import type { Secret } from "../crypto/index.ts";
+import type { CommitSummary } from "../group/commit-summary.ts";
+import { type Epoch, eraseEpoch } from "../group/epoch.ts";
+import { type PastMember, retire } from "../group/past-epoch.ts";
+import type { StagedCommit } from "../group/process-commit.ts";
+import type { LeafNode } from "../tree/nodes.ts";
+import type { GroupState, StoredPastEpoch } from "./group-state.ts";
+
+export interface Merged {
+  readonly state: GroupState;
+  /** Overwrites what is not kept. To be called when the new state is durable. */
+  erase(): void;
+}
+
+/** Begins the next epoch, after a Commit of ours or of another member. */
+export function mergeEpoch(
+  state: GroupState,
+  next: Epoch,
+  summary: CommitSummary,
+  now: bigint,
+): Merged {
+  const { epoch } = state;
+  const ended: StoredPastEpoch = { ...retire(epoch, now), changes: memberChanges(summary) };
+  const past = keepPast(state, [ended, ...state.past], now);
+  const resumptionPsks = keepPsks(state, epoch.context.epoch, epoch.secrets.resumptionPsk);
+  const merged: GroupState = {
+    ...state,
+    status: summary.reInit === undefined ? "active" : "suspended",
+    reInit: summary.reInit,
+    epoch: next,
+    past,
+    resumptionPsks,
+    proposals: new Map(),
+    pending: undefined,
+    joinCommit: undefined,
+    isLeaving: false,
+  };
+  return { state: merged, erase: () => eraseOld(state, merged) };
+}
+
+/** The end of the group for us: the last view of its members stays, its secrets go. */
+export function mergeRemoval(state: GroupState, staged: StagedCommit): Merged {
+  const merged: GroupState = {
+    ...state,
+    status: "inactive",
+    epoch: { ...state.epoch, tree: staged.group.tree, privateKeys: new Map() },
+    resumptionPsks: new Map(),
+    proposals: new Map(),
+    pending: undefined,
+    joinCommit: undefined,
+    isLeaving: false,
+    buffer: new Map(),
+  };
+  eraseSecrets(state);
+  return { state: merged, erase: () => undefined };
+}
+
+/** Closes a group from outside a Commit. */
+export function closeGroup(state: GroupState): GroupState {
+  eraseSecrets(state);
+  return {
+    ...state,
+    status: "inactive",
+    epoch: { ...state.epoch, privateKeys: new Map() },
+    past: [],
+    resumptionPsks: new Map(),
+    proposals: new Map(),
+    pending: undefined,
+    joinCommit: undefined,
+    buffer: new Map(),
+  };
+}
+
+/** The head record of an inactive group is written from these secrets, so they go before that. */
+function eraseSecrets({ epoch, pending, resumptionPsks }: GroupState): void {
+  for (const secret of Object.values(epoch.secrets)) secret.erase();
+  for (const key of epoch.privateKeys.values()) key.erase();
+  for (const psk of resumptionPsks.values()) psk.erase();
+  if (pending !== undefined) eraseEpoch(pending.next, undefined);
+}
+
+/** Rules P-BUF, mk-111: newest first, by count and by age. */
+export function keepPast(
+  { config }: GroupState,
+  past: readonly StoredPastEpoch[],
+  now: bigint,
+): readonly StoredPastEpoch[] {
+  const oldest = now - BigInt(config.pastEpochLifetime);
+  return past.slice(0, config.pastEpochs).filter(({ endedAt }) => endedAt >= oldest);
+}
+
+function keepPsks(
+  { config, resumptionPsks }: GroupState,
+  epoch: bigint,
+  psk: Secret,
+): ReadonlyMap<bigint, Secret> {
+  const all = [...resumptionPsks, [epoch, psk] as const];
+  return new Map(config.resumptionPsks === 0 ? [] : all.slice(-config.resumptionPsks));
+}
+
+/** How the members of the epoch that ends differ from those of the next one. */
+function memberChanges(summary: CommitSummary): StoredPastEpoch["changes"] {
+  const changes = new Map<number, PastMember | undefined>();
+  for (const { leafIndex } of summary.added) changes.set(leafIndex, undefined);
+  for (const { leafIndex, before, after } of summary.updated) {
+    if (!isSameMember(before, after)) changes.set(leafIndex, memberOf(before));
+  }
+  for (const { leafIndex, leaf } of summary.removed) changes.set(leafIndex, memberOf(leaf));
+  return [...changes];
+}
+
+function memberOf({ credential, signatureKey }: LeafNode): PastMember {
+  return { credential, signatureKey };
+}
+
+/** Compares what messages are attributed by; most new leaves change only their encryption key. */
+function isSameMember(a: LeafNode, b: LeafNode): boolean {
+  if (!equalBytes(a.signatureKey, b.signatureKey)) return false;
+  const [x, y] = [a.credential, b.credential];
+  if (credentialTypeOf(x) !== credentialTypeOf(y)) return false;
+  return x.type === "basic" && y.type === "basic" && equalBytes(x.identity, y.identity);
+}
+
+function eraseOld(before: GroupState, after: GroupState): void {
+  const { epoch } = before;
+  const kept = new Set<Secret>([...after.epoch.privateKeys.values()]);
+  for (const psk of after.resumptionPsks.values()) kept.add(psk);
+  for (const { senderDataSecret } of after.past) kept.add(senderDataSecret);
+  const secrets = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];
+  for (const psk of before.resumptionPsks.values()) secrets.push(psk);
+  for (const { senderDataSecret } of before.past) secrets.push(senderDataSecret);
+  for (const secret of secrets) if (!kept.has(secret)) secret.erase();
+  const trees = new Set([after.epoch.secretTree, ...after.past.map((past) => past.secretTree)]);
+  for (const tree of [epoch.secretTree, ...before.past.map((past) => past.secretTree)]) {
+    if (!trees.has(tree)) tree.erase();
+  }
+  if (before.pending !== undefined && before.pending.next !== after.epoch) {
+    eraseEpoch(before.pending.next, after.epoch);
+  }
+  for (const { ownUpdate } of before.proposals.values()) {
+    const key = ownUpdate?.leafPrivateKey;
+    if (key !== undefined && !kept.has(key)) key.erase();
+  }
+}

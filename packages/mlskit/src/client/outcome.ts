@@ -1,0 +1,125 @@
+/** What became of an incoming message. One tagged value for everything that a network can deliver. */
+import type { Credential } from "../credentials/credential.ts";
+import type { MlsError } from "../errors.ts";
+import type { CommitSummary } from "../group/commit-summary.ts";
+import type { Proposal, ReInit } from "../messages/proposal.ts";
+import type { MemberRemoval } from "./removal.ts";
+
+/** Who sent a message, as of the message's own epoch. */
+export type MessageSender =
+  | {
+      readonly type: "member";
+      readonly leafIndex: number;
+      readonly credential: Credential;
+      readonly signatureKey: Uint8Array;
+    }
+  | { readonly type: "external"; readonly senderIndex: number; readonly credential: Credential }
+  | { readonly type: "newMember"; readonly credential: Credential };
+
+/** What is known of every message that belongs to a group. */
+export interface MessageInfo {
+  readonly groupId: Uint8Array;
+  readonly epoch: bigint;
+  readonly wireFormat: "publicMessage" | "privateMessage";
+}
+
+/** And of every message whose author is known. */
+export interface AuthenticatedInfo extends MessageInfo {
+  readonly sender: MessageSender;
+  readonly authenticatedData: Uint8Array;
+}
+
+export interface ApplicationOutcome extends AuthenticatedInfo {
+  readonly kind: "application";
+  readonly data: Uint8Array;
+  readonly generation: number;
+}
+
+export interface ProposalOutcome extends AuthenticatedInfo {
+  readonly kind: "proposal" | "externalProposal" | "newMemberProposal";
+  readonly proposal: Proposal;
+  readonly reference: Uint8Array;
+  /** Whether it is stored already; otherwise `accept` stores it. */
+  readonly isStored: boolean;
+  accept(): Promise<void>;
+}
+
+/** A Commit that was merged, or that waits for `accept`. */
+export interface CommitOutcome extends AuthenticatedInfo {
+  readonly kind: "commit" | "removed" | "reinit";
+  readonly summary: CommitSummary;
+  readonly removals: readonly MemberRemoval[];
+  readonly reInit: ReInit | undefined;
+  readonly isMerged: boolean;
+  /** The pending commit of ours that lost against this one, once merged. */
+  readonly discarded: CommitSummary | undefined;
+  /** Outcomes of messages that had come too early, once merged. */
+  readonly replayed: readonly Outcome[];
+  /** Merges it. The result is this outcome again, merged. */
+  accept(): Promise<CommitOutcome>;
+}
+
+/** The echo of our own pending Commit: the delivery service accepted it. */
+export interface OwnCommitOutcome extends MessageInfo {
+  readonly kind: "ownCommit";
+  readonly summary: CommitSummary;
+  readonly isMerged: boolean;
+  readonly replayed: readonly Outcome[];
+  accept(): Promise<OwnCommitOutcome>;
+}
+
+/** Nothing happened, and nothing is wrong. */
+export interface IgnoredOutcome extends MessageInfo {
+  readonly kind: "ownMessage" | "ownProposal" | "duplicate";
+}
+
+/** Not now, or not any more. */
+export interface UntimelyOutcome extends MessageInfo {
+  readonly kind:
+    | "future"
+    | "farFuture"
+    | "stale"
+    | "epochTooOld"
+    | "generationTooOld"
+    | "generationTooFar"
+    | "buffered"
+    | "groupInactive";
+  readonly contentType: "application" | "proposal" | "commit";
+  /** Whether it is kept and tried again by itself. */
+  readonly isBuffered: boolean;
+}
+
+export interface MissingProposalOutcome extends MessageInfo {
+  readonly kind: "missingProposal";
+  readonly missing: readonly Uint8Array[];
+}
+
+export interface UnknownGroupOutcome {
+  readonly kind: "unknownGroup" | "wrongGroup";
+  readonly groupId: Uint8Array;
+}
+
+/** Recognised, and to be handed to the call that it belongs to. */
+export interface OtherOutcome {
+  readonly kind: "welcome" | "groupInfo" | "keyPackage";
+  readonly bytes: Uint8Array;
+}
+
+/** The sender broke a rule, or the bytes are damaged. Nothing changed. */
+export interface InvalidOutcome {
+  readonly kind: "invalid" | "invalidProposal";
+  readonly groupId: Uint8Array | undefined;
+  readonly error: MlsError;
+}
+
+export type Outcome =
+  | ApplicationOutcome
+  | ProposalOutcome
+  | CommitOutcome
+  | OwnCommitOutcome
+  | IgnoredOutcome
+  | UntimelyOutcome
+  | MissingProposalOutcome
+  | UnknownGroupOutcome
+  | OtherOutcome
+  | InvalidOutcome;

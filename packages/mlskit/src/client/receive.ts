@@ -1,0 +1,267 @@
+/** One entry for everything that arrives for a group. RFC 9420 §6, §12.4.2; catalogue M-RCV. */
+import { bytesKey, equalBytes, toHex } from "../codec/index.ts";
+import { PolicyError, StateError } from "../errors.ts";
+import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
+import type { PrivateMessage, PublicMessage } from "../framing/mls-message.ts";
+import { OpenedContent, VerifiedContent } from "../group/content.ts";
+import { wireTypes } from "../group/environment.ts";
+import { currentKeys, pastKeys } from "../group/past-epoch.ts";
+import { processCommit } from "../group/process-commit.ts";
+import { proposalRef } from "../group/proposal-entry.ts";
+import { acceptProposal } from "../group/proposal-message.ts";
+import { violation } from "../rules.ts";
+import type { EpochKeys } from "../group/content.ts";
+import type { GroupSession } from "./session.ts";
+import type { StagedCommit } from "../group/process-commit.ts";
+import type { CachedProposal } from "../group/proposal-entry.ts";
+import type { MessageInfo, MessageSender } from "./outcome.ts";
+
+/** A message of a group in either envelope. */
+export type GroupMessage =
+  | { readonly wireFormat: "publicMessage"; readonly message: PublicMessage }
+  | { readonly wireFormat: "privateMessage"; readonly message: PrivateMessage };
+
+interface Base {
+  readonly info: MessageInfo;
+}
+
+interface Authored extends Base {
+  readonly sender: MessageSender;
+  readonly authenticatedData: Uint8Array;
+}
+
+/** What a message turned out to be. Only `application` has changed anything: it used a key. */
+export type Received =
+  | (Authored & {
+      readonly kind: "application";
+      readonly data: Uint8Array;
+      readonly generation: number;
+    })
+  | (Authored & { readonly kind: "proposal"; readonly cached: CachedProposal })
+  | (Authored & { readonly kind: "commit"; readonly staged: StagedCommit })
+  | (Base & { readonly kind: "ownCommit" | "ownMessage" | "ownProposal" | "duplicate" })
+  | (Base & {
+      readonly kind: "future" | "farFuture" | "stale" | "epochTooOld";
+      readonly contentType: "application" | "proposal" | "commit";
+    });
+
+/** @throws MlsError for everything that is wrong with the message; the session is unchanged then */
+export async function receiveMessage(
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+): Promise<Received> {
+  const { epoch, config } = session.state;
+  const info = infoOf(decoded);
+  if (!equalBytes(info.groupId, epoch.context.groupId)) {
+    throw violation("mk-24", "INVALID_MESSAGE", "the message belongs to another group");
+  }
+  if (bytes.length > config.maximumMessageSize * 16) {
+    throw violation("mk-14", "INVALID_MESSAGE", "the message is larger than is accepted");
+  }
+  const contentType = contentTypeOf(decoded);
+  const current = epoch.context.epoch;
+  if (contentType !== "application" && isSeen(session, bytes)) return { kind: "duplicate", info };
+  if (info.epoch === current + 1n) return { kind: "future", info, contentType };
+  if (info.epoch > current) return { kind: "farFuture", info, contentType };
+  if (info.epoch === current) return receiveCurrent(session, bytes, decoded, info);
+  if (contentType !== "application") return { kind: "stale", info, contentType };
+  return receivePast(session, decoded, info);
+}
+
+async function receiveCurrent(
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+  info: MessageInfo,
+): Promise<Received> {
+  const { epoch } = session.state;
+  checkWireFormat(session, decoded);
+  const keys = currentKeys(epoch);
+  if (isOwnCommit(session, bytes, decoded)) return { kind: "ownCommit", info };
+  const opened = open(session, decoded, keys);
+  if (opened === "own") return ownMessage(session, bytes, decoded, info);
+  const verified = await VerifiedContent.verify(epoch.crypto, opened, keys);
+  return finish(session, verified, keys, info);
+}
+
+async function receivePast(
+  session: GroupSession,
+  decoded: GroupMessage,
+  info: MessageInfo,
+): Promise<Received> {
+  const past = session.state.past.find(({ context }) => context.epoch === info.epoch);
+  if (past === undefined) return { kind: "epochTooOld", info, contentType: "application" };
+  const keys = pastKeys(past);
+  const opened = open(session, decoded, keys);
+  if (opened === "own") return { kind: "ownMessage", info };
+  const verified = await VerifiedContent.verify(past.crypto, opened, keys);
+  return finish(session, verified, keys, info);
+}
+
+function open(
+  session: GroupSession,
+  decoded: GroupMessage,
+  keys: EpochKeys,
+): OpenedContent | "own" {
+  const { environment, state } = session;
+  if (decoded.wireFormat === "publicMessage") {
+    const { membershipKey } = state.epoch.secrets;
+    return OpenedContent.fromPublic(keys.crypto, decoded.message, keys.contextBytes, membershipKey);
+  }
+  const types = wireTypes(environment.types);
+  return OpenedContent.fromPrivate(keys, decoded.message, environment.limits, types);
+}
+
+async function finish(
+  session: GroupSession,
+  verified: VerifiedContent,
+  keys: EpochKeys,
+  info: MessageInfo,
+): Promise<Received> {
+  const { state, environment } = session;
+  const { epoch } = state;
+  const { authenticatedData } = verified.authenticated.content;
+  const authored = { info, sender: senderOf(session, verified, keys), authenticatedData };
+  const { content } = verified;
+  switch (content.contentType) {
+    case "application": {
+      // Rule mk-40: the key is gone only now that everything about the message was right.
+      session.useKey(keys.secretTree, info.epoch, verified.change);
+      const generation = verified.generation ?? 0;
+      return { ...authored, kind: "application", data: content.applicationData, generation };
+    }
+    case "proposal": {
+      const reference = proposalRef(epoch.crypto, verified.authenticated);
+      const known = state.proposals.get(bytesKey(reference));
+      if (known !== undefined) {
+        return { kind: known.bytes === undefined ? "duplicate" : "ownProposal", info };
+      }
+      const cached = await acceptProposal(epoch, verified, environment);
+      session.useKey(keys.secretTree, info.epoch, verified.change);
+      return { ...authored, kind: "proposal", cached };
+    }
+    case "commit": {
+      if (verified.sender.type === "newMemberCommit" && !state.config.externalCommits) {
+        throw new PolicyError("POLICY_REJECTED", "this group accepts no external commits", {
+          rule: "mk-91",
+        });
+      }
+      const staged = await processCommit(epoch, verified, state.proposals, environment);
+      return { ...authored, kind: "commit", staged };
+    }
+  }
+}
+
+/** A message of ours in an envelope that we cannot open: told by what we remember of it. */
+function ownMessage(
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+  info: MessageInfo,
+): Received {
+  switch (contentTypeOf(decoded)) {
+    case "application":
+      return { kind: "ownMessage", info };
+    case "proposal": {
+      const known = [...session.state.proposals.values()].some(({ bytes: sent }) => {
+        return sent !== undefined && equalBytes(sent, bytes);
+      });
+      return { kind: known ? "ownProposal" : "ownMessage", info };
+    }
+    case "commit":
+      throw new StateError("OWN_COMMIT_MISMATCH", "a Commit of ours that is not the pending one", {
+        rule: "mk-79",
+      });
+  }
+}
+
+function isOwnCommit({ state }: GroupSession, bytes: Uint8Array, decoded: GroupMessage): boolean {
+  const { pending, joinCommit } = state;
+  if (joinCommit !== undefined && equalBytes(joinCommit, bytes)) return true;
+  if (pending === undefined) return false;
+  if (equalBytes(pending.commit, bytes)) return true;
+  if (decoded.wireFormat !== "publicMessage") return false;
+  const { confirmationTag } = decoded.message.auth;
+  return confirmationTag !== undefined && equalBytes(confirmationTag, pending.confirmationTag);
+}
+
+function senderOf(
+  { state }: GroupSession,
+  verified: VerifiedContent,
+  keys: EpochKeys,
+): MessageSender {
+  const { sender, content } = verified;
+  switch (sender.type) {
+    case "member": {
+      const { leafIndex } = sender;
+      const member = memberIn(state, keys.context.epoch, leafIndex);
+      if (member === undefined)
+        throw violation("mk-26", "INVALID_MESSAGE", "there is no such member");
+      const { credential, signatureKey } = member;
+      return { type: "member", leafIndex, credential, signatureKey };
+    }
+    case "external": {
+      const { extensions } = state.epoch.context;
+      const senders = readExtension(extensions, ExtensionType.externalSenders, ExternalSenders);
+      const found = senders?.[sender.senderIndex];
+      if (found === undefined) {
+        throw violation("mk-33", "UNKNOWN_EXTERNAL_SENDER", "the group does not list this sender");
+      }
+      return { type: "external", senderIndex: sender.senderIndex, credential: found.credential };
+    }
+    default: {
+      const leaf =
+        content.contentType === "proposal" && content.proposal.type === "add"
+          ? content.proposal.keyPackage.leafNode
+          : content.contentType === "commit"
+            ? content.commit.path?.leafNode
+            : undefined;
+      if (leaf === undefined)
+        throw violation("mk-32", "INVALID_MESSAGE", "a new member without a leaf");
+      return { type: "newMember", credential: leaf.credential };
+    }
+  }
+}
+
+function memberIn(state: GroupSession["state"], epoch: bigint, leaf: number) {
+  if (epoch === state.epoch.context.epoch) {
+    return state.epoch.tree.leaf(leaf as Parameters<typeof state.epoch.tree.leaf>[0]);
+  }
+  return state.past.find(({ context }) => context.epoch === epoch)?.member(leaf);
+}
+
+/** Rule mk-35. Application data is always private; senders from outside are always public. */
+function checkWireFormat({ state }: GroupSession, decoded: GroupMessage): void {
+  const { accept } = state.config.handshake;
+  if (accept === "both" || contentTypeOf(decoded) === "application") return;
+  const isPublic = decoded.wireFormat === "publicMessage";
+  if (isPublic && decoded.message.content.sender.type !== "member") return;
+  if (isPublic === (accept === "public")) return;
+  throw new PolicyError("INCOMPATIBLE_WIRE_FORMAT", "handshake messages must not come like this", {
+    rule: "mk-35",
+  });
+}
+
+export function contentTypeOf(decoded: GroupMessage): "application" | "proposal" | "commit" {
+  return decoded.wireFormat === "publicMessage"
+    ? decoded.message.content.content.contentType
+    : decoded.message.contentType;
+}
+
+export function infoOf(decoded: GroupMessage): MessageInfo {
+  const { groupId, epoch } =
+    decoded.wireFormat === "publicMessage" ? decoded.message.content : decoded.message;
+  return { groupId, epoch, wireFormat: decoded.wireFormat };
+}
+
+/** Short hash of a message, to know it again. */
+export function messageHash({ state }: GroupSession, bytes: Uint8Array): string {
+  return toHex(state.epoch.crypto.hash(bytes).subarray(0, 16));
+}
+
+function isSeen(session: GroupSession, bytes: Uint8Array): boolean {
+  const hash = messageHash(session, bytes);
+  for (const seen of session.state.seen.slots.values()) if (seen === hash) return true;
+  return false;
+}

@@ -1,0 +1,81 @@
+/**
+ * Where things are in the store. Groups are addressed by a short handle of this client, not by their
+ * id: a ReInit successor may carry its predecessor's id, and keys are part of what a message writes.
+ *
+ *   meta                      format version, instance id, next handle
+ *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
+ *   keypackage/<reference>    key package with its private keys
+ *   psk/<id>                  external PSK
+ *   group/<group id>          handle of the group with this id
+ *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
+ *   g<handle>/v               raised by every transaction on the group
+ *            /h               head: status, context, secrets, own keys, configuration
+ *            /t<level>.<id>   a chunk of the ratchet tree
+ *            /n<epoch>.<node> a node of an epoch's secret tree
+ *            /r<epoch>.<leaf><kind>  a ratchet
+ *            /x<epoch>        a past epoch
+ *            /k<epoch>        its resumption PSK
+ *            /p<number>       a pending proposal
+ *            /c               the pending commit
+ *            /s<slot>         hash of a handshake message seen
+ *            /b<hash>         a message that came too early
+ */
+import { toHex } from "../codec/index.ts";
+import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
+
+export const META_KEY = "meta";
+export const CHECKPOINT_KEY = "app-checkpoint";
+export const IDENTITY_PREFIX = "identity/";
+export const KEY_PACKAGE_PREFIX = "keypackage/";
+export const PSK_PREFIX = "psk/";
+export const GROUP_PREFIX = "group/";
+export const APP_PREFIX = "app/";
+
+export const identityKey = (publicKey: Uint8Array): string => IDENTITY_PREFIX + toHex(publicKey);
+export const keyPackageKey = (reference: Uint8Array): string =>
+  KEY_PACKAGE_PREFIX + toHex(reference);
+export const pskKey = (id: Uint8Array): string => PSK_PREFIX + toHex(id);
+export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + toHex(groupId);
+
+/** Keys of one group's records. */
+export class GroupKeys {
+  readonly prefix: string;
+
+  constructor(handle: number) {
+    this.prefix = `g${handle}/`;
+  }
+
+  get version(): string {
+    return `${this.prefix}v`;
+  }
+  get head(): string {
+    return `${this.prefix}h`;
+  }
+  get pendingCommit(): string {
+    return `${this.prefix}c`;
+  }
+  chunk(level: number, id: number): string {
+    return `${this.prefix}t${level}.${id}`;
+  }
+  node(epoch: bigint, node: number): string {
+    return `${this.prefix}n${epoch}.${node}`;
+  }
+  ratchet(epoch: bigint, leaf: number, kind: RatchetKind): string {
+    return `${this.prefix}r${epoch}.${leaf}${kind === "handshake" ? "h" : "a"}`;
+  }
+  past(epoch: bigint): string {
+    return `${this.prefix}x${epoch}`;
+  }
+  resumptionPsk(epoch: bigint): string {
+    return `${this.prefix}k${epoch}`;
+  }
+  proposal(number: number): string {
+    return `${this.prefix}p${number}`;
+  }
+  seen(slot: number): string {
+    return `${this.prefix}s${slot}`;
+  }
+  buffered(hash: string): string {
+    return `${this.prefix}b${hash}`;
+  }
+}

@@ -1,0 +1,114 @@
+/** One operation on one group: the state it works on, and what it is going to write. */
+import { EMPTY_BYTES } from "../codec/index.ts";
+import { StateError } from "../errors.ts";
+import type { Environment } from "../group/environment.ts";
+import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
+import type { ClientEvent } from "./events.ts";
+import type { GroupState } from "./group-state.ts";
+import { GroupKeys } from "./record-keys.ts";
+import type { Transaction } from "./transaction.ts";
+import { writeGroup, writeRatchets } from "./write-group.ts";
+
+/**
+ * Lives as long as the group's lock is held. The state is replaced in memory only after the
+ * transaction was written; the one thing that changes before, the secret tree, is loaded anew if the
+ * transaction fails.
+ */
+export class GroupSession {
+  readonly transaction: Transaction;
+  readonly environment: Environment;
+  readonly version: number;
+  readonly #before: GroupState | undefined;
+  #state: GroupState;
+  #isTouched = false;
+  /** Whether memory may have run ahead of the store, should the transaction fail. */
+  #isDirty = false;
+  readonly events: ClientEvent[] = [];
+
+  constructor(
+    transaction: Transaction,
+    environment: Environment,
+    state: GroupState,
+    version: number | undefined,
+  ) {
+    this.transaction = transaction;
+    this.environment = environment;
+    this.#state = state;
+    this.#before = version === undefined ? undefined : state;
+    this.version = version ?? 0;
+    if (version === undefined) this.#isTouched = true;
+  }
+
+  get state(): GroupState {
+    return this.#state;
+  }
+
+  set state(state: GroupState) {
+    this.#isTouched ||= state !== this.#state;
+    this.#state = state;
+  }
+
+  get isTouched(): boolean {
+    return this.#isTouched;
+  }
+
+  get isDirty(): boolean {
+    return this.#isDirty;
+  }
+
+  /** Consumes a message key: written with this transaction, and applied at once. */
+  useKey(secretTree: SecretTree, epoch: bigint, change: SecretTreeChange | undefined): void {
+    if (change === undefined) return;
+    this.#isTouched = true;
+    this.#isDirty = true;
+    writeRatchets(this.transaction, this.#state.handle, epoch, change);
+    secretTree.apply(change);
+  }
+
+  emit(event: ClientEvent): void {
+    this.events.push(event);
+  }
+
+  /** Overwrites secrets that the new state does not hold, once it is durable. */
+  eraseLater(erase: () => void): void {
+    this.transaction.onCommit(erase);
+  }
+
+  /** Puts the difference between the first and the last state into the transaction. */
+  flush(): void {
+    if (!this.#isTouched) return;
+    const keys = new GroupKeys(this.#state.handle);
+    this.transaction.expect(keys.version, this.version);
+    this.transaction.put(keys.version, EMPTY_BYTES);
+    if (this.#state !== this.#before) writeGroup(this.transaction, this.#before, this.#state);
+  }
+
+  /** @throws StateError unless the group is active and without a pending commit */
+  requireIdle(): void {
+    this.requireActive();
+    if (this.#state.pending !== undefined) {
+      throw new StateError("PENDING_COMMIT", "a Commit of ours waits for the delivery service", {
+        rule: "mk-81",
+      });
+    }
+  }
+
+  /** @throws StateError unless the group is active */
+  requireActive(): void {
+    const { status } = this.#state;
+    switch (status) {
+      case "active":
+        return;
+      case "pendingJoin":
+        throw new StateError("PENDING_JOIN", "our join is not accepted yet");
+      case "suspended":
+        throw new StateError("GROUP_SUSPENDED", "the group was closed by a ReInit", {
+          rule: "mk-104",
+        });
+      case "inactive":
+        throw new StateError("GROUP_INACTIVE", "we are no member of this group any more", {
+          rule: "mk-46",
+        });
+    }
+  }
+}
