@@ -1,0 +1,124 @@
+/** Update paths that are right in everything but what a test changes. RFC 9420 §7.4–7.6. */
+import type { Signer } from "../../src/crypto/index.ts";
+import { Secret } from "../../src/crypto/index.ts";
+import { ENCRYPTION_LABELS, encryptWithLabel } from "../../src/crypto/labels.ts";
+import type {
+  HpkeCiphertext,
+  LeafNodeFields,
+  UpdatePath,
+  UpdatePathNode,
+} from "../../src/tree/nodes.ts";
+import { encryptionKeyOf } from "../../src/tree/key-index.ts";
+import { pathParentHashes } from "../../src/tree/parent-hash.ts";
+import { derivePathKeys } from "../../src/tree/path-secrets.ts";
+import type { RatchetTree } from "../../src/tree/ratchet-tree.ts";
+import { type LeafIndex, nodeOfLeaf } from "../../src/tree/tree-math.ts";
+import { forgeLeaf, type LeafChanges } from "./forge-leaf.ts";
+
+export interface PathForgery {
+  /** Changes to the path's leaf, which is signed after them. */
+  readonly leaf?: LeafChanges;
+  /** Signs the leaf; its key becomes the leaf's unless `leaf` says otherwise. */
+  readonly leafSigner?: Signer;
+  readonly alterLeafSignature?: (signature: Uint8Array) => Uint8Array;
+  /** Group and position that the leaf's signature covers. */
+  readonly leafBinding?: { readonly groupId?: Uint8Array; readonly leafIndex?: number };
+  /** The announced public keys, from the bottom up; parent hashes are made for what this returns. */
+  readonly alterKeys?: (keys: readonly Uint8Array[]) => readonly Uint8Array[];
+  /** Parent hash of the leaf. */
+  readonly alterParentHash?: (hash: Uint8Array) => Uint8Array;
+  /** What is encrypted, for the node at this position of the path. */
+  readonly alterSecret?: (secret: Uint8Array, position: number) => Uint8Array;
+  /** The finished nodes. */
+  readonly alterNodes?: (nodes: readonly UpdatePathNode[]) => readonly UpdatePathNode[];
+  /** The encoded GroupContext that the path secrets are encrypted under. */
+  readonly alterContext?: (context: Uint8Array) => Uint8Array;
+  /** Also encrypt to leaves that the Commit adds. */
+  readonly includeAdded?: boolean;
+}
+
+export interface PathInput {
+  /** After the proposals. */
+  readonly tree: RatchetTree;
+  readonly sender: LeafIndex;
+  readonly leaf: Pick<LeafNodeFields, "credential" | "capabilities" | "extensions">;
+  readonly signer: Signer;
+  readonly groupId: Uint8Array;
+  readonly added: ReadonlySet<number>;
+  readonly groupContextBytes: (treeHash: Uint8Array) => Uint8Array;
+}
+
+export interface ForgedPath {
+  readonly tree: RatchetTree;
+  readonly updatePath: UpdatePath;
+  readonly commitSecret: Secret;
+  /** By node, as an honest committer would hold them. */
+  readonly privateKeys: ReadonlyMap<number, Secret>;
+  readonly pathSecrets: ReadonlyMap<number, Secret>;
+}
+
+/** A path with its tree, secrets and ciphertexts. */
+export async function forgePath(input: PathInput, forgery: PathForgery): Promise<ForgedPath> {
+  const { tree: before, sender } = input;
+  const { crypto } = before;
+  const path = before.filteredDirectPath(sender);
+  const seed = crypto.randomBytes(crypto.suite.kdf.size);
+  const derived = await derivePathKeys(crypto, seed, path.length);
+  const honest = derived.keyPairs.map(({ publicKey }) => publicKey);
+  const keys = forgery.alterKeys?.(honest) ?? honest;
+  const hashes = pathParentHashes(before, path, keys);
+  const parentHash = forgery.alterParentHash?.(hashes.leaf) ?? hashes.leaf;
+  const leafKeys = await crypto.generateKeyPair();
+  const signer = forgery.leafSigner ?? input.signer;
+  const leafNode = await forgeLeaf(
+    {
+      ...input.leaf,
+      encryptionKey: leafKeys.publicKey,
+      signatureKey: signer.publicKey,
+      origin: { source: "commit", parentHash },
+    },
+    forgery.leaf ?? {},
+    {
+      signer,
+      binding: { groupId: input.groupId, leafIndex: sender, ...forgery.leafBinding },
+      alterSignature: forgery.alterLeafSignature,
+    },
+  );
+  const editor = before.edit();
+  editor.updateLeaf(sender, leafNode);
+  const privateKeys = new Map([[nodeOfLeaf(sender) as number, new Secret(leafKeys.privateKey)]]);
+  const pathSecrets = new Map<number, Secret>();
+  for (const [i, { node }] of path.entries()) {
+    const [encryptionKey, above] = [keys[i]!, hashes.nodes[i]!];
+    editor.setParent(node, { encryptionKey, parentHash: above, unmergedLeaves: [] });
+    privateKeys.set(node, derived.keyPairs[i]!.privateKey);
+    pathSecrets.set(node, derived.pathSecrets[i]!);
+  }
+  const tree = editor.finish();
+  const right = input.groupContextBytes(tree.treeHash());
+  const context = forgery.alterContext?.(right) ?? right;
+  const nodes: UpdatePathNode[] = [];
+  for (const [i, { copathChild }] of path.entries()) {
+    const excluded = forgery.includeAdded === true ? new Set<number>() : input.added;
+    const encryptedPathSecret: HpkeCiphertext[] = [];
+    for (const to of before.resolution(copathChild, excluded)) {
+      const secret = derived.pathSecrets[i]!.bytes;
+      const plaintext = forgery.alterSecret?.(secret, i) ?? secret;
+      const publicKey = encryptionKeyOf(before.node(to)!);
+      const label = ENCRYPTION_LABELS.updatePathNode;
+      // A key that cannot be encrypted to is one that a test planted: anything will do.
+      const sealed = (await crypto.isValidPublicKey(publicKey))
+        ? await encryptWithLabel(crypto, publicKey, label, context, plaintext)
+        : { kemOutput: publicKey, ciphertext: plaintext };
+      encryptedPathSecret.push(sealed);
+    }
+    nodes.push({ encryptionKey: keys[i]!, encryptedPathSecret });
+  }
+  return {
+    tree,
+    updatePath: { leafNode, nodes: forgery.alterNodes?.(nodes) ?? nodes },
+    commitSecret: derived.commitSecret,
+    privateKeys,
+    pathSecrets,
+  };
+}
