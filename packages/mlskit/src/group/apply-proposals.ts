@@ -125,6 +125,11 @@ function collectChanges(
   return { extensions, extensionsPosition, updated, removed, psks, reInit, externalInit };
 }
 
+/** The former leaf that an external commit removes, if it is a resync. Others may leave beside it. */
+export function resyncedLeaf({ removed }: Pick<ProvisionalGroup, "removed">): LeafNode | undefined {
+  return removed.find(({ entry }) => entry.proposal.type === "remove")?.before;
+}
+
 /**
  * Whether a Commit with this list must have a path: an empty list, or any proposal other than Add,
  * PreSharedKey and ReInit. The union of RFC 9420 §12.4 and §12.4.2.

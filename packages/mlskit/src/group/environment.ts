@@ -83,6 +83,8 @@ export interface CustomProposalType {
   readonly inExternalCommit?: "never" | "byValue" | "byReference";
   /** Whether a Commit may carry it by reference only. Default: no. */
   readonly byReferenceOnly?: boolean;
+  /** Whether it must travel as PublicMessage, for readers outside the group. Default: no. */
+  readonly publicOnly?: boolean;
   /** Throws an MlsError if the proposal is not acceptable. Called on arrival and in a Commit. */
   validate?(proposal: CustomProposal, sender: Sender): void;
   /** The leaf that the proposal removes, if it removes one. */

@@ -16,6 +16,7 @@ import { type Epoch, groupView } from "./epoch.ts";
 import { checkJoinerLeaf } from "./own-leaf.ts";
 import { type LeafTemplate, makeCommit } from "./make-commit.ts";
 import type { CachedProposal, ProposalEntry } from "./proposal-entry.ts";
+import { acceptPublicProposals } from "./public-proposal.ts";
 import { reviewCommit } from "./review.ts";
 import { requireProposals } from "./select-proposals.ts";
 import { validateGroupInfo } from "./validate-group-info.ts";
@@ -31,6 +32,8 @@ export interface ExternalJoinOptions {
   readonly psks: readonly PreSharedKeyId[];
   /** Proposals that external commits may carry by reference, already verified. */
   readonly pending: readonly CachedProposal[];
+  /** The same as they came with the GroupInfo: PublicMessages, verified here. */
+  readonly pendingMessages?: readonly Uint8Array[] | undefined;
   readonly authenticatedData: Uint8Array;
 }
 
@@ -63,10 +66,13 @@ export async function joinByExternalCommit(
   );
   const validated = await validateGroupInfo(crypto, groupInfo, options.ratchetTree, environment);
   const before = validated.epoch;
+  const messages = options.pendingMessages ?? [];
+  const received = await acceptPublicProposals(before, messages, environment);
+  const pending = [...options.pending, ...received];
   const { kemOutput, initSecret } = await sendExternalInit(crypto, externalPub);
   const list = await requireProposals({
     epoch: before,
-    entries: proposalsOf(options, kemOutput),
+    entries: proposalsOf({ ...options, pending }, kemOutput),
     committer: { type: "newMember" },
     flow: "ordinary",
     direction: "createCommit",

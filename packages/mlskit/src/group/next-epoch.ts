@@ -18,11 +18,15 @@ import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { MAX_UINT64 } from "../codec/index.ts";
 import { encodeContext, provisionalContext, type PublicEpoch } from "./epoch.ts";
 
-export interface NextEpochInput {
+/** What a Commit makes of an epoch in public. */
+export interface PublicEpochInput {
   readonly before: PublicEpoch;
   readonly tree: RatchetTree;
   readonly extensions: readonly Extension[];
   readonly commit: SignedContent;
+}
+
+export interface NextEpochInput extends PublicEpochInput {
   /** init_secret of the epoch before, or of the ExternalInit. */
   readonly initSecret: Secret;
   /** All zero without a path. */
@@ -40,13 +44,9 @@ export interface NextEpoch {
 
 /** The one place where an epoch follows from another, for committers and receivers alike. */
 export function startNextEpoch(input: NextEpochInput): NextEpoch {
-  const { before, tree, extensions, commit } = input;
+  const { before, tree } = input;
   const { crypto } = before;
-  checkEpochLeft(before);
-  const context: GroupContext = {
-    ...provisionalContext(before, { treeHash: tree.treeHash(), extensions }),
-    confirmedTranscriptHash: confirmedTranscriptHash(crypto, before.interimTranscriptHash, commit),
-  };
+  const context = nextContext(input);
   const contextBytes = encodeContext(context);
   const joiner = joinerSecret(crypto, input.initSecret, input.commitSecret, contextBytes);
   const member = memberSecret(crypto, joiner, input.pskSecret);
@@ -67,6 +67,36 @@ export function startNextEpoch(input: NextEpochInput): NextEpoch {
     secrets,
     joinerSecret: joiner,
     welcomeKey: key,
+  };
+}
+
+/** The same as far as it is public, for those who must take the confirmation tag on trust. */
+export function startNextPublicEpoch(
+  input: PublicEpochInput,
+  confirmationTag: Uint8Array,
+): PublicEpoch {
+  const { crypto } = input.before;
+  const context = nextContext(input);
+  return {
+    crypto,
+    context,
+    contextBytes: encodeContext(context),
+    tree: input.tree,
+    confirmationTag,
+    interimTranscriptHash: interimTranscriptHash(
+      crypto,
+      context.confirmedTranscriptHash,
+      confirmationTag,
+    ),
+  };
+}
+
+function nextContext({ before, tree, extensions, commit }: PublicEpochInput): GroupContext {
+  checkEpochLeft(before);
+  const { crypto, interimTranscriptHash: interimBefore } = before;
+  return {
+    ...provisionalContext(before, { treeHash: tree.treeHash(), extensions }),
+    confirmedTranscriptHash: confirmedTranscriptHash(crypto, interimBefore, commit),
   };
 }
 

@@ -8,6 +8,7 @@ import {
 } from "../key-packages/create-key-package.ts";
 import { supports } from "../tree/capabilities.ts";
 import type { LeafNode } from "../tree/nodes.ts";
+import { resyncedLeaf } from "./apply-proposals.ts";
 import { contextRequirements } from "./context-extensions.ts";
 import { checkCredentials, checkSuccessors } from "./credential-checks.ts";
 import type { Environment } from "./environment.ts";
@@ -95,7 +96,7 @@ export async function checkJoinerLeaf(
   const next = { credential, signatureKey: signer.publicKey };
   checkSignatureKeyIsNew(list.tree, list.committer, signer.publicKey, "valn0111");
   checkCredentialSupport(list.tree, leaf, { leafIndex: list.committer });
-  const replaced = list.removed[0]?.before;
+  const replaced = resyncedLeaf(list);
   const current = replaced === undefined ? {} : { current: identityOf(replaced) };
   const changes = [{ ...current, next, position: undefined }];
   await checkCredentials(environment, changes, "externalJoin", epoch.context.groupId);

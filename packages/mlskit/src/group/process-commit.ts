@@ -14,7 +14,7 @@ import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { verifySignatures } from "../tree/signature-batch.ts";
 import { leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
 import { decryptUpdatePath, mergeUpdatePath } from "../tree/update-path.ts";
-import { requiresPath } from "./apply-proposals.ts";
+import { requiresPath, resyncedLeaf } from "./apply-proposals.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
 import type { VerifiedContent } from "./content.ts";
 import { contextRequirements } from "./context-extensions.ts";
@@ -77,11 +77,11 @@ export async function processCommit(
   const group = { tree };
   if (list.removed.some(({ leaf }) => leaf === epoch.ownLeaf)) {
     // Rule mk-78: path and tag are out of a removed member's reach.
-    await review(epoch, accepted, tree, environment);
+    await reviewPublicCommit(epoch, accepted, environment);
     return { summary, confirmationTag, next: undefined, group };
   }
   const next = await followCommit(epoch, verified, accepted);
-  await review(epoch, accepted, tree, environment);
+  await reviewPublicCommit(epoch, accepted, environment);
   return { summary, confirmationTag, next, group };
 }
 
@@ -138,7 +138,7 @@ function committerOf({ sender }: VerifiedContent): Committer {
   }
 }
 
-function tagOf({ authenticated }: VerifiedContent): Uint8Array {
+export function tagOf({ authenticated }: VerifiedContent): Uint8Array {
   const { confirmationTag } = authenticated.auth;
   if (confirmationTag === undefined) throw new InternalError("a decoded Commit has a tag");
   return confirmationTag;
@@ -174,7 +174,7 @@ async function checkPathLeaf(
   environment: Environment,
 ): Promise<void> {
   const { committer } = list;
-  const replaced = isExternal ? list.removed[0]?.before : epoch.tree.leaf(committer);
+  const replaced = isExternal ? resyncedLeaf(list) : epoch.tree.leaf(committer);
   await checkLeafNode(leafNode, {
     ...contextRequirements(epoch.crypto, list.extensions),
     code: "INVALID_COMMIT",
@@ -280,10 +280,10 @@ async function initSecretFor(epoch: Epoch, { externalInit }: EvaluatedProposals)
   return receiveExternalInit(epoch.crypto, externalSecret, externalInit);
 }
 
-function review(
+/** Asks the policy, as the last step before a Commit is accepted. */
+export function reviewPublicCommit(
   epoch: PublicEpoch,
-  { list, committer }: PublicCommit,
-  tree: RatchetTree,
+  { list, committer, tree }: PublicCommit,
   environment: Environment,
 ): Promise<void> {
   const after = provisionalContext(epoch, {

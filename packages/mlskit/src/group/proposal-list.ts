@@ -88,6 +88,9 @@ function checkExternalList(entries: readonly ProposalEntry[], types: RegisteredT
       proposal.type === "custom" ? types.proposals.get(proposal.proposalType) : undefined;
     const place = custom?.inExternalCommit ?? "never";
     if (reference !== undefined) {
+      if (place !== "byReference" && proposal.type === "custom") {
+        reject("mk-117", "an external commit may not refer to this type of proposal", [i]);
+      }
       if (place !== "byReference") {
         reject("valn0406", "an external commit carries proposals by value", [i]);
       }
@@ -104,6 +107,9 @@ function checkExternalList(entries: readonly ProposalEntry[], types: RegisteredT
       case "psk":
         break;
       default:
+        if (custom?.byReferenceOnly === true) {
+          reject("mk-116", "this type of proposal is committed by reference only", [i]);
+        }
         if (place !== "byValue") {
           reject("valn0404", "this type does not belong into an external commit", [i]);
         }
@@ -126,9 +132,17 @@ function checkOneChangePerLeaf(entries: readonly ProposalEntry[], types: Registe
     // Of two removals the first stays, of two Updates the latest, of a mixture the removal.
     const dropOther = change.rank > other.rank || (change.rank === 0 && other.rank === 0);
     const offenders = dropOther ? [other.at, i] : [i, other.at];
-    const rule = change.rank === 2 || other.rank === 2 ? "mk-116" : "valn0304";
-    reject(rule, "a leaf is updated or removed more than once", offenders);
+    reject(
+      conflictRule(change.rank, other.rank),
+      "a leaf is updated or removed more than once",
+      offenders,
+    );
   }
+}
+
+function conflictRule(a: number, b: number): RuleId {
+  if (a === 2 && b === 2) return "mk-115";
+  return a === 2 || b === 2 ? "mk-116" : "valn0304";
 }
 
 function leafChange(

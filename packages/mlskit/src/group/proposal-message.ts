@@ -24,7 +24,7 @@ import { type Epoch, groupView, type PublicEpoch } from "./epoch.ts";
 import { identityOf } from "./evaluate-proposals.ts";
 import { checkOwnLeafNow, ownLeafOf } from "./own-leaf.ts";
 import { type CachedProposal, type OwnUpdate, proposalRef } from "./proposal-entry.ts";
-import { checkProposal } from "./proposal-rules.ts";
+import { checkProposal, checkWireFormat } from "./proposal-rules.ts";
 import { protectContent } from "./protect.ts";
 import { reviewProposal } from "./review.ts";
 
@@ -51,6 +51,7 @@ export async function createProposal(
   ownUpdate?: OwnUpdate,
 ): Promise<SentProposal> {
   const sender = { type: "member", leafIndex: epoch.ownLeaf } as const;
+  checkWireFormat(proposal, options.wireFormat, environment.types);
   await checkAlone(epoch, proposal, sender, environment);
   const signed = await signContent(
     {
@@ -121,6 +122,7 @@ export async function acceptProposal(
   const { content, sender, authenticated } = verified;
   if (content.contentType !== "proposal") throw new InternalError("this content is no proposal");
   const { proposal } = content;
+  checkWireFormat(proposal, authenticated.wireFormat, environment.types);
   await checkAlone(epoch, proposal, sender, environment);
   const reference = proposalRef(epoch.crypto, authenticated);
   const cached: CachedProposal = { proposal, sender, reference };

@@ -1,5 +1,6 @@
 /** What a proposal must satisfy on its own, given who sent it. RFC 9420 §12.1, §12.1.8. */
 import { check, violation } from "../rules.ts";
+import type { ContentWireFormat } from "../framing/authenticated-content.ts";
 import type { Sender } from "../framing/framed-content.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import { type Proposal, proposalTypeOf } from "../messages/proposal.ts";
@@ -7,6 +8,7 @@ import { ExtensionType, type Extension } from "../extensions/extension.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import type { RegisteredTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
+import { type CachedProposal, cacheKey, type ProposalCache } from "./proposal-entry.ts";
 
 /** Which PSK usages a Commit may name: those of the flow it belongs to. RFC 9420 §12.1.4. */
 export type PskFlow = "ordinary" | "reinit" | "branch";
@@ -98,6 +100,45 @@ function checkRemoveTarget(epoch: PublicEpoch, removed: number): void {
     "there is no member at the leaf to be removed",
     { leafIndex: removed },
   );
+}
+
+/** Some types are for readers outside the group as well, and must not be encrypted. */
+export function checkWireFormat(
+  proposal: Proposal,
+  wireFormat: ContentWireFormat,
+  types: RegisteredTypes,
+): void {
+  if (proposal.type !== "custom") return;
+  check(
+    wireFormat === "publicMessage" ||
+      types.proposals.get(proposal.proposalType)?.publicOnly !== true,
+    "mk-115",
+    "INVALID_PROPOSAL",
+    "this type of proposal travels as PublicMessage only",
+    { proposalType: proposal.proposalType },
+  );
+}
+
+/** A member announces its departure once in an epoch; for proposals that arrive one by one. */
+export function checkNotRepeated(
+  { proposal, sender, reference }: CachedProposal,
+  cache: ProposalCache,
+  types: RegisteredTypes,
+): void {
+  if (proposal.type !== "custom" || cache.has(cacheKey(reference))) return;
+  const leaf = types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
+  if (leaf === undefined) return;
+  for (const other of cache.values()) {
+    if (other.proposal.type !== "custom") continue;
+    const type = types.proposals.get(other.proposal.proposalType);
+    check(
+      type?.removes?.(other.proposal, other.sender) !== leaf,
+      "mk-115",
+      "INVALID_PROPOSAL",
+      "a member proposes to leave twice in one epoch",
+      { leafIndex: leaf },
+    );
+  }
 }
 
 /** RFC 9420 §8.4, §12.1.4. */

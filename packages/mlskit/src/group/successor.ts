@@ -200,9 +200,7 @@ function names(id: PreSharedKeyId, { groupId, epoch }: Parent): boolean {
 }
 
 /** The older group that a PSK names: with `reInit` if it ended by one. Undefined if not known. */
-export type FindParent = (
-  psk: ResumptionPskId,
-) => MaybePromise<Parent | Predecessor | undefined>;
+export type FindParent = (psk: ResumptionPskId) => MaybePromise<Parent | Predecessor | undefined>;
 
 /** How a group that we are about to join follows from another. */
 export type Succession =
