@@ -1,0 +1,208 @@
+/** The file store on a disk that dies at every single operation. P-CR-03, sto-1. */
+import { expect, test } from "vitest";
+import { SimulatedDisk, type DiskFault } from "../../../src/storage/fault-file.ts";
+import { fileStorage } from "../../../src/storage/file.ts";
+import type { Storage, WriteBatch } from "../../../src/storage/storage.ts";
+import { temporaryDirectories } from "./directories.ts";
+
+const newDirectory = temporaryDirectories();
+
+type Model = ReadonlyMap<string, string>;
+
+/** Batches of all shapes: growing, shrinking, deleting, larger than a sector and than a step. */
+function script(seed: number): { batch: WriteBatch; after: Model }[] {
+  const random = generator(seed);
+  const model = new Map<string, string>();
+  const steps: { batch: WriteBatch; after: Model }[] = [];
+  for (let step = 0; step < 9; step++) {
+    const puts = new Map<string, string>();
+    for (let n = random(4); n >= 0; n--) {
+      const length = random(6) === 0 ? random(9000) : random(200);
+      puts.set(`key/${random(7)}`, `<${step}.${n}>`.padEnd(length, "."));
+    }
+    const deletes = [...model.keys()].filter((key) => !puts.has(key) && random(4) === 0);
+    if (step === 4) puts.clear();
+    for (const [key, value] of puts) model.set(key, value);
+    for (const key of deletes) model.delete(key);
+    const bytes = [...puts].map(([key, value]) => ({ key, value: Buffer.from(value) }));
+    steps.push({ batch: { puts: bytes, deletes, expect: [] }, after: new Map(model) });
+  }
+  return steps;
+}
+
+function generator(seed: number): (limit: number) => number {
+  let state = seed * 2654435761 + 1;
+  return (limit) => {
+    state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) | 0;
+    return ((state ^ (state >>> 13)) >>> 0) % limit;
+  };
+}
+
+async function contents(storage: Storage): Promise<Model> {
+  const records = await storage.list("");
+  return new Map(records.map(({ key, value }) => [key, Buffer.from(value).toString()]));
+}
+
+/** Runs the script until it is through or the disk fails; returns the number of acknowledged steps. */
+async function run(disk: SimulatedDisk, directory: string, seed: number): Promise<number> {
+  let acknowledged = 0;
+  let storage: Storage | undefined;
+  try {
+    storage = await fileStorage(directory, { openFile: () => disk.open() });
+    for (const { batch } of script(seed)) {
+      await storage.write(batch);
+      // The caller learns the answer only if its process still lives.
+      if (disk.hasDied) break;
+      acknowledged++;
+    }
+  } catch (error) {
+    if (!disk.hasDied) throw error;
+  }
+  await storage?.close();
+  return acknowledged;
+}
+
+/** The reopened store is in the state before or after the step that was cut, and holds nothing else. */
+async function verify(
+  disk: SimulatedDisk,
+  directory: string,
+  seed: number,
+  acknowledged: number,
+): Promise<void> {
+  const steps = script(seed);
+  const storage = await fileStorage(directory, { openFile: () => disk.open() });
+  const found = await contents(storage);
+  const before = acknowledged === 0 ? new Map() : steps[acknowledged - 1]!.after;
+  const after = steps[acknowledged]?.after ?? before;
+  const same = (model: Model) => JSON.stringify([...found]) === JSON.stringify([...model].sort());
+  expect(same(before) || same(after), `after ${acknowledged} batches`).toBe(true);
+
+  const text = Buffer.from(disk.bytes).toString("latin1");
+  for (const value of text.match(/<\d\.\d>/g) ?? []) {
+    expect(
+      [...found.values()].some((live) => live.startsWith(value)),
+      value,
+    ).toBe(true);
+  }
+  // It goes on working.
+  await storage.write({
+    puts: [{ key: "more", value: Buffer.from("more") }],
+    deletes: [],
+    expect: [],
+  });
+  expect(await contents(storage)).toEqual(new Map([...found, ["more", "more"]]));
+  await storage.close();
+}
+
+async function countOperations(seed: number): Promise<number> {
+  const disk = new SimulatedDisk();
+  await run(disk, newDirectory(), seed);
+  return disk.operations;
+}
+
+const seeds = [1, 2, 3];
+
+for (const kind of ["before", "torn", "after"] as const) {
+  test(`M-STO-09: killed at every operation (${kind}), the store is before or after the batch`, async () => {
+    for (const seed of seeds) {
+      const operations = await countOperations(seed);
+      expect(operations).toBeGreaterThan(30);
+      for (let operation = 1; operation <= operations; operation++) {
+        const disk = new SimulatedDisk();
+        disk.fault = { operation, kind };
+        const directory = newDirectory();
+        const acknowledged = await run(disk, directory, seed);
+        expect(disk.hasDied).toBe(true);
+        await verify(disk, directory, seed, acknowledged);
+      }
+    }
+  });
+}
+
+test("M-STO-03: power cuts at every operation lose no acknowledged batch and tear none", async () => {
+  for (const seed of seeds) {
+    const operations = await countOperations(seed);
+    for (let operation = 1; operation <= operations; operation++) {
+      for (const variant of [0, 1, 2, 3]) {
+        const random = generator(seed * 1000 + operation * 4 + variant);
+        const disk = new SimulatedDisk();
+        disk.fault = { operation, kind: variant % 2 === 0 ? "after" : "before" };
+        const directory = newDirectory();
+        const acknowledged = await run(disk, directory, seed);
+        disk.powerCut(() => random(2) === 0);
+        await verify(disk, directory, seed, acknowledged);
+      }
+    }
+  }
+});
+
+test("power cuts during recovery from a power cut are recovered from as well", async () => {
+  const seed = 2;
+  const operations = await countOperations(seed);
+  for (let operation = 5; operation <= operations; operation += 3) {
+    for (let second = 1; second <= 4; second++) {
+      const random = generator(operation * 10 + second);
+      const disk = new SimulatedDisk();
+      disk.fault = { operation, kind: "torn" };
+      const directory = newDirectory();
+      const acknowledged = await run(disk, directory, seed);
+      disk.powerCut(() => random(2) === 0);
+      disk.fault = { operation: disk.operations + second, kind: "torn" };
+      await fileStorage(directory, { openFile: () => disk.open() }).then(
+        (storage) => storage.close(),
+        () => undefined,
+      );
+      disk.powerCut(() => random(2) === 0);
+      await verify(disk, directory, seed, acknowledged);
+    }
+  }
+});
+
+test("sto-6: an operation that fails is a StorageError with its cause, and nothing changed", async () => {
+  const fault: Pick<DiskFault, "kind"> = { kind: "fail" };
+  const operations = await countOperations(1);
+  let failures = 0;
+  for (let operation = 3; operation <= operations; operation++) {
+    const disk = new SimulatedDisk();
+    disk.fault = { operation, ...fault };
+    const storage = await fileStorage(newDirectory(), { openFile: () => disk.open() });
+    for (const { batch, after } of script(1)) {
+      const before = await contents(storage);
+      try {
+        await storage.write(batch);
+      } catch (error) {
+        failures++;
+        expect(error).toMatchObject({ code: "STORAGE_FAILED", cause: { code: "EIO" } });
+        expect(await contents(storage)).toEqual(before);
+        await storage.write(batch);
+      }
+      expect(await contents(storage)).toEqual(after);
+    }
+    await storage.close();
+  }
+  expect(failures).toBeGreaterThan(10);
+});
+
+test("M-STO-18: a full disk is reported as STORAGE_FAILED, and the store goes on", async () => {
+  const disk = new SimulatedDisk();
+  const storage = await fileStorage(newDirectory(), { openFile: () => disk.open() });
+  const put = (key: string, size: number) =>
+    storage.write({
+      puts: [{ key, value: new Uint8Array(size).fill(7) }],
+      deletes: [],
+      expect: [],
+    });
+  await put("a", 1000);
+  disk.capacity = disk.bytes.length + 10_000;
+  await expect(put("b", 100_000)).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+    cause: { code: "ENOSPC" },
+  });
+  await expect(put("a", 100_000)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  expect(await storage.get("b")).toBeUndefined();
+  expect(await storage.get("a")).toMatchObject({ version: 1 });
+  await put("a", 2000);
+  await storage.write({ puts: [], deletes: ["a"], expect: [] });
+  expect(await storage.list("")).toEqual([]);
+  await storage.close();
+});
