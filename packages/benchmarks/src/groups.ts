@@ -1,0 +1,33 @@
+/** Which operations are measured together, because one makes what the other needs. */
+
+export interface OperationGroup {
+  readonly name: string;
+  /** What it times. */
+  readonly operations: readonly string[];
+  /** Tree states it is run on. */
+  readonly trees: readonly ("cold" | "warm")[];
+}
+
+export const GROUPS: readonly OperationGroup[] = [
+  { name: "add", operations: ["add"], trees: ["cold"] },
+  { name: "join", operations: ["join"], trees: ["cold", "warm"] },
+  { name: "commit", operations: ["commit", "process"], trees: ["cold", "warm"] },
+  { name: "message", operations: ["send", "receive"], trees: ["warm"] },
+  { name: "membership", operations: ["addOne", "removeOne"], trees: ["warm"] },
+  { name: "update", operations: ["update"], trees: ["warm"] },
+  { name: "externalJoin", operations: ["externalJoin"], trees: ["warm"] },
+];
+
+/** How reports call them. */
+export const TITLES: Readonly<Record<string, string>> = {
+  add: "create and add N − 1 in one commit",
+  join: "join from Welcome",
+  commit: "commit with path",
+  process: "process commit",
+  send: "send 1 KiB",
+  receive: "receive 1 KiB",
+  addOne: "add one",
+  removeOne: "remove one",
+  update: "update proposal, committed",
+  externalJoin: "external join",
+};

@@ -1,0 +1,156 @@
+/** A member by mlskit's group functions. Handshake messages are public, application ones private. */
+import type { CommitChanges, CommitResult, Member } from "./boundary.ts";
+import {
+  application,
+  type CachedProposal,
+  codec,
+  commits,
+  content,
+  type Environment,
+  environments,
+  type Epoch,
+  epochs,
+  groupInfos,
+  messages,
+  padding,
+  pastEpochs,
+  processing,
+  type Proposal,
+  proposals,
+} from "./internals.ts";
+
+const types = environments.wireTypes({
+  proposals: new Map(),
+  credentials: new Map(),
+  extensions: new Set(),
+});
+
+export class LowLevelMember implements Member {
+  readonly #environment: Environment;
+  #epoch: Epoch;
+  #pending: CachedProposal[] = [];
+
+  constructor(epoch: Epoch, environment: Environment) {
+    this.#epoch = epoch;
+    this.#environment = environment;
+  }
+
+  get leaf(): number {
+    return this.#epoch.ownLeaf;
+  }
+
+  authenticator(): Uint8Array {
+    return this.#epoch.secrets.epochAuthenticator.bytes;
+  }
+
+  async commit({ add = [], remove = [] }: CommitChanges = {}): Promise<CommitResult> {
+    const changes: Proposal[] = [];
+    for (const removed of remove) changes.push({ type: "remove", removed });
+    for (const bytes of add) {
+      const message = messages.decodeMlsMessage(bytes, types);
+      if (message.wireFormat !== "keyPackage") throw new Error("not a key package");
+      changes.push({ type: "add", keyPackage: message.message });
+    }
+    const made = await commits.createCommit(
+      this.#epoch,
+      {
+        proposals: changes,
+        pending: this.#pending,
+        forcePath: true,
+        authenticatedData: codec.EMPTY_BYTES,
+        wireFormat: "publicMessage",
+        padding: padding.noPadding,
+        ratchetTree: true,
+      },
+      this.#environment,
+    );
+    this.#move(made.next);
+    return { commit: made.commit, welcome: made.welcomes[0]?.bytes };
+  }
+
+  async proposeUpdate(): Promise<Uint8Array> {
+    const { proposal, ownUpdate } = await proposals.createUpdate(
+      this.#epoch,
+      {},
+      this.#environment,
+    );
+    const sent = await proposals.createProposal(
+      this.#epoch,
+      proposal,
+      {
+        authenticatedData: codec.EMPTY_BYTES,
+        wireFormat: "publicMessage",
+        padding: padding.noPadding,
+      },
+      this.#environment,
+      ownUpdate,
+    );
+    this.#pending.push(sent.cached);
+    return sent.bytes;
+  }
+
+  async process(message: Uint8Array): Promise<void> {
+    const verified = await this.#open(message);
+    if (verified.content.contentType === "proposal") {
+      this.#pending.push(await proposals.acceptProposal(this.#epoch, verified, this.#environment));
+      return;
+    }
+    const cache = new Map(
+      this.#pending.map((entry) => [codec.bytesKey(entry.reference), entry] as const),
+    );
+    const staged = await processing.processCommit(this.#epoch, verified, cache, this.#environment);
+    if (staged.next !== undefined) this.#move(staged.next);
+  }
+
+  async send(data: Uint8Array): Promise<Uint8Array> {
+    const sent = await application.protectApplicationData(this.#epoch, {
+      data,
+      authenticatedData: codec.EMPTY_BYTES,
+      padding: padding.noPadding,
+    });
+    this.#epoch.secretTree.apply(sent.change);
+    return sent.bytes;
+  }
+
+  async receive(message: Uint8Array): Promise<Uint8Array> {
+    const verified = await this.#open(message);
+    if (verified.change !== undefined) this.#epoch.secretTree.apply(verified.change);
+    const received = verified.content;
+    if (received.contentType !== "application") throw new Error("not an application message");
+    return received.applicationData;
+  }
+
+  async groupInfo(): Promise<Uint8Array> {
+    const { ownLeaf, signer } = this.#epoch;
+    const message = await groupInfos.createGroupInfo(this.#epoch, ownLeaf, signer, {
+      ratchetTree: true,
+      externalPub: true,
+    });
+    return messages.encodeMlsMessage({ wireFormat: "groupInfo", message });
+  }
+
+  async #open(bytes: Uint8Array) {
+    const message = messages.decodeMlsMessage(bytes, types);
+    const epoch = this.#epoch;
+    const keys = pastEpochs.currentKeys(epoch);
+    const opened =
+      message.wireFormat === "privateMessage"
+        ? content.OpenedContent.fromPrivate(keys, message.message, this.#environment.limits, types)
+        : message.wireFormat === "publicMessage"
+          ? content.OpenedContent.fromPublic(
+              epoch.crypto,
+              message.message,
+              epoch.contextBytes,
+              epoch.secrets.membershipKey,
+            )
+          : "own";
+    if (opened === "own") throw new Error("a message of our own, or none that a group handles");
+    return content.VerifiedContent.verify(epoch.crypto, opened, keys);
+  }
+
+  #move(next: Epoch): void {
+    epochs.eraseEpoch(this.#epoch, next);
+    this.#epoch = next;
+    this.#pending = [];
+  }
+}

@@ -1,0 +1,69 @@
+/** What a run leaves behind: one JSON file, from which tables and plots are made. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { resultsFolder } from "./folders.ts";
+import type { Machine } from "./machine.ts";
+import type { TreeState } from "./protocol.ts";
+import type { Summary } from "./statistics.ts";
+
+export interface Results {
+  readonly format: 1;
+  readonly date: string;
+  readonly machine: Machine;
+  /** Abbreviated hash of the commit that was measured, with a "+" if files had changed. */
+  readonly commit: string;
+  readonly quick: boolean;
+  readonly libraries: readonly MeasuredLibrary[];
+  readonly skipped: readonly Skipped[];
+  readonly rows: readonly Row[];
+}
+
+export interface MeasuredLibrary {
+  readonly name: string;
+  readonly version: string;
+  readonly runtime: string;
+}
+
+export interface Skipped {
+  readonly what: string;
+  readonly why: string;
+}
+
+/** One operation of one library. Times in microseconds. */
+export interface Row extends Summary {
+  readonly suite: number;
+  readonly size: number;
+  readonly tree: TreeState;
+  readonly operation: string;
+  readonly library: string;
+  /** Medians of the rounds, in the order in which they were run. */
+  readonly rounds: readonly number[];
+  /** On the wire. */
+  readonly bytes?: number | undefined;
+  /** Calls of each primitive; of mlskit's limit only. */
+  readonly counts?: Readonly<Record<string, number>> | undefined;
+}
+
+/** The name of mlskit's limit among the libraries. */
+export const LIMIT = "limit";
+
+export function writeResults(results: Results, name: string): string {
+  mkdirSync(resultsFolder, { recursive: true });
+  const path = join(resultsFolder, `${name}.json`);
+  const { rows, ...head } = results;
+  const body = rows.map((row) => JSON.stringify(row)).join(",\n");
+  const top = JSON.stringify(head, null, 1).slice(0, -2);
+  writeFileSync(path, `${top},\n "rows": [\n${body}\n]}\n`);
+  return path;
+}
+
+/** The committed results, newest Node first. */
+export function readResults(): Results[] {
+  const names = readdirSync(resultsFolder).filter((name) => /^node-\d+\.json$/.test(name));
+  names.sort((a, b) => Number.parseInt(b.slice(5), 10) - Number.parseInt(a.slice(5), 10));
+  return names.map((name) => readOne(name));
+}
+
+export function readOne(name: string): Results {
+  return JSON.parse(readFileSync(join(resultsFolder, name), "utf8")) as Results;
+}
