@@ -1,14 +1,14 @@
 /** The group that results from a list of proposals. RFC 9420 §12.3. */
 import type { Extension } from "../extensions/extension.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
-import type { ReInit } from "../messages/proposal.ts";
+import type { CustomProposal, ReInit } from "../messages/proposal.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { type LeafIndex, leafIndex } from "../tree/tree-math.ts";
 import type { RegisteredTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import type { Committer } from "./proposal-list.ts";
-import type { ProposalEntry } from "./proposal-entry.ts";
+import { blaming, type ProposalEntry } from "./proposal-entry.ts";
 
 /** One leaf before and after; `position` is that of the proposal in the list. */
 export interface LeafChange {
@@ -122,7 +122,43 @@ function collectChanges(
       }
     }
   }
-  return { extensions, extensionsPosition, updated, removed, psks, reInit, externalInit };
+  const changed = changeExtensions(entries, extensions, types);
+  return {
+    extensions: changed.extensions,
+    extensionsPosition: extensionsPosition ?? changed.position,
+    updated,
+    removed,
+    psks,
+    reInit,
+    externalInit,
+  };
+}
+
+/** Registered types may change extensions as well, after the RFC's own. */
+function changeExtensions(
+  entries: readonly ProposalEntry[],
+  before: readonly Extension[],
+  types: RegisteredTypes,
+): { readonly extensions: readonly Extension[]; readonly position: number | undefined } {
+  let extensions = before;
+  let position: number | undefined;
+  for (const [proposalType, type] of types.proposals) {
+    if (type.changeExtensions === undefined) continue;
+    const positions: number[] = [];
+    const proposals: CustomProposal[] = [];
+    for (const [at, { proposal }] of entries.entries()) {
+      if (proposal.type !== "custom" || proposal.proposalType !== proposalType) continue;
+      positions.push(at);
+      proposals.push(proposal);
+    }
+    if (proposals.length === 0) continue;
+    // Which of them is to blame is hard to say; the last one goes first.
+    const current = extensions;
+    const change = type.changeExtensions.bind(type);
+    extensions = blaming([...positions].reverse(), () => change(current, proposals));
+    position ??= positions[0];
+  }
+  return { extensions, position };
 }
 
 /** The former leaf that an external commit removes, if it is a resync. Others may leave beside it. */

@@ -87,6 +87,16 @@ export interface CustomProposalType {
   readonly publicOnly?: boolean;
   /** Throws an MlsError if the proposal is not acceptable. Called on arrival and in a Commit. */
   validate?(proposal: CustomProposal, sender: Sender): void;
+  /** Throws an MlsError unless a GroupContextExtensions proposal may replace `before` by `after`. */
+  checkExtensions?(before: readonly Extension[], after: readonly Extension[]): void;
+  /**
+   * What all proposals of this type in a Commit, in its order, make of the group's extensions once
+   * the RFC's own proposals are applied. Throws an MlsError if they make no sense together.
+   */
+  changeExtensions?(
+    extensions: readonly Extension[],
+    proposals: readonly CustomProposal[],
+  ): readonly Extension[];
   /** The leaf that the proposal removes, if it removes one. */
   removes?(proposal: CustomProposal, sender: Sender): number | undefined;
 }

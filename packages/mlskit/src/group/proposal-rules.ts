@@ -42,7 +42,11 @@ export function checkProposal(
     case "externalInit":
       return;
     case "groupContextExtensions":
-      return checkContextExtensionTypes(proposal.extensions);
+      checkContextExtensionTypes(proposal.extensions);
+      for (const type of types.proposals.values()) {
+        type.checkExtensions?.(epoch.context.extensions, proposal.extensions);
+      }
+      return;
     case "custom":
       return types.proposals.get(proposal.proposalType)?.validate?.(proposal, sender);
   }
