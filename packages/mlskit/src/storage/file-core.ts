@@ -188,6 +188,7 @@ export class FileCore {
         this.#erase(at, length);
         image.space.release(at, length);
       }
+      this.#shrink(image);
     } catch {
       this.#mustRecover = true;
     }
@@ -221,7 +222,8 @@ export class FileCore {
   #load(): void {
     const published = this.#published();
     const bytes = this.#readAll();
-    const image = interpret(scanRecords(bytes, this.#salt), published, bytes.length, false);
+    const records = scanRecords(bytes, this.#salt, this.#image);
+    const image = interpret(records, published, bytes.length, false);
     bytes.fill(0);
     this.#image = image;
   }
@@ -230,7 +232,8 @@ export class FileCore {
   async #recover(): Promise<void> {
     const published = this.#published();
     const bytes = this.#readAll();
-    const image = interpret(scanRecords(bytes, this.#salt), published, bytes.length, true);
+    const records = scanRecords(bytes, this.#salt);
+    const image = interpret(records, published, bytes.length, true);
     const litter = findLitter(bytes, image.space);
     bytes.fill(0);
     for (const { at, length } of litter) this.#erase(at, length);
@@ -298,7 +301,8 @@ export class FileCore {
   }
 
   #readAll(): Uint8Array {
-    const bytes = new Uint8Array(this.#file.size());
+    // Not a Buffer, whose slice() shares memory; not cleared, since it is about to be filled.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(this.#file.size()).buffer);
     const length = this.#file.read(bytes, 0);
     return length === bytes.length ? bytes : bytes.subarray(0, length);
   }

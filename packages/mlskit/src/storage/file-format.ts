@@ -133,6 +133,17 @@ export function decodeRecord(
   };
 }
 
+/** Whether the record that lay here still does. */
+export function isUnchanged(bytes: Uint8Array, extent: Extent): boolean {
+  if (extent.at + extent.length > bytes.length) return false;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + extent.at, RECORD_HEADER_SIZE);
+  return (
+    view.getUint32(36) === extent.mark.nonce &&
+    view.getBigUint64(40) === BigInt(extent.mark.sequence) &&
+    view.getUint32(24) === extent.valueLength
+  );
+}
+
 function hasChecksum(record: Uint8Array, salt: Uint8Array): boolean {
   const stored = record.slice(0, CHECKSUM_SIZE);
   record.set(salt, 0);

@@ -11,6 +11,7 @@ import {
   type Extent,
   FILE_HEADER_SIZE,
   GRANULE,
+  isUnchanged,
   KIND_PUT,
   KIND_TOMBSTONE,
   looksLikeRecord,
@@ -26,11 +27,26 @@ export interface Image {
   readonly space: FreeSpace;
 }
 
-/** All intact records of `bytes`, the whole file. */
-export function scanRecords(bytes: Uint8Array, salt: Uint8Array): Extent[] {
+/**
+ * All intact records of `bytes`, the whole file. Records of `known` that still lie where they did are
+ * not checked again: a record never changes in place.
+ */
+export function scanRecords(bytes: Uint8Array, salt: Uint8Array, known?: Image): Extent[] {
+  const knownAt = new Map<number, Extent>();
+  if (known !== undefined) {
+    for (const extent of known.entries.values()) knownAt.set(extent.at, extent);
+  }
   const found: Extent[] = [];
   for (let at = FILE_HEADER_SIZE; at + GRANULE <= bytes.length; ) {
-    const record = looksLikeRecord(bytes, at) ? decodeRecord(bytes, at, 0, salt) : undefined;
+    if (!looksLikeRecord(bytes, at)) {
+      at += GRANULE;
+      continue;
+    }
+    const before = knownAt.get(at);
+    const record =
+      before !== undefined && isUnchanged(bytes, before)
+        ? before
+        : decodeRecord(bytes, at, 0, salt);
     if (record !== undefined) found.push(record);
     at += record?.length ?? GRANULE;
   }
@@ -92,12 +108,14 @@ export function findLitter(
   space: FreeSpace,
 ): readonly { readonly at: number; readonly length: number }[] {
   const litter: { at: number; length: number }[] = [];
+  // Gaps start and end at multiples of the granule.
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
   for (const gap of space.gaps()) {
     const end = Math.min(gap.at + gap.length, bytes.length);
     for (let at = gap.at; at < end; at += LITTER_STEP) {
       const length = Math.min(LITTER_STEP, end - at);
       const last = litter.at(-1);
-      if (bytes.subarray(at, at + length).every(isZero)) continue;
+      if (isZero(words, at >> 2, Math.ceil((at + length) / 4))) continue;
       if (last !== undefined && last.at + last.length === at) last.length += length;
       else litter.push({ at, length });
     }
@@ -107,8 +125,9 @@ export function findLitter(
 
 const LITTER_STEP = 4096;
 
-function isZero(byte: number): boolean {
-  return byte === 0;
+function isZero(words: Int32Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (words[i] !== 0) return false;
+  return true;
 }
 
 function damaged(): StorageError {

@@ -100,7 +100,7 @@ async function countOperations(seed: number): Promise<number> {
   return disk.operations;
 }
 
-const seeds = [1, 2, 3];
+const seeds = [1, 2];
 
 for (const kind of ["before", "torn", "after"] as const) {
   test(`M-STO-09: killed at every operation (${kind}), the store is before or after the batch`, async () => {
@@ -123,8 +123,8 @@ test("M-STO-03: power cuts at every operation lose no acknowledged batch and tea
   for (const seed of seeds) {
     const operations = await countOperations(seed);
     for (let operation = 1; operation <= operations; operation++) {
-      for (const variant of [0, 1, 2, 3]) {
-        const random = generator(seed * 1000 + operation * 4 + variant);
+      for (const variant of [0, 1, 2]) {
+        const random = generator(seed * 1000 + operation * 3 + variant);
         const disk = new SimulatedDisk();
         disk.fault = { operation, kind: variant % 2 === 0 ? "after" : "before" };
         const directory = newDirectory();
