@@ -6,7 +6,14 @@
  * Neither step changes anything; a Welcome that fails, or a join that is dropped, leaves the key
  * package usable.
  */
-import { decodeInPlace, equalBytes, equalSecrets, type WireTypes } from "../codec/index.ts";
+import {
+  decode,
+  decodeInPlace,
+  encode,
+  equalBytes,
+  equalSecrets,
+  type WireTypes,
+} from "../codec/index.ts";
 import { type CryptoProvider, Secret, type Signer, type SuiteCrypto } from "../crypto/index.ts";
 import { decryptWithLabel } from "../crypto/labels.ts";
 import { CryptoError, MlsError, StateError } from "../errors.ts";
@@ -19,7 +26,7 @@ import {
 } from "../key-schedule/key-schedule.ts";
 import {
   type PreSharedKey,
-  type PreSharedKeyId,
+  PreSharedKeyId,
   pskSecret,
 } from "../key-schedule/pre-shared-key.ts";
 import { GroupInfo } from "../messages/group-info.ts";
@@ -134,7 +141,8 @@ async function openSecrets(
   const pathSecret =
     secrets.pathSecret === undefined ? undefined : Secret.copyOf(secrets.pathSecret);
   const joinerSecret = Secret.copyOf(secrets.joinerSecret);
-  const psks = secrets.psks.map((id) => ({ ...id, nonce: id.nonce.slice() }));
+  // Copies: the plaintext, which decoding left the ids in, is erased.
+  const psks = secrets.psks.map((id) => decode(PreSharedKeyId, encode(PreSharedKeyId, id)));
   plaintext.fill(0);
   return { psks, joinerSecret, pathSecret };
 }
