@@ -1,6 +1,7 @@
 /** The group's own extensions, and what they demand of its members. RFC 9420 §11.1, §12.1.7. */
 import type { SuiteCrypto } from "../crypto/index.ts";
 import { equalBytes } from "../codec/index.ts";
+import { certifiesKey } from "../credentials/x509.ts";
 import {
   type Extension,
   ExternalSenders,
@@ -107,12 +108,18 @@ export async function checkExternalSenderList(
   environment: Environment,
 ): Promise<void> {
   const senders = readExtension(extensions, ExtensionType.externalSenders, ExternalSenders) ?? [];
-  for (const { signatureKey } of senders) {
+  for (const { credential, signatureKey } of senders) {
     check(
       await epoch.crypto.isValidSignatureKey(signatureKey),
       "mk-63",
       "INVALID_PROPOSAL",
       "an external sender has no signature key of the group's suite",
+    );
+    check(
+      certifiesKey(credential, signatureKey),
+      "mk-17",
+      "INVALID_PROPOSAL",
+      "an external sender's certificate is not for its key",
     );
   }
   const changes = senders.map((next) => ({ next, position: undefined }));

@@ -7,6 +7,7 @@
  */
 import { equalBytes, MLS10 } from "../codec/index.ts";
 import { credentialTypeOf } from "../credentials/credential.ts";
+import { certifiesKey } from "../credentials/x509.ts";
 import type { MaybePromise, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { all, andThen } from "../crypto/maybe-promise.ts";
 import type { ErrorDetails } from "../errors.ts";
@@ -120,7 +121,7 @@ export function checkKeyIsFresh(
   check(fresh, rule, code, "a leaf node keeps the encryption key that it replaces", details);
 }
 
-/** valn0113: the leaf's own credential type is in its capabilities. mk-17: there is a certificate. */
+/** valn0113: the leaf's own credential type is in its capabilities. mk-17: it certifies the key. */
 export function checkOwnCredentialType(leaf: LeafNode, { code, details }: LeafContext): void {
   const credentialType = credentialTypeOf(leaf.credential);
   check(
@@ -130,10 +131,8 @@ export function checkOwnCredentialType(leaf: LeafNode, { code, details }: LeafCo
     "a leaf node does not list its own credential type",
     { ...details, credentialType },
   );
-  if (leaf.credential.type === "x509") {
-    const { length } = leaf.credential.certificates;
-    check(length > 0, "mk-17", code, "an X.509 credential has no certificate", details);
-  }
+  const isCertified = certifiesKey(leaf.credential, leaf.signatureKey);
+  check(isCertified, "mk-17", code, "a certificate is not for the leaf's key", details);
 }
 
 /** valn0107, valn1601: extensions are listed, and no known one is out of place. mk-16: they decode. */

@@ -11,6 +11,7 @@ import {
   type Codec,
   EMPTY_BYTES,
 } from "../codec/index.ts";
+import { certifiesKey } from "../credentials/x509.ts";
 import type { Signer, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { labeledContent, SIGNATURE_LABELS, signWithLabel } from "../crypto/labels.ts";
 import { InternalError, UsageError } from "../errors.ts";
@@ -43,7 +44,8 @@ export function leafNodeTbs(leaf: LeafNode, binding: LeafBinding | undefined): U
 /**
  * Signs a leaf node. `binding` is needed unless the leaf is for a key package.
  *
- * @throws UsageError `INVALID_SIGNER` if the signer is not for the leaf's signature key and suite
+ * @throws UsageError `INVALID_SIGNER` if the signer is not for the leaf's signature key and suite,
+ *   or the leaf's certificate not for the key
  */
 export async function signLeafNode(
   crypto: SuiteCrypto,
@@ -58,6 +60,11 @@ export async function signLeafNode(
   ) {
     throw new UsageError("INVALID_SIGNER", "the signer does not belong to the leaf node", {
       rule: "mk-23",
+    });
+  }
+  if (!certifiesKey(fields.credential, fields.signatureKey)) {
+    throw new UsageError("INVALID_SIGNER", "the certificate is not for the signer's key", {
+      rule: "mk-17",
     });
   }
   const unsigned = withEncoding(LeafNodeFields, { ...fields, signature: EMPTY_BYTES });
