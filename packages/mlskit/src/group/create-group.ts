@@ -4,6 +4,7 @@ import { Secret } from "../crypto/index.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { UsageError } from "../errors.ts";
 import { interimTranscriptHash } from "../framing/transcript-hash.ts";
+import { checkPrivateKeys } from "../key-packages/private-keys.ts";
 import { confirmationTag, secretsOf } from "../key-schedule/key-schedule.ts";
 import { SecretTree } from "../secret-tree/secret-tree.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
@@ -31,6 +32,7 @@ export async function createGroup(
   { crypto, groupId, extensions, creator }: CreateGroupOptions,
   environment: Environment,
 ): Promise<Epoch> {
+  await checkPrivateKeys(crypto, creator);
   const tree = RatchetTree.ofLeaf(crypto, creator.keyPackage.leafNode);
   const context = {
     version: MLS10,

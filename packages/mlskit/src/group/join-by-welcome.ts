@@ -16,8 +16,9 @@ import {
 } from "../codec/index.ts";
 import { type CryptoProvider, Secret, type Signer, type SuiteCrypto } from "../crypto/index.ts";
 import { decryptWithLabel } from "../crypto/labels.ts";
-import { CryptoError, MlsError, StateError } from "../errors.ts";
+import { CryptoError, DecodeError, MlsError, StateError } from "../errors.ts";
 import type { KeyPackage } from "../key-packages/key-package.ts";
+import { checkPrivateKeys } from "../key-packages/private-keys.ts";
 import {
   confirmationTag,
   epochSecrets,
@@ -25,6 +26,7 @@ import {
   welcomeKey,
 } from "../key-schedule/key-schedule.ts";
 import {
+  MAX_PSKS,
   type PreSharedKey,
   PreSharedKeyId,
   pskSecret,
@@ -93,17 +95,15 @@ export async function openWelcome(
   { limits }: Pick<Environment, "limits">,
 ): Promise<OpenedWelcome> {
   const crypto = provider.suite(welcome.cipherSuite);
-  check(
-    welcome.secrets.length <= limits.maximumWelcomeSecrets,
-    "mk-14",
-    "INVALID_WELCOME",
-    "a Welcome is for more joiners than are accepted",
-  );
+  if (welcome.secrets.length > limits.maximumWelcomeSecrets) {
+    throw new DecodeError("a Welcome is for more joiners than are accepted", { rule: "mk-14" });
+  }
   let failure: unknown;
   for (const { newMember, encryptedGroupSecrets } of welcome.secrets) {
     const bundle = await find(newMember);
     if (bundle === undefined) continue;
     try {
+      await checkPrivateKeys(provider.suite(bundle.keyPackage.cipherSuite), bundle);
       check(
         bundle.keyPackage.cipherSuite === welcome.cipherSuite,
         "mk-94",
@@ -138,6 +138,9 @@ async function openSecrets(
     "INVALID_WELCOME",
     "the joiner secret has the wrong length",
   );
+  if (secrets.psks.length > MAX_PSKS) {
+    throw new DecodeError("a Welcome has more PSKs than can be counted", { rule: "mk-14" });
+  }
   const pathSecret =
     secrets.pathSecret === undefined ? undefined : Secret.copyOf(secrets.pathSecret);
   const joinerSecret = Secret.copyOf(secrets.joinerSecret);

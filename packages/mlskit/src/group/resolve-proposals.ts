@@ -1,6 +1,7 @@
 /** From the references in a Commit to the proposals themselves. RFC 9420 §12.4. */
 import { bytesKey } from "../codec/index.ts";
-import { StateError } from "../errors.ts";
+import { DecodeError, StateError } from "../errors.ts";
+import { MAX_PSKS } from "../key-schedule/pre-shared-key.ts";
 import type { Commit } from "../messages/commit.ts";
 import { check } from "../rules.ts";
 import type { VerifiedContent } from "./content.ts";
@@ -20,13 +21,11 @@ export function resolveProposals(
   { limits }: Environment,
 ): ProposalEntry[] {
   const { length } = commit.proposals;
-  check(
-    length <= limits.maximumProposalsPerCommit,
-    "mk-14",
-    "INVALID_COMMIT",
-    "a Commit has more proposals than are accepted",
-    { proposals: length },
-  );
+  if (length > limits.maximumProposalsPerCommit) {
+    const details = { proposals: length };
+    const message = "a Commit has more proposals than are accepted";
+    throw new DecodeError(message, { rule: "mk-14", details });
+  }
   const entries: ProposalEntry[] = [];
   const missing: Uint8Array[] = [];
   const seen = new Set<string>();
@@ -41,6 +40,9 @@ export function resolveProposals(
     const cached = cache.get(cacheKey(item.reference));
     if (cached === undefined) missing.push(item.reference);
     else entries.push(cached);
+  }
+  if (entries.filter(({ proposal }) => proposal.type === "psk").length > MAX_PSKS) {
+    throw new DecodeError("a Commit has more PSKs than can be counted", { rule: "mk-14" });
   }
   if (missing.length > 0) {
     throw new StateError("UNKNOWN_PROPOSAL", "a Commit names proposals that are not here", {

@@ -5,7 +5,12 @@ import type { Signer, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { SIGNATURE_LABELS, signWithLabel } from "../crypto/labels.ts";
 import { Secret } from "../crypto/secret.ts";
 import { UsageError } from "../errors.ts";
-import { type Extension, ExtensionType } from "../extensions/extension.ts";
+import {
+  ApplicationId,
+  type Extension,
+  ExtensionType,
+  readExtension,
+} from "../extensions/extension.ts";
 import type { RuleId } from "../rules.ts";
 import { isDefaultType, listsDefaultTypes, supports } from "../tree/capabilities.ts";
 import { signLeafNode } from "../tree/leaf-node.ts";
@@ -105,7 +110,7 @@ export function checkOwnCapabilities(
 /**
  * valn1601, valn0107: the extensions of a leaf of ours are in their place and listed.
  *
- * @throws UsageError `INVALID_KEY_PACKAGE`
+ * @throws UsageError `INVALID_KEY_PACKAGE`, DecodeError
  */
 export function checkOwnLeafExtensions(
   capabilities: Capabilities,
@@ -117,6 +122,8 @@ export function checkOwnLeafExtensions(
     const isListed = supports(capabilities, "extensions", type);
     demand(isListed, "valn0107", `capabilities must list extension ${type}`);
   }
+  // mk-16: others decode it.
+  readExtension(leafExtensions, ExtensionType.applicationId, ApplicationId);
 }
 
 /** valn1604, mk-59: the package's own extensions are in their place and listed. */

@@ -12,6 +12,7 @@ import {
 } from "../codec/index.ts";
 import { Secret, type SuiteCrypto } from "../crypto/index.ts";
 import { expandWithLabel } from "../crypto/labels.ts";
+import { UsageError } from "../errors.ts";
 
 export type ResumptionPskUsage = "application" | "reinit" | "branch";
 
@@ -56,8 +57,20 @@ const PskLabel: Codec<{ id: PreSharedKeyId; index: number; count: number }> = st
   count: uint16,
 });
 
-/** psk_secret over all PSKs in order; all zero for none. RFC 9420 §8.4. */
+/** PSKLabel counts in 16 bits. */
+export const MAX_PSKS = 0xffff;
+
+/**
+ * psk_secret over all PSKs in order; all zero for none. RFC 9420 §8.4.
+ *
+ * @throws UsageError `INVALID_LENGTH` above 65535 of them
+ */
 export function pskSecret(crypto: SuiteCrypto, psks: readonly PreSharedKey[]): Secret {
+  if (psks.length > MAX_PSKS) {
+    throw new UsageError("INVALID_LENGTH", "there are more PSKs than can be counted", {
+      rule: "mk-14",
+    });
+  }
   const size = crypto.suite.kdf.size;
   const zero = new Uint8Array(size);
   let secret: Uint8Array = zero;
