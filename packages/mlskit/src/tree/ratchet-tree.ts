@@ -259,6 +259,8 @@ export class RatchetTree {
 
   /** The tree hash of a node inside the tree. Do not modify the result. */
   nodeHash(node: NodeIndex): Uint8Array {
+    // The slots of a chunk beyond the tree must never get a hash: it would outlive their blankness.
+    if (node > 2 * this.root) throw new InternalError(`node ${node} is outside the tree`);
     return hashAt(new TreeHasher(this.crypto), this.#state.levels, node).slice();
   }
 

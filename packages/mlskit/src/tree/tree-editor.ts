@@ -13,7 +13,6 @@ import {
   type NodeIndex,
   nodeOfLeaf,
   parent,
-  root,
 } from "./tree-math.ts";
 import { hasNode, nodeAt, placedNodes, type TreeState } from "./tree-state.ts";
 
@@ -189,7 +188,10 @@ export class TreeEditor<Tree> {
     return copy;
   }
 
-  /** Doubles the tree: a blank root above, and a blank subtree to the right. */
+  /**
+   * Doubles the tree: a blank root above, and a blank subtree to the right. If the tree was this
+   * large before, it shrank by a removal, which made that root's hash be forgotten.
+   */
   #extend(): void {
     this.#checkOpen();
     if (this.#leafCount >= MAX_LEAF_COUNT) throw new InternalError("the tree is full");
@@ -206,8 +208,6 @@ export class TreeEditor<Tree> {
         chunks.push(chunk);
       }
     });
-    // The slot may remember the hash of a root that was cut off earlier.
-    this.#forgetHashes(root(this.#leafCount));
   }
 
   #truncate(leafCount: number): void {

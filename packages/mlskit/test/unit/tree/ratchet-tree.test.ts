@@ -114,6 +114,7 @@ describe("random histories", () => {
         }
         const tree = withParents.finish();
         const before = toHex(tree.encode());
+        const hash = toHex(tree.treeHash());
         let latest = tree;
         for (const action of steps) {
           // Two children of the same tree must not see each other either.
@@ -131,6 +132,7 @@ describe("random histories", () => {
           toHex(new NaiveTree(nodesOf(latest)).treeHash(crypto)),
         );
         expect(toHex(tree.encode())).toBe(before);
+        expect(toHex(tree.treeHash())).toBe(hash);
         expect(toHex(tree.treeHash())).toBe(toHex(new NaiveTree(nodesOf(tree)).treeHash(crypto)));
       }),
       { numRuns: 50 },
@@ -182,7 +184,9 @@ test("tree-1 questions outside the tree get an answer or a typed error", () => {
   }
   expect(tree.leaf(leafIndex(2 ** 32 - 1))).toBeUndefined();
   expect(tree.filteredDirectPath(leafIndex(2 ** 31)).length).toBe(1);
-  expect(() => tree.nodeHash(nodeIndex(2 ** 32))).toThrow(InternalError);
+  for (const at of [15, 17, 2 ** 32]) {
+    expect(() => tree.nodeHash(nodeIndex(at))).toThrow(InternalError);
+  }
   expect(() => tree.edit().removeLeaf(leafIndex(100))).toThrow(InternalError);
   expect(() => tree.edit().setParent(nodeIndex(2), undefined)).toThrow(InternalError);
 });
@@ -253,6 +257,21 @@ describe("tree-5 truncation", () => {
       tree = editor.finish();
       expect(toHex(tree.treeHash())).toBe(toHex(new NaiveTree(nodesOf(tree)).treeHash(crypto)));
     }
+  });
+
+  test("the root of a size that the tree had before is not remembered", () => {
+    const old = fakeTree(4);
+    old.treeHash();
+    const shrinking = old.edit();
+    shrinking.removeLeaf(leafIndex(3));
+    shrinking.removeLeaf(leafIndex(2));
+    const small = shrinking.finish();
+    const editor = small.edit();
+    editor.updateLeaf(leafIndex(0), fakeLeaf(serial++));
+    const growing = editor.finish().edit();
+    growing.setLeaf(leafIndex(7), fakeLeaf(serial++));
+    const tree = growing.finish();
+    expect(toHex(tree.treeHash())).toBe(toHex(new NaiveTree(nodesOf(tree)).treeHash(crypto)));
   });
 
   test("an addition after removals in one edit takes the leftmost blank leaf", () => {

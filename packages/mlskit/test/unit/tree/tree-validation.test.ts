@@ -135,6 +135,24 @@ describe("parent hashes", () => {
     expect(() => checkParentHashes(withParent(tree, 5, { parentHash: EMPTY_BYTES }))).toThrow(bad);
   });
 
+  test("ph-1 a root with a parent hash is refused even if all links fit it", () => {
+    for (const above of [EMPTY_BYTES, new Uint8Array(32)]) {
+      const tree = fakeTree(2);
+      const parent = { ...fakeParent(1), parentHash: above };
+      const claimed = parentHash(crypto, {
+        encryptionKey: parent.encryptionKey,
+        parentHash: above,
+        originalSiblingTreeHash: tree.nodeHash(nodeIndex(2)),
+      });
+      const editor = tree.edit();
+      editor.setParent(nodeIndex(1), parent);
+      const origin = { source: "commit", parentHash: claimed } as const;
+      const complete = withLeaf(editor.finish(), 0, { origin });
+      if (above.length === 0) checkParentHashes(complete);
+      else expect(() => checkParentHashes(complete)).toThrow(broken("valn1406"));
+    }
+  });
+
   test("ph-2 a chain across blank nodes is followed, and one that stops half way is refused", async () => {
     const group = await SampleGroup.create(crypto, 7);
     for (let sender = 0; sender < 8; sender++) await group.commit(sender);
