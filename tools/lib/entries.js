@@ -14,6 +14,7 @@ const entries = {
   "./wire": ["wire.ts"],
   "./observer": ["observer/index.ts"],
   "./x509": ["x509/index.ts"],
+  "./drafts": ["drafts/index.ts"],
   "./providers/node": ["providers/node.ts", "providers/node/index.ts"],
   "./providers/webcrypto": ["providers/webcrypto.ts", "providers/webcrypto/index.ts"],
   "./providers/noble": ["providers/noble.ts", "providers/noble/index.ts"],
