@@ -54,6 +54,8 @@ export interface GroupState {
   readonly isLeaving: boolean;
   /** The Commit that we sent in order to join; its echo completes the join. */
   readonly joinCommit: Uint8Array | undefined;
+  /** Handle of our former state of this group, which goes when the join is accepted. */
+  readonly replaces: number | undefined;
   /** Raw messages that came too early, by hash, oldest first. */
   readonly buffer: ReadonlyMap<string, BufferedMessage>;
   /** Hashes of handshake messages that took effect, and the slot that the next one takes. */

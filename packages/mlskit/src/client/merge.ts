@@ -126,7 +126,7 @@ function isSameMember(a: LeafNode, b: LeafNode): boolean {
 
 function eraseOld(before: GroupState, after: GroupState): void {
   const { epoch } = before;
-  const kept = new Set<Secret>([...after.epoch.privateKeys.values()]);
+  const kept = new Set<Secret>(after.epoch.privateKeys.values());
   for (const psk of after.resumptionPsks.values()) kept.add(psk);
   for (const { senderDataSecret } of after.past) kept.add(senderDataSecret);
   const secrets = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];

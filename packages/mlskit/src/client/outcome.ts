@@ -59,10 +59,11 @@ export interface CommitOutcome extends AuthenticatedInfo {
   accept(): Promise<CommitOutcome>;
 }
 
-/** The echo of our own pending Commit: the delivery service accepted it. */
+/** The echo of our own pending Commit, or of the external commit by which we join. */
 export interface OwnCommitOutcome extends MessageInfo {
   readonly kind: "ownCommit";
-  readonly summary: CommitSummary;
+  /** Undefined for the external commit by which we joined. */
+  readonly summary: CommitSummary | undefined;
   readonly isMerged: boolean;
   readonly replayed: readonly Outcome[];
   accept(): Promise<OwnCommitOutcome>;

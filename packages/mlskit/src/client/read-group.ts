@@ -70,6 +70,7 @@ export async function readGroup(
     reInit: record.reInit,
     isLeaving: record.isLeaving,
     joinCommit: record.joinCommit,
+    replaces: record.replaces,
     proposals: await readProposals(context, rows.proposals, signer),
     pending: await readPending(context, crypto, rows),
     past: readPast(crypto, rows, tree, types),

@@ -59,6 +59,8 @@ export async function receiveMessage(
   if (bytes.length > config.maximumMessageSize * 16) {
     throw violation("mk-14", "INVALID_MESSAGE", "the message is larger than is accepted");
   }
+  const { joinCommit } = session.state;
+  if (joinCommit !== undefined && equalBytes(joinCommit, bytes)) return { kind: "ownCommit", info };
   const contentType = contentTypeOf(decoded);
   const current = epoch.context.epoch;
   if (contentType !== "application" && isSeen(session, bytes)) return { kind: "duplicate", info };
@@ -177,8 +179,7 @@ function ownMessage(
 }
 
 function isOwnCommit({ state }: GroupSession, bytes: Uint8Array, decoded: GroupMessage): boolean {
-  const { pending, joinCommit } = state;
-  if (joinCommit !== undefined && equalBytes(joinCommit, bytes)) return true;
+  const { pending } = state;
   if (pending === undefined) return false;
   if (equalBytes(pending.commit, bytes)) return true;
   if (decoded.wireFormat !== "publicMessage") return false;

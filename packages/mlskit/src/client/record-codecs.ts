@@ -221,6 +221,7 @@ export interface HeadRecord<Config> {
   readonly reInit: ReInit | undefined;
   readonly isLeaving: boolean;
   readonly joinCommit: Uint8Array | undefined;
+  readonly replaces: number | undefined;
 }
 
 export function headRecord<Config>(): Codec<HeadRecord<Config>> {
@@ -231,6 +232,7 @@ export function headRecord<Config>(): Codec<HeadRecord<Config>> {
     reInit: optional(reInit),
     isLeaving: flag,
     joinCommit: optional(opaque),
+    replaces: optional(uint32),
   });
 }
 

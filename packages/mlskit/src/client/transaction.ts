@@ -16,8 +16,8 @@ export class Transaction implements RecordSink {
     this.#storage = storage;
   }
 
-  get isEmpty(): boolean {
-    return this.#writes.size === 0;
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
   put(key: string, value: Uint8Array): void {

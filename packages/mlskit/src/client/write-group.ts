@@ -87,7 +87,7 @@ function writeHead(
     before.isLeaving === after.isLeaving &&
     before.joinCommit === after.joinCommit;
   if (isUnchanged) return;
-  const { status, epoch, config, reInit, isLeaving, joinCommit } = after;
+  const { status, epoch, config, reInit, isLeaving, joinCommit, replaces } = after;
   const record = {
     status: statusCode(status),
     epoch: epochToRecord(epoch),
@@ -95,6 +95,7 @@ function writeHead(
     reInit,
     isLeaving,
     joinCommit,
+    replaces,
   };
   sink.put(keys.head, encodeRecord(headRecord<GroupConfig>(), record));
 }

@@ -9,6 +9,7 @@ import type { GroupInfo } from "../messages/group-info.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import { check } from "../rules.ts";
 import { SecretTree } from "../secret-tree/secret-tree.ts";
+import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
 import type { Environment } from "./environment.ts";
@@ -27,8 +28,8 @@ export interface ExternalJoinOptions {
   /** The tree, unless it is in the GroupInfo. */
   readonly ratchetTree?: Uint8Array | undefined;
   readonly leaf: LeafTemplate;
-  /** A former leaf of ours that the Commit removes. */
-  readonly resync?: number | undefined;
+  /** Finds the former leaf of ours that the Commit removes, in the tree once it was validated. */
+  readonly resync?: ((tree: RatchetTree) => number | undefined) | undefined;
   readonly psks: readonly PreSharedKeyId[];
   /** Proposals that external commits may carry by reference, already verified. */
   readonly pending: readonly CachedProposal[];
@@ -72,7 +73,7 @@ export async function joinByExternalCommit(
   const { kemOutput, initSecret } = await sendExternalInit(crypto, externalPub);
   const list = await requireProposals({
     epoch: before,
-    entries: proposalsOf({ ...options, pending }, kemOutput),
+    entries: proposalsOf({ ...options, pending }, kemOutput, options.resync?.(before.tree)),
     committer: { type: "newMember" },
     flow: "ordinary",
     direction: "createCommit",
@@ -111,9 +112,13 @@ export async function joinByExternalCommit(
   };
 }
 
-function proposalsOf(options: ExternalJoinOptions, kemOutput: Uint8Array): ProposalEntry[] {
+function proposalsOf(
+  options: ExternalJoinOptions,
+  kemOutput: Uint8Array,
+  removed: number | undefined,
+): ProposalEntry[] {
   const byValue: Proposal[] = [{ type: "externalInit", kemOutput }];
-  if (options.resync !== undefined) byValue.push({ type: "remove", removed: options.resync });
+  if (removed !== undefined) byValue.push({ type: "remove", removed });
   for (const psk of options.psks) byValue.push({ type: "psk", psk });
   const sender = { type: "newMemberCommit" } as const;
   const inline = byValue.map((proposal) => ({ proposal, sender, reference: undefined }));

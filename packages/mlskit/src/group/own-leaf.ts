@@ -1,6 +1,5 @@
 /** Our own leaf, before we sign a new one. RFC 9420 §7.3. */
 import type { CredentialEvent } from "../credentials/authentication-service.ts";
-import type { Extension } from "../extensions/extension.ts";
 import { InternalError, UsageError } from "../errors.ts";
 import {
   checkOwnCapabilities,
@@ -26,11 +25,11 @@ export function ownLeafOf({ tree, ownLeaf }: Epoch): LeafNode {
 /** What others will check in the path leaf, checked before it is built. */
 export function checkOwnLeaf(
   epoch: Epoch,
-  { extensions }: EvaluatedProposals,
+  list: EvaluatedProposals,
   leaf: LeafTemplate,
   environment: Environment,
 ): Promise<void> {
-  return checkOwnLeafUnder(epoch, leaf, extensions, "commit", environment);
+  return checkOwnLeafUnder(epoch, leaf, list, "commit", environment);
 }
 
 /** The same for an Update, under the extensions of the current epoch. */
@@ -39,13 +38,15 @@ export function checkOwnLeafNow(
   leaf: LeafTemplate,
   environment: Environment,
 ): Promise<void> {
-  return checkOwnLeafUnder(epoch, leaf, epoch.context.extensions, "update", environment);
+  const { tree, context } = epoch;
+  const now = { tree, extensions: context.extensions };
+  return checkOwnLeafUnder(epoch, leaf, now, "update", environment);
 }
 
 async function checkOwnLeafUnder(
   epoch: Epoch,
   leaf: LeafTemplate,
-  groupExtensions: readonly Extension[],
+  { tree, extensions: groupExtensions }: Pick<EvaluatedProposals, "tree" | "extensions">,
   event: CredentialEvent,
   environment: Environment,
 ): Promise<void> {
@@ -53,6 +54,8 @@ async function checkOwnLeafUnder(
   checkOwnCapabilities(capabilities, epoch.crypto.suite.id, credential);
   checkOwnLeafExtensions(capabilities, extensions);
   checkSupport(leaf, contextRequirements(epoch.crypto, groupExtensions));
+  checkSignatureKeyIsNew(tree, epoch.ownLeaf, leaf.signer.publicKey, "valn0111");
+  checkCredentialSupport(tree, leaf, { leafIndex: epoch.ownLeaf });
   const current = identityOf(ownLeafOf(epoch));
   const next = { credential: leaf.credential, signatureKey: leaf.signer.publicKey };
   if (next.credential === ownLeafOf(epoch).credential && leaf.signer === epoch.signer) return;

@@ -1,0 +1,35 @@
+/** When the delivery service has accepted a Commit of ours. RFC 9420 §14. */
+import type { CommitSummary } from "../group/commit-summary.ts";
+import type { CreatedWelcome } from "../group/welcome-creation.ts";
+import type { GroupAccess } from "./group.ts";
+import type { Outcome } from "./outcome.ts";
+import { replayBuffered } from "./process.ts";
+import type { GroupSession } from "./session.ts";
+import { mergeOwn, noPendingCommit } from "./settle-commit.ts";
+
+/** What is to be handed out now that our Commit counts. */
+export interface AcceptedCommit {
+  readonly epoch: bigint;
+  readonly summary: CommitSummary;
+  readonly welcomes: readonly CreatedWelcome[];
+  /** GroupInfo of the new epoch, if it was asked for. */
+  readonly groupInfo: Uint8Array | undefined;
+  /** The tree for the joiners, if it is not in the Welcomes. */
+  readonly ratchetTree: Uint8Array | undefined;
+  /** Outcomes of messages that had come too early. */
+  readonly replayed: readonly Outcome[];
+}
+
+/** @throws StateError `NO_PENDING_COMMIT` */
+export async function acceptPending(
+  access: GroupAccess,
+  session: GroupSession,
+): Promise<AcceptedCommit> {
+  session.requireActive();
+  const { pending } = session.state;
+  if (pending === undefined) throw noPendingCommit();
+  mergeOwn(session, pending);
+  const replayed = await replayBuffered(access, session);
+  const { summary, welcomes, groupInfo, ratchetTree, next } = pending;
+  return { epoch: next.context.epoch, summary, welcomes, groupInfo, ratchetTree, replayed };
+}

@@ -1,0 +1,281 @@
+/** What all groups of one client share: store, keys, locks, cached states. */
+import { bytesKey, uint32 } from "../codec/index.ts";
+import type { AuthenticationService } from "../credentials/authentication-service.ts";
+import type { CryptoProvider, Secret, Signer } from "../crypto/index.ts";
+import { createSigner } from "../crypto/signer.ts";
+import { MlsError, StateError, StorageError, UsageError } from "../errors.ts";
+import type {
+  Environment,
+  GroupLimits,
+  GroupPolicy,
+  PskSource,
+  RegisteredTypes,
+} from "../group/environment.ts";
+import { wireTypes } from "../group/environment.ts";
+import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Clock } from "./clock.ts";
+import type { GroupConfig } from "./config.ts";
+import { EventHub } from "./events.ts";
+import type { GroupState } from "./group-state.ts";
+import { Mutex } from "./mutex.ts";
+import { readGroup } from "./read-group.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  identityRecord,
+  secret,
+  storedTypes,
+} from "./record-codecs.ts";
+import { GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
+import { GroupSession } from "./session.ts";
+import { Transaction } from "./transaction.ts";
+
+export interface CoreOptions {
+  readonly storage: Storage;
+  readonly provider: CryptoProvider;
+  readonly clock: Clock;
+  readonly authenticationService: AuthenticationService;
+  readonly policy: GroupPolicy;
+  readonly types: RegisteredTypes;
+  readonly limits: GroupLimits;
+  readonly config: GroupConfig;
+  /** Asked for external PSKs that are not in the store. */
+  readonly psk: PskSource | undefined;
+  /** Signers whose keys live outside the store, by public key. */
+  readonly signers: readonly Signer[];
+}
+
+interface CachedGroup {
+  readonly state: GroupState;
+  readonly version: number;
+  /** The store holds something else; to be read again before it is used. */
+  isStale: boolean;
+}
+
+export class ClientCore {
+  readonly options: CoreOptions;
+  readonly events: EventHub = new EventHub();
+  readonly #groups = new Map<number, CachedGroup>();
+  readonly #locks = new Map<number, Mutex>();
+  readonly #signers = new Map<string, Signer>();
+  readonly transactionLock: Mutex = new Mutex();
+  #isClosed = false;
+
+  constructor(options: CoreOptions) {
+    this.options = options;
+    for (const signer of options.signers) this.addSigner(signer);
+  }
+
+  get storage(): Storage {
+    return this.options.storage;
+  }
+
+  addSigner(signer: Signer): void {
+    this.#signers.set(bytesKey(signer.publicKey), signer);
+  }
+
+  /** The signer of a key of ours. @throws StateError `SIGNER_NOT_FOUND` */
+  async signer(publicKey: Uint8Array): Promise<Signer> {
+    const known = this.#signers.get(bytesKey(publicKey));
+    if (known !== undefined) return known;
+    const stored = await this.storage.get(identityKey(publicKey));
+    const record =
+      stored === undefined ? undefined : decodeRecord(identityRecord, stored.value, this.stored);
+    if (record?.privateKey === undefined) {
+      throw new StateError("SIGNER_NOT_FOUND", "the private signature key is not at hand");
+    }
+    const crypto = this.options.provider.suite(record.cipherSuite);
+    const privateKey = record.privateKey.bytes;
+    const signer = createSigner(crypto, { publicKey: record.publicKey, privateKey });
+    this.addSigner(signer);
+    return signer;
+  }
+
+  /** Types for reading records. */
+  get stored(): ReturnType<typeof storedTypes> {
+    return storedTypes(wireTypes(this.options.types));
+  }
+
+  /** Storage handle of the group with this id. @throws StateError `GROUP_NOT_FOUND` */
+  async handleOf(groupId: Uint8Array): Promise<number> {
+    const handle = await this.findHandle(groupId);
+    if (handle === undefined) {
+      throw new StateError("GROUP_NOT_FOUND", "this client has no group with this id");
+    }
+    return handle;
+  }
+
+  async findHandle(groupId: Uint8Array): Promise<number | undefined> {
+    this.checkOpen();
+    const record = await this.storage.get(groupKey(groupId));
+    return record === undefined ? undefined : decodeRecord(uint32, record.value);
+  }
+
+  /** The last known state, for reading. */
+  peek(handle: number): GroupState {
+    const cached = this.#groups.get(handle);
+    if (cached === undefined) throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
+    return cached.state;
+  }
+
+  /** Loads a group unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
+  async load(handle: number): Promise<CachedGroup> {
+    this.checkOpen();
+    const cached = this.#groups.get(handle);
+    if (cached !== undefined && !cached.isStale) return cached;
+    const loaded = await this.#read(handle);
+    if (loaded === undefined) {
+      this.#groups.delete(handle);
+      throw new StateError("GROUP_NOT_FOUND", "this client has no such group");
+    }
+    const fresh = { ...loaded, isStale: false };
+    this.#groups.set(handle, fresh);
+    return fresh;
+  }
+
+  async #read(handle: number): ReturnType<typeof readGroup> {
+    const { storage, provider } = this.options;
+    try {
+      const signer = (publicKey: Uint8Array): Promise<Signer> => this.signer(publicKey);
+      return await readGroup({ storage, provider, types: this.stored, signer }, handle);
+    } catch (cause) {
+      if (cause instanceof MlsError) throw cause;
+      throw new StorageError("STORAGE_FAILED", "the store could not read", { cause });
+    }
+  }
+
+  forget(handle: number): void {
+    this.#groups.delete(handle);
+  }
+
+  lockOf(handle: number): Mutex {
+    const known = this.#locks.get(handle);
+    if (known !== undefined) return known;
+    const mutex = new Mutex();
+    this.#locks.set(handle, mutex);
+    return mutex;
+  }
+
+  /**
+   * One operation on one group in a transaction of its own. Operations on a group run one at a
+   * time. A conflict with another process is resolved by reading the group again and starting over:
+   * nothing of the first attempt has left this function.
+   */
+  async operate<T>(handle: number, operation: (session: GroupSession) => Promise<T>): Promise<T> {
+    return this.lockOf(handle).run(async () => {
+      for (let attempt = 1; ; attempt++) {
+        const transaction = new Transaction(this.storage);
+        try {
+          const session = await this.openSession(transaction, handle);
+          const result = await operation(session);
+          await this.finish(transaction, [session]);
+          return result;
+        } catch (error) {
+          transaction.abort();
+          if (!MlsError.is(error, "STORAGE_CONFLICT") || attempt >= CONFLICT_ATTEMPTS) throw error;
+        }
+      }
+    });
+  }
+
+  /** A session on a group that is in the store. The caller holds the group's lock. */
+  async openSession(transaction: Transaction, handle: number): Promise<GroupSession> {
+    const { state, version } = await this.load(handle);
+    const environment = this.environment(transaction, state.config);
+    return this.#track(new GroupSession(transaction, environment, state, version));
+  }
+
+  /** A session on a group that is new. */
+  createSession(transaction: Transaction, state: GroupState): GroupSession {
+    const environment = this.environment(transaction, state.config);
+    return this.#track(new GroupSession(transaction, environment, state, undefined));
+  }
+
+  #track(session: GroupSession): GroupSession {
+    session.transaction.onAbort(() => {
+      const cached = this.#groups.get(session.state.handle);
+      // Rule P-TX-04: memory never runs ahead of the store.
+      if (cached !== undefined) cached.isStale = true;
+    });
+    return session;
+  }
+
+  /** Writes, then shows the new states to everybody, then tells the listeners. */
+  async finish(transaction: Transaction, sessions: readonly GroupSession[]): Promise<void> {
+    this.checkOpen();
+    for (const session of sessions) session.flush();
+    await transaction.commit();
+    for (const session of sessions) {
+      if (!session.isTouched) continue;
+      const { state, version } = session;
+      this.#groups.set(state.handle, { state, version: version + 1, isStale: false });
+    }
+    for (const session of sessions) this.events.emit(session.events);
+  }
+
+  environment(transaction: Transaction, config: GroupConfig): Environment {
+    const { clock, authenticationService, policy, types, limits } = this.options;
+    const { outOfOrderTolerance, maximumForwardDistance, maximumSkippedKeys } = config;
+    return {
+      now: clock(),
+      authenticationService,
+      policy,
+      types,
+      limits: { ...limits, outOfOrderTolerance, maximumForwardDistance, maximumSkippedKeys },
+      psks: (id) => this.#findPsk(transaction, id),
+    };
+  }
+
+  async #findPsk(transaction: Transaction, id: PreSharedKeyId): Promise<Secret | undefined> {
+    if (id.type === "resumption") return this.#findResumptionPsk(id);
+    const stored = await transaction.get(pskKey(id.pskId));
+    if (stored !== undefined) return decodeRecord(secret, stored);
+    return this.options.psk?.(id);
+  }
+
+  /** Of an epoch of this group, or of another group of this client. */
+  async #findResumptionPsk({ groupId, epoch }: ResumptionPskId): Promise<Secret | undefined> {
+    const handle = await this.findHandle(groupId);
+    if (handle === undefined) return undefined;
+    const { state } = await this.load(handle);
+    if (state.epoch.context.epoch !== epoch) return state.resumptionPsks.get(epoch);
+    const { resumptionPsk } = state.epoch.secrets;
+    return resumptionPsk.length === 0 ? undefined : resumptionPsk;
+  }
+
+  /** Removes every record of a group; its id goes back to `successor`, if there is one. */
+  async deleteGroup(handle: number, successor?: number): Promise<void> {
+    await this.lockOf(handle).run(async () => {
+      const transaction = new Transaction(this.storage);
+      const keys = new GroupKeys(handle);
+      const { state, version } = await this.load(handle);
+      transaction.expect(keys.version, version);
+      for (const key of (await transaction.list(keys.prefix)).keys()) transaction.delete(key);
+      const { groupId } = state.epoch.context;
+      if ((await this.findHandle(groupId)) === handle) {
+        if (successor === undefined) transaction.delete(groupKey(groupId));
+        else transaction.put(groupKey(groupId), encodeRecord(uint32, successor));
+      }
+      await transaction.commit();
+      this.#groups.delete(handle);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await Promise.all([...this.#locks.values()].map((lock) => lock.run(async () => undefined)));
+    this.#groups.clear();
+    this.#signers.clear();
+    await this.storage.close();
+  }
+
+  /** @throws UsageError `CLIENT_CLOSED` */
+  checkOpen(): void {
+    if (this.#isClosed) throw new UsageError("CLIENT_CLOSED", "the client was closed");
+  }
+}
+
+/** Attempts at an operation that other processes keep overtaking. */
+const CONFLICT_ATTEMPTS = 20;

@@ -1,0 +1,94 @@
+/** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-07. */
+import { wireTypes } from "../group/environment.ts";
+import type { ClientCore } from "./client-core.ts";
+import { Group } from "./group.ts";
+import { APP_PREFIX, CHECKPOINT_KEY } from "./record-keys.ts";
+import type { GroupSession } from "./session.ts";
+import { Transaction } from "./transaction.ts";
+import { Mutex } from "./mutex.ts";
+
+interface OpenGroup {
+  readonly session: GroupSession;
+  readonly lock: Mutex;
+  readonly release: () => void;
+}
+
+/** Usable until the callback that got it has ended. */
+export class ClientTransaction {
+  readonly #core: ClientCore;
+  readonly #transaction: Transaction;
+  readonly #groups = new Map<number, OpenGroup>();
+
+  private constructor(core: ClientCore) {
+    this.#core = core;
+    this.#transaction = new Transaction(core.storage);
+  }
+
+  /** Only one at a time, so that two that lock the same groups cannot wait for each other. */
+  static run<T>(
+    core: ClientCore,
+    work: (transaction: ClientTransaction) => Promise<T>,
+  ): Promise<T> {
+    return core.transactionLock.run(async () => {
+      const own = new ClientTransaction(core);
+      try {
+        const result = await work(own);
+        const sessions = [...own.#groups.values()].map(({ session }) => session);
+        await core.finish(own.#transaction, sessions);
+        return result;
+      } finally {
+        own.#transaction.abort();
+        for (const { release } of own.#groups.values()) release();
+      }
+    });
+  }
+
+  /** A group whose operations belong to this transaction. @throws StateError `GROUP_NOT_FOUND` */
+  async group(groupId: Uint8Array): Promise<Group> {
+    const core = this.#core;
+    const handle = await core.handleOf(groupId);
+    const open = await this.#lock(handle);
+    return new Group({
+      types: wireTypes(core.options.types),
+      peek: () => open.session.state,
+      operate: (operation) => open.lock.run(() => operation(open.session)),
+    });
+  }
+
+  async #lock(handle: number): Promise<OpenGroup> {
+    const known = this.#groups.get(handle);
+    if (known !== undefined) return known;
+    const release = await this.#core.lockOf(handle).acquire();
+    try {
+      const session = await this.#core.openSession(this.#transaction, handle);
+      const open = { session, release, lock: new Mutex() };
+      this.#groups.set(handle, open);
+      return open;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** A record of the application's own, written together with the group changes. */
+  put(key: string, value: Uint8Array): void {
+    this.#transaction.put(APP_PREFIX + key, value.slice());
+  }
+
+  delete(key: string): void {
+    this.#transaction.delete(APP_PREFIX + key);
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#transaction.get(APP_PREFIX + key);
+  }
+
+  /** One blob of the application, such as the cursor of its last delivery. */
+  setCheckpoint(bytes: Uint8Array): void {
+    this.#transaction.put(CHECKPOINT_KEY, bytes.slice());
+  }
+
+  checkpoint(): Promise<Uint8Array | undefined> {
+    return this.#transaction.get(CHECKPOINT_KEY);
+  }
+}

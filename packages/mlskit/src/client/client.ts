@@ -1,0 +1,454 @@
+/** The entry point for applications: identities, key packages and groups over one store. */
+import { uint32 } from "../codec/index.ts";
+import type { AuthenticationService } from "../credentials/authentication-service.ts";
+import { type CryptoProvider, Secret, type Signer } from "../crypto/index.ts";
+import { StateError, UsageError } from "../errors.ts";
+import type { Extension } from "../extensions/extension.ts";
+import { decodeMlsMessage } from "../framing/mls-message.ts";
+import { createGroup } from "../group/create-group.ts";
+import {
+  DEFAULT_LIMITS,
+  type GroupLimits,
+  type GroupPolicy,
+  type PskSource,
+  type RegisteredTypes,
+  wireTypes,
+} from "../group/environment.ts";
+import type { Epoch } from "../group/epoch.ts";
+import type { StagedJoin } from "../group/join-by-welcome.ts";
+import { defaultProvider } from "../providers/default.ts";
+import type { Storage } from "../storage/storage.ts";
+import { ClientCore } from "./client-core.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
+import type { ClientEvent, EventListener } from "./events.ts";
+import { Group } from "./group.ts";
+import {
+  createIdentity,
+  findIdentity,
+  type Identity,
+  type IdentityInput,
+  listIdentities,
+} from "./identity.ts";
+import {
+  type ExternalJoinRequest,
+  freshState,
+  type JoinOptions,
+  peekWelcome,
+  requireNoLiveGroup,
+  stageExternalJoin,
+  stageWelcome,
+  type WelcomePeek,
+} from "./join.ts";
+import {
+  consumeKeyPackage,
+  type KeyPackageOptions,
+  listKeyPackages,
+  makeKeyPackage,
+  type PublishedKeyPackage,
+  pruneKeyPackages,
+  type StoredKeyPackage,
+  storeKeyPackage,
+} from "./key-packages.ts";
+import { Mutex } from "./mutex.ts";
+import type { Outcome } from "./outcome.ts";
+import { completeJoin, invalid, type ProcessOptions } from "./process.ts";
+import { encodeRecord, decodeRecord, metaRecord, secret } from "./record-codecs.ts";
+import { GROUP_PREFIX, keyPackageKey, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
+import { ClientTransaction } from "./client-transaction.ts";
+import { Transaction } from "./transaction.ts";
+
+export interface ClientOptions {
+  readonly storage: Storage;
+  /** Decides which credentials to believe. There is no default. */
+  readonly authenticationService: AuthenticationService;
+  /** Default: `node:crypto` where there is one, else pure JavaScript. */
+  readonly provider?: CryptoProvider | undefined;
+  readonly clock?: Clock | undefined;
+  readonly policy?: GroupPolicy | undefined;
+  /** Proposal, credential and extension types of the application or of drafts. */
+  readonly types?: Partial<RegisteredTypes> | undefined;
+  readonly limits?: Partial<GroupLimits> | undefined;
+  /** For groups that are created or joined from now on. */
+  readonly config?: Partial<GroupConfig> | undefined;
+  /** Asked for external PSKs that are not in the store. */
+  readonly psk?: PskSource | undefined;
+  /** Signers whose keys live outside the store. */
+  readonly signers?: readonly Signer[] | undefined;
+}
+
+export interface NewIdentityOptions {
+  /** Name of a Basic credential, or any credential. */
+  readonly identity: IdentityInput;
+  /** Default: suite 1, MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519. */
+  readonly cipherSuite?: number | undefined;
+  /** Holds the signature key, if it is not to be made and stored here. */
+  readonly signer?: Signer | undefined;
+}
+
+export interface CreateGroupRequest {
+  /** Default: KDF.Nh random bytes. */
+  readonly groupId?: Uint8Array | undefined;
+  /** GroupContext extensions. */
+  readonly extensions?: readonly Extension[] | undefined;
+  /** One of this client's identities. Default: the first. */
+  readonly identity?: Identity | undefined;
+  readonly config?: Partial<GroupConfig> | undefined;
+  /** Of the creator's leaf. */
+  readonly leaf?: KeyPackageOptions | undefined;
+  /** Take the id from an inactive group of this client. */
+  readonly replace?: boolean | undefined;
+}
+
+const DEFAULT_SUITE = 1;
+/** Private keys outlive their package, for a Welcome may still be on its way. */
+const KEY_PACKAGE_GRACE = 14n * 86_400n;
+
+/** All methods that change something are durable when they return. */
+export class Client {
+  readonly #core: ClientCore;
+  readonly #identity: Identity;
+  /** Guards records that belong to no group. */
+  readonly #lock = new Mutex();
+
+  private constructor(core: ClientCore, identity: Identity) {
+    this.#core = core;
+    this.#identity = identity;
+  }
+
+  /** A new client in an empty store. @throws UsageError `IDENTITY_EXISTS` */
+  static async create(options: ClientOptions & NewIdentityOptions): Promise<Client> {
+    const core = coreOf(options);
+    const suite = options.cipherSuite ?? DEFAULT_SUITE;
+    core.options.provider.suite(suite);
+    const transaction = new Transaction(core.storage);
+    if ((await core.storage.get(META_KEY)) !== undefined) {
+      throw new UsageError("IDENTITY_EXISTS", "the store holds a client already; open it");
+    }
+    const instance = core.options.provider.suite(suite).randomBytes(16);
+    transaction.expect(META_KEY, 0);
+    transaction.put(META_KEY, encodeRecord(metaRecord, { instance, nextHandle: 0 }));
+    const { identity, signer } = options;
+    const created = await createIdentity(core, transaction, identity, suite, signer);
+    await transaction.commit();
+    return new Client(core, created);
+  }
+
+  /**
+   * The client that a store holds.
+   * @throws StateError `SIGNER_NOT_FOUND`, StorageError
+   */
+  static async open(options: ClientOptions & Partial<NewIdentityOptions>): Promise<Client> {
+    const core = coreOf(options);
+    if (options.signer !== undefined) core.addSigner(options.signer);
+    return new Client(core, await findIdentity(core, options.identity, options.cipherSuite));
+  }
+
+  /** The identity used unless another is named. */
+  get identity(): Identity {
+    return this.#identity;
+  }
+
+  identities(): Promise<Identity[]> {
+    return listIdentities(this.#core);
+  }
+
+  /** One more identity, for other groups or suites. */
+  addIdentity(options: NewIdentityOptions): Promise<Identity> {
+    const { identity, cipherSuite = DEFAULT_SUITE, signer } = options;
+    return this.#write((transaction) => {
+      return createIdentity(this.#core, transaction, identity, cipherSuite, signer);
+    });
+  }
+
+  // Key packages
+
+  async createKeyPackage(
+    options: KeyPackageOptions & { readonly identity?: Identity } = {},
+  ): Promise<PublishedKeyPackage> {
+    const [published] = await this.createKeyPackages(1, options);
+    if (published === undefined)
+      throw new UsageError("EMPTY_INPUT", "no key package was asked for");
+    return published;
+  }
+
+  /** Many at once, in one transaction. */
+  createKeyPackages(
+    count: number,
+    options: KeyPackageOptions & { readonly identity?: Identity } = {},
+  ): Promise<PublishedKeyPackage[]> {
+    return this.#write(async (transaction) => {
+      const identity = options.identity ?? this.#identity;
+      const signer = await this.#core.signer(identity.signatureKey);
+      const published: PublishedKeyPackage[] = [];
+      for (let i = 0; i < count; i++) {
+        const made = await makeKeyPackage(this.#core, identity, signer, options);
+        published.push(storeKeyPackage(transaction, made, this.#core.options.clock()));
+      }
+      return published;
+    });
+  }
+
+  keyPackages(): Promise<StoredKeyPackage[]> {
+    return listKeyPackages(this.#core);
+  }
+
+  deleteKeyPackage(reference: Uint8Array): Promise<void> {
+    return this.#write(async (transaction) => transaction.delete(keyPackageKey(reference)));
+  }
+
+  /** Deletes packages that expired longer ago than the grace time; how many. */
+  pruneKeyPackages(grace: bigint = KEY_PACKAGE_GRACE): Promise<number> {
+    return this.#write((transaction) => pruneKeyPackages(this.#core, transaction, grace));
+  }
+
+  // Groups
+
+  /** @throws StateError `GROUP_EXISTS`, UsageError `INVALID_EXTENSION` */
+  createGroup(request: CreateGroupRequest = {}): Promise<Group> {
+    return this.#write(async (transaction) => {
+      const identity = request.identity ?? this.#identity;
+      const signer = await this.#core.signer(identity.signatureKey);
+      const { crypto, ...creator } = await makeKeyPackage(
+        this.#core,
+        identity,
+        signer,
+        request.leaf ?? {},
+      );
+      const groupId = request.groupId?.slice() ?? crypto.randomBytes(crypto.suite.kdf.size);
+      await this.#requireFree(groupId, request.replace === true);
+      const config = this.#config(request.config);
+      const environment = this.#core.environment(transaction, config);
+      const extensions = request.extensions ?? [];
+      const epoch = await createGroup({ crypto, groupId, extensions, creator }, environment);
+      creator.initKey.erase();
+      return this.#enter(transaction, epoch, config);
+    });
+  }
+
+  /** @throws StateError `GROUP_NOT_FOUND` */
+  async group(groupId: Uint8Array): Promise<Group> {
+    return this.#open(await this.#core.handleOf(groupId));
+  }
+
+  async groups(): Promise<Group[]> {
+    this.#core.checkOpen();
+    const groups: Group[] = [];
+    for (const { value } of await this.#core.storage.list(GROUP_PREFIX)) {
+      groups.push(await this.#open(decodeRecord(uint32, value)));
+    }
+    return groups;
+  }
+
+  /** Deletes everything about a group. Tells nobody. */
+  async deleteGroup(groupId: Uint8Array): Promise<void> {
+    await this.#core.deleteGroup(await this.#core.handleOf(groupId));
+  }
+
+  // Joining
+
+  /** Looks into a Welcome without validating or storing anything. */
+  peekWelcome(welcome: Uint8Array): Promise<WelcomePeek> {
+    return peekWelcome(this.#core, welcome);
+  }
+
+  /** Validates a Welcome; nothing is stored, and the result may be dropped. */
+  stageWelcome(welcome: Uint8Array, options: JoinOptions = {}): Promise<StagedJoin> {
+    return stageWelcome(this.#core, welcome, options);
+  }
+
+  /** Enters the group of a staged Welcome and uses up its key package. */
+  enter(staged: StagedJoin, options: JoinOptions = {}): Promise<Group> {
+    return this.#write(async (transaction) => {
+      await requireNoLiveGroup(this.#core, staged.epoch.context.groupId);
+      await consumeKeyPackage(this.#core, transaction, staged.reference);
+      return this.#enter(transaction, staged.epoch, this.#config(options.config));
+    });
+  }
+
+  /** Joins by a Welcome: stage and enter. */
+  async join(welcome: Uint8Array, options: JoinOptions = {}): Promise<Group> {
+    return this.enter(await this.stageWelcome(welcome, options), options);
+  }
+
+  /**
+   * Joins by an external commit. The group is `pendingJoin` until the commit comes back from the
+   * delivery service, or {@link acceptJoin} says that it was accepted.
+   */
+  joinExternally(
+    groupInfo: Uint8Array,
+    request: ExternalJoinRequest & { readonly identity?: Identity } = {},
+  ): Promise<{ readonly group: Group; readonly commit: Uint8Array }> {
+    return this.#write(async (transaction) => {
+      const identity = request.identity ?? this.#identity;
+      const { commit, epoch } = await stageExternalJoin(this.#core, identity, groupInfo, request);
+      const { groupId } = epoch.context;
+      if (request.resync === undefined) await requireNoLiveGroup(this.#core, groupId);
+      const replaces = await this.#core.findHandle(groupId);
+      const config = this.#config(request.config);
+      const group = await this.#enter(transaction, epoch, config, { commit, replaces });
+      return { group, commit };
+    });
+  }
+
+  /** The delivery service accepted our external commit. */
+  async acceptJoin(groupId: Uint8Array): Promise<void> {
+    await this.#core.operate(await this.#core.handleOf(groupId), completeJoin);
+  }
+
+  /** The delivery service refused it: the new state is deleted, a former one is back in force. */
+  async rejectJoin(groupId: Uint8Array): Promise<void> {
+    const handle = await this.#core.handleOf(groupId);
+    const { state } = await this.#core.load(handle);
+    if (state.status !== "pendingJoin") {
+      throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
+    }
+    await this.#core.deleteGroup(handle, state.replaces);
+  }
+
+  // Receiving
+
+  /** Takes any MLS message and finds its group. */
+  async process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
+    let message: ReturnType<typeof decodeMlsMessage>;
+    try {
+      message = decodeMlsMessage(bytes, wireTypes(this.#core.options.types));
+    } catch (error) {
+      return invalid(error, undefined);
+    }
+    const { wireFormat } = message;
+    if (wireFormat !== "publicMessage" && wireFormat !== "privateMessage") {
+      return { kind: wireFormat, bytes };
+    }
+    const { groupId } = wireFormat === "publicMessage" ? message.message.content : message.message;
+    const handle = await this.#core.findHandle(groupId);
+    if (handle === undefined) return { kind: "unknownGroup", groupId };
+    return (await this.#open(handle)).process(bytes, options);
+  }
+
+  // PSKs
+
+  /** Stores an external PSK under its id. */
+  putPsk(id: Uint8Array, psk: Uint8Array): Promise<void> {
+    return this.#write(async (transaction) => {
+      transaction.put(pskKey(id), encodeRecord(secret, new Secret(psk.slice())));
+    });
+  }
+
+  deletePsk(id: Uint8Array): Promise<void> {
+    return this.#write(async (transaction) => transaction.delete(pskKey(id)));
+  }
+
+  /** Ids of the external PSKs in the store, in hex. */
+  async pskIds(): Promise<string[]> {
+    const records = await this.#core.storage.list(PSK_PREFIX);
+    return records.map(({ key }) => key.slice(PSK_PREFIX.length));
+  }
+
+  // Transactions and events
+
+  /**
+   * Several operations in one atomic write. Groups reached through the transaction see its changes,
+   * others do not; a throw drops everything.
+   */
+  async transaction<T>(work: (transaction: ClientTransaction) => Promise<T>): Promise<T> {
+    return ClientTransaction.run(this.#core, work);
+  }
+
+  /** Calls back for every event, after it is durable. Returns the function that stops it. */
+  on(listener: EventListener): () => void {
+    return this.#core.events.on(listener);
+  }
+
+  events(signal?: AbortSignal): AsyncGenerator<ClientEvent, void, void> {
+    return this.#core.events.stream(signal);
+  }
+
+  /** Waits for what is under way, then releases the store. */
+  close(): Promise<void> {
+    return this.#core.close();
+  }
+
+  async #open(handle: number): Promise<Group> {
+    await this.#core.load(handle);
+    const core = this.#core;
+    return new Group({
+      types: wireTypes(core.options.types),
+      peek: () => core.peek(handle),
+      operate: (operation) => core.operate(handle, operation),
+    });
+  }
+
+  async #enter(
+    transaction: Transaction,
+    epoch: Epoch,
+    config: GroupConfig,
+    join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
+  ): Promise<Group> {
+    const handle = await this.#nextHandle(transaction);
+    const state = freshState(handle, epoch, config, join);
+    const session = this.#core.createSession(transaction, state);
+    await this.#core.finish(transaction, [session]);
+    return this.#open(handle);
+  }
+
+  async #nextHandle(transaction: Transaction): Promise<number> {
+    const stored = await this.#core.storage.get(META_KEY);
+    if (stored === undefined) throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
+    const meta = decodeRecord(metaRecord, stored.value);
+    transaction.expect(META_KEY, stored.version);
+    const next = { ...meta, nextHandle: meta.nextHandle + 1 };
+    transaction.put(META_KEY, encodeRecord(metaRecord, next));
+    return meta.nextHandle;
+  }
+
+  async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {
+    const handle = await this.#core.findHandle(groupId);
+    if (handle === undefined) return;
+    const { state } = await this.#core.load(handle);
+    if (replace && state.status === "inactive") return;
+    throw new StateError("GROUP_EXISTS", "this client has a group with this id", {
+      rule: "mk-107",
+    });
+  }
+
+  #config(changes: Partial<GroupConfig> | undefined): GroupConfig {
+    return { ...this.#core.options.config, ...changes };
+  }
+
+  /** One atomic write of records that belong to no existing group. */
+  #write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    this.#core.checkOpen();
+    return this.#lock.run(async () => {
+      const transaction = new Transaction(this.#core.storage);
+      try {
+        const result = await work(transaction);
+        if (transaction.isOpen) await transaction.commit();
+        return result;
+      } catch (error) {
+        transaction.abort();
+        throw error;
+      }
+    });
+  }
+}
+
+function coreOf(options: ClientOptions): ClientCore {
+  const { types = {} } = options;
+  return new ClientCore({
+    storage: options.storage,
+    provider: options.provider ?? defaultProvider(),
+    clock: options.clock ?? systemClock,
+    authenticationService: options.authenticationService,
+    policy: options.policy ?? {},
+    types: {
+      proposals: types.proposals ?? new Map(),
+      credentials: types.credentials ?? new Map(),
+      extensions: types.extensions ?? new Set(),
+    },
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    config: { ...DEFAULT_CONFIG, ...options.config },
+    psk: options.psk,
+    signers: options.signers ?? [],
+  });
+}

@@ -1,0 +1,337 @@
+/** One group of a client. */
+import type { WireTypes } from "../codec/index.ts";
+import { StateError, UsageError } from "../errors.ts";
+import type { Credential } from "../credentials/credential.ts";
+import type { Extension } from "../extensions/extension.ts";
+import { encodeMlsMessage } from "../framing/mls-message.ts";
+import { createGroupInfo } from "../group/group-info-creation.ts";
+import { exportSecret } from "../key-schedule/exporter.ts";
+import type { Proposal } from "../messages/proposal.ts";
+import type { Capabilities } from "../tree/nodes.ts";
+import { type AcceptedCommit, acceptPending } from "./accept-commit.ts";
+import {
+  type CommitRequest,
+  makeCommitRequest,
+  type PendingCommitView,
+  stageOwnCommit,
+} from "./commit.ts";
+import type { GroupConfig } from "./config.ts";
+import type { GroupState, StoredProposal } from "./group-state.ts";
+import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
+import type { Outcome } from "./outcome.ts";
+import { processForGroup, type ProcessOptions } from "./process.ts";
+import {
+  dropProposal,
+  proposeLeave,
+  type ProposeOptions,
+  sendProposal,
+  type SentProposalView,
+} from "./propose.ts";
+import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
+import type { GroupSession } from "./session.ts";
+import { keepPast } from "./merge.ts";
+import { discardPending, noPendingCommit } from "./settle-commit.ts";
+import type { LeafUpdate } from "../group/create-commit.ts";
+
+export interface Member {
+  readonly leafIndex: number;
+  /** Of a Basic credential. */
+  readonly identity: Uint8Array | undefined;
+  readonly credential: Credential;
+  readonly signatureKey: Uint8Array;
+  readonly encryptionKey: Uint8Array;
+  readonly capabilities: Capabilities;
+  readonly extensions: readonly Extension[];
+  readonly isOwn: boolean;
+}
+
+/** How a {@link Group} reaches its state: through its client, or inside a transaction. */
+export interface GroupAccess {
+  readonly types: WireTypes;
+  peek(): GroupState;
+  operate<T>(operation: (session: GroupSession) => Promise<T>): Promise<T>;
+}
+
+export type GroupStatusView = GroupState["status"] | "pendingCommit";
+
+/**
+ * All methods that change something are durable when they return, run one after the other for a
+ * group, and change nothing if they throw.
+ */
+export class Group {
+  readonly #access: GroupAccess;
+
+  constructor(access: GroupAccess) {
+    this.#access = access;
+  }
+
+  get #state(): GroupState {
+    return this.#access.peek();
+  }
+
+  // Reading
+
+  get id(): Uint8Array {
+    return this.#state.epoch.context.groupId.slice();
+  }
+
+  get epoch(): bigint {
+    return this.#state.epoch.context.epoch;
+  }
+
+  get cipherSuite(): number {
+    return this.#state.epoch.context.cipherSuite;
+  }
+
+  /** `pendingCommit` while a Commit of ours waits for the delivery service. */
+  get status(): GroupStatusView {
+    const { status, pending } = this.#state;
+    return status === "active" && pending !== undefined ? "pendingCommit" : status;
+  }
+
+  get isLeaving(): boolean {
+    return this.#state.isLeaving;
+  }
+
+  get config(): GroupConfig {
+    return this.#state.config;
+  }
+
+  /** GroupContext extensions. */
+  get extensions(): readonly Extension[] {
+    return this.#state.epoch.context.extensions;
+  }
+
+  get ownLeafIndex(): number {
+    return this.#state.epoch.ownLeaf;
+  }
+
+  /** Encoded GroupContext. */
+  get contextBytes(): Uint8Array {
+    return this.#state.epoch.contextBytes.slice();
+  }
+
+  get treeHash(): Uint8Array {
+    return this.#state.epoch.context.treeHash.slice();
+  }
+
+  get confirmationTag(): Uint8Array {
+    return this.#state.epoch.confirmationTag.slice();
+  }
+
+  get confirmedTranscriptHash(): Uint8Array {
+    return this.#state.epoch.context.confirmedTranscriptHash.slice();
+  }
+
+  /** Equal for all members of an epoch, and for nobody else. RFC 9420 §8.7. */
+  get epochAuthenticator(): Uint8Array {
+    this.#requireSecrets();
+    return this.#state.epoch.secrets.epochAuthenticator.bytes.slice();
+  }
+
+  /** In leaf order. */
+  members(): Member[] {
+    const { tree, ownLeaf } = this.#state.epoch;
+    const members: Member[] = [];
+    for (const [leafIndex, leaf] of tree.members()) {
+      const { credential, signatureKey, encryptionKey, capabilities, extensions } = leaf;
+      members.push({
+        leafIndex,
+        identity: identityOfCredential(credential),
+        credential,
+        signatureKey,
+        encryptionKey,
+        capabilities,
+        extensions,
+        isOwn: leafIndex === ownLeaf,
+      });
+    }
+    return members;
+  }
+
+  get memberCount(): number {
+    return this.#state.epoch.tree.memberCount;
+  }
+
+  /** Members that match; none is not an error. */
+  findMembers(selector: MemberSelector): Member[] {
+    const found = new Set<number>(findMembers(this.#state.epoch.tree, selector));
+    return this.members().filter(({ leafIndex }) => found.has(leafIndex));
+  }
+
+  /** Body of the ratchet_tree extension. */
+  ratchetTree(): Uint8Array {
+    return this.#state.epoch.tree.encode();
+  }
+
+  get pendingProposals(): readonly StoredProposal[] {
+    return [...this.#state.proposals.values()];
+  }
+
+  get pendingCommit(): PendingCommitView | undefined {
+    const { pending } = this.#state;
+    if (pending === undefined) return undefined;
+    const { commit, summary, next } = pending;
+    return { commit, summary, epoch: next.context.epoch };
+  }
+
+  /** MLS-Exporter, RFC 9420 §8.5. @throws UsageError `INVALID_LENGTH` */
+  export(label: string, context: Uint8Array, length: number): Uint8Array {
+    this.#requireSecrets();
+    const { crypto, secrets } = this.#state.epoch;
+    return exportSecret(crypto, secrets.exporterSecret, label, context, length);
+  }
+
+  /** The same for the epoch that our pending Commit will start. @throws StateError `NO_PENDING_COMMIT` */
+  exportPending(label: string, context: Uint8Array, length: number): Uint8Array {
+    const { pending } = this.#state;
+    if (pending === undefined) throw noPendingCommit();
+    const { crypto, secrets } = pending.next;
+    return exportSecret(crypto, secrets.exporterSecret, label, context, length);
+  }
+
+  // Application messages
+
+  /** Encrypts; the bytes may be sent as soon as this returns. */
+  send(data: Uint8Array | string, options: SendOptions = {}): Promise<SentApplicationMessage> {
+    return this.#access.operate((session) => sendApplication(session, data, options));
+  }
+
+  /** Takes any message for this group. Throws for our own mistakes and the store's, not for the network's. */
+  process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
+    const access = this.#access;
+    return access.operate((session) => processForGroup(access, session, bytes, options));
+  }
+
+  // Commits
+
+  /** Builds a Commit. It takes effect by {@link acceptCommit}, when the delivery service took it. */
+  commit(request: CommitRequest = {}): Promise<PendingCommitView> {
+    return this.#access.operate((session) => stageOwnCommit(session, request));
+  }
+
+  /** Adds members by their key packages (MLSMessage bytes). */
+  add(keyPackages: readonly Uint8Array[], request: CommitRequest = {}): Promise<PendingCommitView> {
+    requireSome(keyPackages);
+    return this.commit({ ...request, add: keyPackages });
+  }
+
+  /** Removes members by leaf index. */
+  remove(leaves: readonly number[], request: CommitRequest = {}): Promise<PendingCommitView> {
+    requireSome(leaves);
+    return this.commit({ ...request, remove: leaves });
+  }
+
+  /** Removes all leaves of a member that is described, or fails if it is not clear which is meant. */
+  removeMember(selector: MemberSelector, request: CommitRequest = {}): Promise<PendingCommitView> {
+    return this.#access.operate((session) => {
+      return stageOwnCommit(session, makeCommitRequest(session, selector, request));
+    });
+  }
+
+  /** Renews our own keys, and whatever else of our leaf is given. */
+  update(leaf: LeafUpdate = {}, request: CommitRequest = {}): Promise<PendingCommitView> {
+    return this.commit({ ...request, leaf, forcePath: true });
+  }
+
+  /** The delivery service took our Commit: begins its epoch and hands out the Welcomes. */
+  acceptCommit(): Promise<AcceptedCommit> {
+    const access = this.#access;
+    return access.operate((session) => acceptPending(access, session));
+  }
+
+  /** The delivery service refused our Commit for good: everything is as before. */
+  discardCommit(): Promise<void> {
+    return this.#access.operate((session) => discardPending(session));
+  }
+
+  // Proposals
+
+  propose(proposal: Proposal, options: ProposeOptions = {}): Promise<SentProposalView> {
+    return this.#access.operate((session) => sendProposal(session, proposal, options));
+  }
+
+  proposeAdd(keyPackage: Uint8Array, options: ProposeOptions = {}): Promise<SentProposalView> {
+    return this.#access.operate((session) => sendProposal(session, { keyPackage }, options));
+  }
+
+  proposeRemove(leafIndex: number, options: ProposeOptions = {}): Promise<SentProposalView> {
+    return this.propose({ type: "remove", removed: leafIndex }, options);
+  }
+
+  /** New keys for our leaf, to be committed by somebody else. */
+  proposeUpdate(leaf: LeafUpdate = {}, options: ProposeOptions = {}): Promise<SentProposalView> {
+    return this.#access.operate((session) => sendProposal(session, { leaf }, options));
+  }
+
+  /** Asks the others to remove us. The group ends for us when one of them commits it. */
+  leave(options: ProposeOptions = {}): Promise<SentProposalView> {
+    return this.#access.operate((session) => proposeLeave(session, options));
+  }
+
+  /** Forgets a pending proposal; others keep theirs. @throws StateError `UNKNOWN_PROPOSAL` */
+  dropProposal(reference: Uint8Array): Promise<void> {
+    return this.#access.operate((session) => dropProposal(session, reference));
+  }
+
+  dropAllProposals(): Promise<void> {
+    return this.#access.operate(async (session) => {
+      session.state = { ...session.state, proposals: new Map() };
+    });
+  }
+
+  // Administration
+
+  /** A signed GroupInfo as MLSMessage, for joiners and delivery services. */
+  groupInfo(
+    options: { readonly ratchetTree?: boolean; readonly extensions?: readonly Extension[] } = {},
+  ): Promise<Uint8Array> {
+    return this.#access.operate(async (session) => {
+      session.requireActive();
+      const { epoch, config } = session.state;
+      const message = await createGroupInfo(epoch, epoch.ownLeaf, epoch.signer, {
+        ratchetTree: options.ratchetTree ?? config.ratchetTree,
+        externalPub: config.externalCommits,
+        extensions: options.extensions,
+      });
+      return encodeMlsMessage({ wireFormat: "groupInfo", message });
+    });
+  }
+
+  /** Changes how this client treats the group. What becomes surplus is deleted. */
+  configure(changes: Partial<GroupConfig>): Promise<void> {
+    return this.#access.operate(async (session) => {
+      const config = { ...session.state.config, ...changes };
+      const { environment } = session;
+      const state = { ...session.state, config };
+      const past = keepPast(state, state.past, environment.now);
+      session.state = { ...state, past };
+      const limits = { ...environment.limits, ...config };
+      for (const { secretTree, context } of [...past, session.state.epoch]) {
+        const change = secretTree.shrink(limits);
+        if (change.ratchets.length > 0) session.useKey(secretTree, context.epoch, change);
+      }
+    });
+  }
+
+  /** Deletes keys for late messages: all, or of epochs that ended before the given time. */
+  deletePastEpochs(before?: bigint): Promise<void> {
+    return this.#access.operate(async (session) => {
+      const past = session.state.past.filter(
+        ({ endedAt }) => before !== undefined && endedAt >= before,
+      );
+      session.state = { ...session.state, past };
+    });
+  }
+
+  #requireSecrets(): void {
+    const { status } = this.#state;
+    if (status === "active" || status === "suspended") return;
+    const code = status === "inactive" ? "GROUP_INACTIVE" : "PENDING_JOIN";
+    throw new StateError(code, "the group has no secrets to export", { rule: "mk-110" });
+  }
+}
+
+function requireSome(list: readonly unknown[]): void {
+  if (list.length === 0) throw new UsageError("EMPTY_INPUT", "the list is empty");
+}

@@ -1,0 +1,188 @@
+/** Joining groups. RFC 9420 §12.4.3. */
+import { EMPTY_BYTES } from "../codec/index.ts";
+import { MlsError, StateError } from "../errors.ts";
+import type { Extension } from "../extensions/extension.ts";
+import type { Environment } from "../group/environment.ts";
+import type { Epoch } from "../group/epoch.ts";
+import { joinByExternalCommit } from "../group/join-by-external-commit.ts";
+import {
+  openGroupInfo,
+  openWelcome,
+  type OpenedWelcome,
+  stageJoin,
+  type StagedJoin,
+} from "../group/join-by-welcome.ts";
+import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import type { GroupInfo } from "../messages/group-info.ts";
+import type { Capabilities } from "../tree/nodes.ts";
+import type { ClientCore } from "./client-core.ts";
+import type { GroupConfig } from "./config.ts";
+import type { GroupState } from "./group-state.ts";
+import type { Identity } from "./identity.ts";
+import { defaultCapabilities, findKeyPackage } from "./key-packages.ts";
+import { findMembers, type MemberSelector } from "./members.ts";
+import { decodeGroupInfo, decodeWelcome } from "./messages.ts";
+import { Transaction } from "./transaction.ts";
+
+export interface JoinOptions {
+  /** Body of the ratchet_tree extension, if the Welcome does not carry the tree. */
+  readonly ratchetTree?: Uint8Array | undefined;
+  readonly config?: Partial<GroupConfig> | undefined;
+}
+
+/** What a Welcome says before anything about it is verified. */
+export interface WelcomePeek {
+  /** KeyPackageRef of ours that it is for. */
+  readonly reference: Uint8Array;
+  readonly psks: readonly PreSharedKeyId[];
+  /** Only if all PSKs are at hand; not verified. */
+  readonly unverifiedGroupInfo: GroupInfo | undefined;
+}
+
+export async function peekWelcome(core: ClientCore, bytes: Uint8Array): Promise<WelcomePeek> {
+  const environment = joinEnvironment(core);
+  const opened = await open(core, bytes, environment);
+  const { reference, psks } = opened;
+  try {
+    const { groupInfo } = await openGroupInfo(opened, environment);
+    return { reference, psks, unverifiedGroupInfo: groupInfo };
+  } catch (error) {
+    if (!MlsError.is(error, "MISSING_PSK")) throw error;
+    return { reference, psks, unverifiedGroupInfo: undefined };
+  }
+}
+
+/** Full validation; nothing is stored. */
+export async function stageWelcome(
+  core: ClientCore,
+  bytes: Uint8Array,
+  { ratchetTree }: JoinOptions,
+): Promise<StagedJoin> {
+  const environment = joinEnvironment(core);
+  const opened = await open(core, bytes, environment);
+  const staged = await stageJoin(opened, ratchetTree, environment);
+  await requireNoLiveGroup(core, staged.epoch.context.groupId);
+  return staged;
+}
+
+/** Rule valn1403: a live group cannot be joined again, a closed one may have a successor. */
+export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array): Promise<void> {
+  const handle = await core.findHandle(groupId);
+  if (handle === undefined) return;
+  const { state } = await core.load(handle);
+  if (state.status === "inactive" || state.status === "suspended") return;
+  throw new StateError("GROUP_EXISTS", "this client is in a group with this id", {
+    rule: "valn1403",
+  });
+}
+
+async function open(
+  core: ClientCore,
+  bytes: Uint8Array,
+  environment: Environment,
+): Promise<OpenedWelcome> {
+  const welcome = decodeWelcome(bytes);
+  return openWelcome(
+    core.options.provider,
+    welcome,
+    (reference) => findKeyPackage(core, reference),
+    environment,
+  );
+}
+
+function joinEnvironment(core: ClientCore): Environment {
+  return core.environment(new Transaction(core.storage), core.options.config);
+}
+
+export interface ExternalJoinRequest extends JoinOptions {
+  /** Ids of external PSKs. */
+  readonly psks?: readonly Uint8Array[] | undefined;
+  /** Replace a former leaf of ours: its index, or `true` for the one with our identity. */
+  readonly resync?: true | MemberSelector | undefined;
+  readonly capabilities?: Capabilities | undefined;
+  readonly leafExtensions?: readonly Extension[] | undefined;
+  readonly authenticatedData?: Uint8Array | undefined;
+}
+
+export interface StagedExternalJoin {
+  readonly commit: Uint8Array;
+  readonly epoch: Epoch;
+}
+
+/** Builds the external commit. Nothing is stored. */
+export async function stageExternalJoin(
+  core: ClientCore,
+  identity: Identity,
+  bytes: Uint8Array,
+  request: ExternalJoinRequest,
+): Promise<StagedExternalJoin> {
+  const { provider, types } = core.options;
+  const environment = joinEnvironment(core);
+  const groupInfo = decodeGroupInfo(bytes, types);
+  const crypto = provider.suite(groupInfo.groupContext.cipherSuite);
+  const signer = await core.signer(identity.signatureKey);
+  const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
+  const psks = (request.psks ?? []).map(
+    (pskId): PreSharedKeyId => ({ type: "external", pskId, nonce: nonce() }),
+  );
+  const joined = await joinByExternalCommit(
+    {
+      crypto,
+      groupInfo,
+      ratchetTree: request.ratchetTree,
+      leaf: {
+        credential: identity.credential,
+        capabilities:
+          request.capabilities ?? defaultCapabilities(provider.suites, types, identity.credential),
+        extensions: request.leafExtensions ?? [],
+        signer,
+      },
+      resync: (tree) => formerLeaf(tree, identity, request.resync),
+      psks,
+      pending: [],
+      authenticatedData: request.authenticatedData ?? EMPTY_BYTES,
+    },
+    environment,
+  );
+  return { commit: joined.commit, epoch: joined.next };
+}
+
+/** Which leaf the external commit removes. @throws StateError `MEMBER_NOT_FOUND` */
+function formerLeaf(
+  tree: Epoch["tree"],
+  { identity, signatureKey }: Identity,
+  resync: ExternalJoinRequest["resync"],
+): number | undefined {
+  if (resync === undefined) return undefined;
+  const candidates = resync === true ? [{ signatureKey }, { identity }] : [resync];
+  for (const selector of candidates) {
+    const [leaf] = findMembers(tree, selector);
+    if (leaf !== undefined) return leaf;
+  }
+  throw new StateError("MEMBER_NOT_FOUND", "there is no former leaf of ours in the group");
+}
+
+/** The state of a group that was just created or entered. */
+export function freshState(
+  handle: number,
+  epoch: Epoch,
+  config: GroupConfig,
+  join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
+): GroupState {
+  return {
+    handle,
+    status: join === undefined ? "active" : "pendingJoin",
+    epoch,
+    config,
+    proposals: new Map(),
+    pending: undefined,
+    past: [],
+    resumptionPsks: new Map(),
+    reInit: undefined,
+    isLeaving: false,
+    joinCommit: join?.commit,
+    replaces: join?.replaces,
+    buffer: new Map(),
+    seen: { slots: new Map(), next: 0 },
+  };
+}

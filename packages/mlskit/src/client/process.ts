@@ -1,0 +1,463 @@
+/** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
+import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
+import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
+import { wireTypes } from "../group/environment.ts";
+import type { StagedCommit } from "../group/process-commit.ts";
+import { mergeOwn, mergeStaged, remember } from "./settle-commit.ts";
+import type { GroupAccess } from "./group.ts";
+import type { BufferedMessage, GroupState } from "./group-state.ts";
+import type {
+  AuthenticatedInfo,
+  CommitOutcome,
+  Outcome,
+  OwnCommitOutcome,
+  ProposalOutcome,
+} from "./outcome.ts";
+import { withProposal } from "./propose.ts";
+import { GroupKeys } from "./record-keys.ts";
+import {
+  type GroupMessage,
+  messageHash,
+  contentTypeOf,
+  infoOf,
+  type Received,
+  receiveMessage,
+} from "./receive.ts";
+import { classifyRemovals } from "./removal.ts";
+import type { GroupSession } from "./session.ts";
+import type { CachedProposal } from "../group/proposal-entry.ts";
+
+export interface ProcessOptions {
+  /** Merge Commits and store proposals at once. Default: the group's `autoAccept`. */
+  readonly accept?: boolean | undefined;
+}
+
+export async function processForGroup(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  options: ProcessOptions,
+): Promise<Outcome> {
+  const { groupId } = session.state.epoch.context;
+  let decoded: MlsMessage;
+  try {
+    decoded = decodeMlsMessage(bytes, wireTypes(session.environment.types));
+  } catch (error) {
+    return invalid(error, groupId);
+  }
+  if (decoded.wireFormat !== "publicMessage" && decoded.wireFormat !== "privateMessage") {
+    return { kind: decoded.wireFormat, bytes };
+  }
+  return processGroupMessage(access, session, Uint8Array.from(bytes), decoded, options);
+}
+
+export async function processGroupMessage(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+  options: ProcessOptions,
+): Promise<Outcome> {
+  const accept = options.accept ?? session.state.config.autoAccept;
+  const early = untimely(session, bytes, decoded);
+  if (early !== undefined) return early;
+  const before = session.state;
+  try {
+    const received = await receiveMessage(session, bytes, decoded);
+    return await outcomeOf(access, session, bytes, received, accept);
+  } catch (error) {
+    session.state = before;
+    return failure(session, bytes, decoded, error);
+  }
+}
+
+/** What a group in this state does not even look at. */
+function untimely(
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+): Outcome | undefined {
+  const { status, joinCommit } = session.state;
+  const info = infoOf(decoded);
+  const contentType = contentTypeOf(decoded);
+  const isApplication = contentType === "application";
+  if (status === "pendingJoin" && joinCommit !== undefined) {
+    if (joinCommit.length === bytes.length && joinCommit.every((byte, i) => byte === bytes[i])) {
+      return undefined;
+    }
+    return { kind: "buffered", ...info, contentType, isBuffered: buffer(session, bytes) };
+  }
+  if (status === "inactive" && !isApplication) {
+    return { kind: "groupInactive", ...info, contentType, isBuffered: false };
+  }
+  return undefined;
+}
+
+async function outcomeOf(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  received: Received,
+  accept: boolean,
+): Promise<Outcome> {
+  const { info } = received;
+  switch (received.kind) {
+    case "application": {
+      const { sender, authenticatedData, data, generation } = received;
+      if (sender.type === "member") {
+        const { leafIndex } = sender;
+        const { groupId, epoch } = info;
+        session.emit({ type: "messageReceived", groupId, epoch, leafIndex, generation });
+      }
+      return { kind: "application", ...info, sender, authenticatedData, data, generation };
+    }
+    case "proposal":
+      return proposalOutcome(access, session, bytes, received, accept);
+    case "commit":
+      return commitOutcome(access, session, bytes, received, accept);
+    case "ownCommit":
+      return ownCommitOutcome(access, session, info, accept);
+    case "ownMessage":
+    case "ownProposal":
+    case "duplicate":
+      return { kind: received.kind, ...info };
+    case "future":
+      return {
+        kind: "future",
+        ...info,
+        contentType: received.contentType,
+        isBuffered: buffer(session, bytes),
+      };
+    case "farFuture":
+    case "stale":
+    case "epochTooOld":
+      return { kind: received.kind, ...info, contentType: received.contentType, isBuffered: false };
+  }
+}
+
+async function proposalOutcome(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  received: Extract<Received, { kind: "proposal" }>,
+  accept: boolean,
+): Promise<Outcome> {
+  const { info, cached } = received;
+  const { reference } = cached;
+  const author: AuthenticatedInfo = authorOf(received);
+  const kinds = {
+    member: "proposal",
+    external: "externalProposal",
+    newMember: "newMemberProposal",
+  } as const;
+  const epoch = session.state.epoch.context.epoch;
+  if (accept) {
+    const replayed = await storeProposal(access, session, cached, bytes);
+    if (replayed !== undefined) return replayed;
+  }
+  const outcome: ProposalOutcome = {
+    kind: kinds[received.sender.type],
+    ...author,
+    proposal: cached.proposal,
+    reference,
+    isStored: accept,
+    accept: () =>
+      access.operate(async (later) => {
+        requireEpoch(later.state, epoch);
+        await storeProposal(access, later, cached, bytes);
+      }),
+  };
+  session.emit({ type: "proposalReceived", groupId: info.groupId, epoch: info.epoch, reference });
+  return outcome;
+}
+
+/** Rule P-BUF-04: a Commit that waited for this proposal takes the place of its outcome. */
+async function storeProposal(
+  access: GroupAccess,
+  session: GroupSession,
+  cached: CachedProposal,
+  bytes: Uint8Array,
+): Promise<Outcome | undefined> {
+  checkRoom(session.state, cached);
+  remember(session, bytes);
+  session.state = withProposal(session.state, { ...cached, bytes: undefined });
+  const waiting = [...session.state.buffer].filter(([, message]) => {
+    const decoded = decodeBuffered(session, message);
+    return (
+      decoded !== undefined &&
+      contentTypeOf(decoded) === "commit" &&
+      infoOf(decoded).epoch === session.state.epoch.context.epoch
+    );
+  });
+  for (const [hash, message] of waiting) {
+    const outcome = await replayOne(access, session, hash, message, true);
+    if (outcome?.kind === "commit" || outcome?.kind === "removed") return outcome;
+  }
+  return undefined;
+}
+
+/** Rule M-PROP-20: nobody can fill our memory. */
+function checkRoom({ proposals, config }: GroupState, { sender }: CachedProposal): void {
+  let fromSender = 0;
+  for (const known of proposals.values()) {
+    if (known.sender.type !== sender.type) continue;
+    if (sender.type === "member" && known.sender.type === "member") {
+      if (known.sender.leafIndex === sender.leafIndex) fromSender += 1;
+    } else fromSender += 1;
+  }
+  if (proposals.size < config.pendingProposals && fromSender < config.pendingProposalsPerSender)
+    return;
+  throw new PolicyError("POLICY_REJECTED", "there are too many pending proposals", {
+    details: { reason: "too many pending proposals" },
+  });
+}
+
+async function commitOutcome(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  received: Extract<Received, { kind: "commit" }>,
+  accept: boolean,
+): Promise<CommitOutcome> {
+  const { staged } = received;
+  const before = session.state;
+  const { epoch } = before.epoch.context;
+  const merge = async (now: GroupSession): Promise<CommitOutcome> => {
+    requireEpoch(now.state, epoch);
+    const discarded = now.state.pending?.summary;
+    mergeStaged(now, staged, bytes);
+    const replayed = await replayBuffered(access, now);
+    return {
+      ...describe(received, before, staged),
+      isMerged: true,
+      discarded,
+      replayed,
+      accept: merged,
+    };
+  };
+  if (accept) return merge(session);
+  return {
+    ...describe(received, before, staged),
+    isMerged: false,
+    discarded: undefined,
+    replayed: [],
+    accept: () => access.operate(merge),
+  };
+}
+
+function merged(): never {
+  throw new StateError("WRONG_EPOCH", "this Commit was merged already");
+}
+
+function describe(
+  received: Extract<Received, { kind: "commit" }>,
+  before: GroupState,
+  { summary, next }: StagedCommit,
+) {
+  const kind = next === undefined ? "removed" : summary.reInit === undefined ? "commit" : "reinit";
+  return {
+    kind,
+    ...authorOf(received),
+    summary,
+    removals: classifyRemovals(summary, before.epoch.ownLeaf),
+    reInit: summary.reInit,
+  } as const;
+}
+
+async function ownCommitOutcome(
+  access: GroupAccess,
+  session: GroupSession,
+  info: Received["info"],
+  accept: boolean,
+): Promise<Outcome> {
+  const { pending, joinCommit } = session.state;
+  if (pending === undefined) {
+    if (joinCommit === undefined) return { kind: "duplicate", ...info };
+    return joinAccepted(access, session, info);
+  }
+  const { summary } = pending;
+  const epoch = session.state.epoch.context.epoch;
+  const merge = async (now: GroupSession): Promise<OwnCommitOutcome> => {
+    requireEpoch(now.state, epoch);
+    mergeOwn(now, pending);
+    const replayed = await replayBuffered(access, now);
+    return { kind: "ownCommit", ...info, summary, isMerged: true, replayed, accept: merged };
+  };
+  if (accept) return merge(session);
+  const later = (): Promise<OwnCommitOutcome> => access.operate(merge);
+  return { kind: "ownCommit", ...info, summary, isMerged: false, replayed: [], accept: later };
+}
+
+/** The echo of an external commit of ours: the join is accepted. */
+async function joinAccepted(
+  access: GroupAccess,
+  session: GroupSession,
+  info: Received["info"],
+): Promise<Outcome> {
+  await completeJoin(session);
+  const replayed = await replayBuffered(access, session);
+  const summary = undefined;
+  return { kind: "ownCommit", ...info, summary, isMerged: true, replayed, accept: merged };
+}
+
+/** The delivery service accepted our external commit: the group may be used. */
+export async function completeJoin(session: GroupSession): Promise<void> {
+  const { status, replaces, epoch } = session.state;
+  if (status !== "pendingJoin") throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
+  if (replaces !== undefined) {
+    // Rule M-FRK-06: nothing of the state that was replaced stays.
+    const old = await session.transaction.list(new GroupKeys(replaces).prefix);
+    for (const key of old.keys()) session.transaction.delete(key);
+  }
+  session.state = {
+    ...session.state,
+    status: "active",
+    joinCommit: undefined,
+    replaces: undefined,
+  };
+  const { groupId, epoch: number } = epoch.context;
+  session.emit({ type: "epochAdvanced", groupId, epoch: number, committer: epoch.ownLeaf });
+}
+
+function authorOf({
+  info,
+  sender,
+  authenticatedData,
+}: Extract<Received, { sender: unknown }>): AuthenticatedInfo {
+  return { ...info, sender, authenticatedData };
+}
+
+function requireEpoch(state: GroupState, epoch: bigint): void {
+  if (state.epoch.context.epoch === epoch && state.status !== "inactive") return;
+  throw new StateError("WRONG_EPOCH", "the group has moved on since", {
+    details: { relation: "stale", currentEpoch: state.epoch.context.epoch },
+  });
+}
+
+/** What the network caused becomes an outcome; what we or the store caused is thrown. */
+function failure(
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+  error: unknown,
+): Outcome {
+  const info = infoOf(decoded);
+  const contentType = contentTypeOf(decoded);
+  if (!(error instanceof MlsError)) throw error;
+  switch (error.code) {
+    case "ALREADY_CONSUMED":
+      return { kind: "duplicate", ...info };
+    case "GENERATION_TOO_OLD":
+      return { kind: "generationTooOld", ...info, contentType, isBuffered: false };
+    case "GENERATION_TOO_FAR":
+      return { kind: "generationTooFar", ...info, contentType, isBuffered: false };
+    case "UNKNOWN_PROPOSAL": {
+      const missing = error.details["missing"];
+      if (!Array.isArray(missing)) throw error;
+      buffer(session, bytes);
+      return { kind: "missingProposal", ...info, missing: missing as readonly Uint8Array[] };
+    }
+    default:
+      break;
+  }
+  if (contentType === "proposal" && error.blame !== "storage" && error.blame !== "usage") {
+    if (error.blame === "state" || error.blame === "provider") throw error;
+    return { kind: "invalidProposal", groupId: info.groupId, error };
+  }
+  return invalid(error, info.groupId);
+}
+
+/** @throws the error itself, unless the sender is to blame for it */
+export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcome {
+  if (!(error instanceof MlsError)) throw error;
+  const isNetwork =
+    error instanceof DecodeError ||
+    ["unsupported", "validation", "crypto", "policy"].includes(error.blame);
+  if (!isNetwork) throw error;
+  return { kind: "invalid", groupId, error };
+}
+
+// Messages that came too early. Rules P-BUF-01 to P-BUF-05.
+
+const MAXIMUM_BUFFERED = 256;
+const MAXIMUM_BUFFERED_BYTES = 4 * 2 ** 20;
+
+/** Keeps a message for later; the oldest make room. False if it is too large to keep. */
+function buffer(session: GroupSession, bytes: Uint8Array): boolean {
+  if (bytes.length > MAXIMUM_BUFFERED_BYTES) return false;
+  const kept = new Map(session.state.buffer);
+  const hash = messageHash(session, bytes);
+  if (kept.has(hash)) return true;
+  kept.set(hash, { bytes, receivedAt: session.environment.now });
+  let size = 0;
+  for (const message of kept.values()) size += message.bytes.length;
+  for (const [oldest, message] of kept) {
+    if (kept.size <= MAXIMUM_BUFFERED && size <= MAXIMUM_BUFFERED_BYTES) break;
+    kept.delete(oldest);
+    size -= message.bytes.length;
+    const { groupId, epoch } = session.state.epoch.context;
+    session.emit({ type: "bufferFull", groupId, epoch });
+  }
+  session.state = { ...session.state, buffer: kept };
+  return true;
+}
+
+/** Once per new epoch: application messages, then proposals, then Commits, as they came. */
+export async function replayBuffered(
+  access: GroupAccess,
+  session: GroupSession,
+): Promise<readonly Outcome[]> {
+  if (session.state.status === "inactive") return [];
+  const order = ["application", "proposal", "commit"];
+  const waiting: { hash: string; message: BufferedMessage; rank: number }[] = [];
+  for (const [hash, message] of session.state.buffer) {
+    const decoded = decodeBuffered(session, message);
+    const rank = decoded === undefined ? -1 : order.indexOf(contentTypeOf(decoded));
+    if (decoded !== undefined && infoOf(decoded).epoch > session.state.epoch.context.epoch)
+      continue;
+    waiting.push({ hash, message, rank });
+  }
+  waiting.sort((a, b) => a.rank - b.rank);
+  const outcomes: Outcome[] = [];
+  for (const { hash, message } of waiting) {
+    const outcome = await replayOne(
+      access,
+      session,
+      hash,
+      message,
+      session.state.config.autoAccept,
+    );
+    if (outcome !== undefined) outcomes.push(outcome);
+  }
+  return outcomes;
+}
+
+async function replayOne(
+  access: GroupAccess,
+  session: GroupSession,
+  hash: string,
+  message: BufferedMessage,
+  accept: boolean,
+): Promise<Outcome | undefined> {
+  const kept = new Map(session.state.buffer);
+  if (!kept.delete(hash)) return undefined;
+  session.state = { ...session.state, buffer: kept };
+  const decoded = decodeBuffered(session, message);
+  if (decoded === undefined) return undefined;
+  try {
+    return await processGroupMessage(access, session, message.bytes, decoded, { accept });
+  } catch (error) {
+    // Rule P-BUF-03: one message that cannot be used does not stop the rest.
+    if (!(error instanceof MlsError) || error.blame === "storage") throw error;
+    return { kind: "invalid", groupId: infoOf(decoded).groupId, error };
+  }
+}
+
+function decodeBuffered(
+  session: GroupSession,
+  { bytes }: BufferedMessage,
+): GroupMessage | undefined {
+  const decoded = decodeMlsMessage(bytes, wireTypes(session.environment.types));
+  const { wireFormat } = decoded;
+  return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
+}

@@ -1,0 +1,92 @@
+/** Beginning a new epoch, or staying in the old one. RFC 9420 §14. */
+import { StateError } from "../errors.ts";
+import type { CommitSummary } from "../group/commit-summary.ts";
+import type { StagedCommit } from "../group/process-commit.ts";
+import type { GroupState, PendingCommit } from "./group-state.ts";
+import { mergeEpoch, mergeRemoval } from "./merge.ts";
+import { messageHash } from "./receive.ts";
+import { SEEN_SLOTS } from "./read-group.ts";
+import { classifyRemovals } from "./removal.ts";
+import type { GroupSession } from "./session.ts";
+
+/** Begins the epoch of our pending Commit. */
+export function mergeOwn(session: GroupSession, pending: PendingCommit): void {
+  const before = session.state;
+  const { summary, next, commit } = pending;
+  remember(session, commit);
+  const merged = mergeEpoch(session.state, next, summary, session.environment.now);
+  session.state = merged.state;
+  session.eraseLater(merged.erase);
+  const { groupId, epoch } = next.context;
+  session.emit({ type: "commitAccepted", groupId, epoch });
+  announce(session, before, summary);
+  if (summary.hasPath) session.emit({ type: "ownUpdateDone", groupId, epoch });
+}
+
+/** Begins the epoch of somebody else's Commit, or ends the group if it removes us. */
+export function mergeStaged(session: GroupSession, staged: StagedCommit, bytes: Uint8Array): void {
+  const before = session.state;
+  const { summary, next } = staged;
+  const { groupId, epoch } = before.epoch.context;
+  remember(session, bytes);
+  const merged =
+    next === undefined
+      ? mergeRemoval(session.state, staged)
+      : mergeEpoch(session.state, next, summary, session.environment.now);
+  session.state = merged.state;
+  session.eraseLater(merged.erase);
+  if (before.pending !== undefined) {
+    session.emit({ type: "lostRace", groupId, epoch: epoch + 1n, committer: summary.committer });
+  }
+  announce(session, before, summary);
+}
+
+export async function discardPending(session: GroupSession): Promise<void> {
+  const { pending, epoch } = session.state;
+  if (pending === undefined) throw noPendingCommit();
+  session.state = { ...session.state, pending: undefined };
+  const { groupId } = epoch.context;
+  session.emit({ type: "commitDiscarded", groupId, epoch: epoch.context.epoch });
+}
+
+/** Events of a new epoch, in order: who went, who came, that it began. */
+function announce(session: GroupSession, before: GroupState, summary: CommitSummary): void {
+  const { groupId } = before.epoch.context;
+  const epoch = before.epoch.context.epoch + 1n;
+  const { ownLeaf } = before.epoch;
+  for (const { leafIndex, leaf, reason } of classifyRemovals(summary, ownLeaf)) {
+    const { credential } = leaf;
+    session.emit({ type: "memberRemoved", groupId, epoch, leafIndex, credential, reason });
+    if (leafIndex === ownLeaf) session.emit({ type: "removedFromGroup", groupId, epoch, reason });
+  }
+  for (const { leafIndex, leaf } of summary.added) {
+    const { credential } = leaf;
+    session.emit({ type: "memberJoined", groupId, epoch, leafIndex, credential });
+  }
+  if (session.state.status === "inactive") return;
+  session.emit({ type: "epochAdvanced", groupId, epoch, committer: summary.committer });
+  if (
+    summary.updated.some(({ leafIndex }) => leafIndex === ownLeaf) &&
+    summary.committer !== ownLeaf
+  ) {
+    session.emit({ type: "ownUpdateDone", groupId, epoch });
+  }
+  for (const { reference, bytes } of before.proposals.values()) {
+    const isOwn = bytes !== undefined;
+    session.emit({ type: "proposalDropped", groupId, epoch, reference, isOwn });
+  }
+  if (before.isLeaving) session.emit({ type: "leaveNotCovered", groupId, epoch });
+  if (summary.reInit !== undefined) session.emit({ type: "reInit", groupId, epoch });
+}
+
+/** Remembers a handshake message that took effect, to know it if it comes again. */
+export function remember(session: GroupSession, bytes: Uint8Array): void {
+  const { slots, next } = session.state.seen;
+  const seen = { slots: new Map(slots), next: (next + 1) % SEEN_SLOTS };
+  seen.slots.set(next, messageHash(session, bytes));
+  session.state = { ...session.state, seen };
+}
+
+export function noPendingCommit(): StateError {
+  return new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
+}

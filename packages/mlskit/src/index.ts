@@ -1,0 +1,91 @@
+/** mlskit: Messaging Layer Security, RFC 9420. */
+
+export type {
+  AuthenticationService,
+  CredentialContext,
+  CredentialEvent,
+  Identity as CredentialIdentity,
+  Verdict,
+} from "./credentials/authentication-service.ts";
+export type { Credential } from "./credentials/credential.ts";
+export {
+  CIPHER_SUITES,
+  type CipherSuite,
+  cipherSuite,
+  type CryptoProvider,
+  type Signer,
+  type SuiteCrypto,
+} from "./crypto/index.ts";
+export { createSigner } from "./crypto/signer.ts";
+export * from "./errors.ts";
+export {
+  type Extension,
+  ExternalSender,
+  ExternalSenders,
+  ExtensionType,
+  makeExtension,
+  readExtension,
+  RequiredCapabilities,
+} from "./extensions/extension.ts";
+export type { CommitSummary } from "./group/commit-summary.ts";
+export {
+  type CommitCandidate,
+  type CustomProposalType,
+  DEFAULT_LIMITS,
+  type GroupLimits,
+  type GroupPolicy,
+  type GroupView,
+  type MemberView,
+  type ProposalCandidate,
+  type PskSource,
+  type RegisteredTypes,
+} from "./group/environment.ts";
+export {
+  createExternalProposal,
+  createNewMemberProposal,
+  type GroupAddress,
+} from "./group/external-proposal.ts";
+export type { StagedJoin } from "./group/join-by-welcome.ts";
+export type { CreatedWelcome } from "./group/welcome-creation.ts";
+export {
+  type CustomProposal,
+  customProposal,
+  type Proposal,
+  ProposalType,
+  type ReInit,
+} from "./messages/proposal.ts";
+export type { AcceptedCommit } from "./client/accept-commit.ts";
+export {
+  Client,
+  type ClientOptions,
+  type CreateGroupRequest,
+  type NewIdentityOptions,
+} from "./client/client.ts";
+export type { ClientTransaction } from "./client/client-transaction.ts";
+export { type Clock, systemClock } from "./client/clock.ts";
+export type { CommitRequest, PendingCommitView } from "./client/commit.ts";
+export {
+  DEFAULT_CONFIG,
+  type GroupConfig,
+  type HandshakePolicy,
+  type Padding,
+} from "./client/config.ts";
+export type { ClientEvent, EventListener } from "./client/events.ts";
+export { Group, type GroupStatusView, type Member } from "./client/group.ts";
+export type { Identity } from "./client/identity.ts";
+export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";
+export { KeyDirectory } from "./client/key-directory.ts";
+export type {
+  KeyPackageOptions,
+  PublishedKeyPackage,
+  StoredKeyPackage,
+} from "./client/key-packages.ts";
+export type { MemberSelector } from "./client/members.ts";
+export type * from "./client/outcome.ts";
+export type { ProcessOptions } from "./client/process.ts";
+export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
+export type { MemberRemoval, RemovalReason } from "./client/removal.ts";
+export type { SendOptions, SentApplicationMessage } from "./client/send.ts";
+export { defaultProvider } from "./providers/default.ts";
+export { memoryStorage } from "./storage/memory.ts";
+export type { Storage, StoredRecord, WriteBatch } from "./storage/storage.ts";
