@@ -1,0 +1,77 @@
+/** A set of vector files, as a whole. */
+import { join } from "node:path";
+import type { CryptoProvider } from "../../src/crypto/index.ts";
+import type { VectorSet } from "./locate.ts";
+import { type FileResult, runFile } from "./run-file.ts";
+
+export interface SetOptions {
+  readonly provider: CryptoProvider;
+  readonly withControls: boolean;
+  /** Part of a file name, to run only such files. */
+  readonly filter?: string | undefined;
+  readonly type?: string | undefined;
+  readonly now?: bigint | undefined;
+  readonly sample?: number | undefined;
+  onFile?(result: FileResult): void;
+}
+
+/** All files of the manifest, and all that are there besides, which are failures. */
+export async function runSet(set: VectorSet, options: SetOptions): Promise<FileResult[]> {
+  const { manifest } = set;
+  const announced = manifest?.files ?? [];
+  const entries = new Map(announced.map((entry) => [entry.file, entry]));
+  const names = [...new Set([...entries.keys(), ...set.files])];
+  const results: FileResult[] = [];
+  for (const file of names) {
+    if (options.filter !== undefined && !file.includes(options.filter)) continue;
+    const entry = entries.get(file);
+    let result = await runFile(join(set.directory, file), file, {
+      now: undefined,
+      type: undefined,
+      ...options,
+      entry,
+      manifest,
+    });
+    if (manifest !== undefined && entry === undefined) {
+      const problem = "the manifest does not list this file";
+      result = { ...result, problems: [problem, ...result.problems] };
+    }
+    options.onFile?.(result);
+    results.push(result);
+  }
+  return results;
+}
+
+export interface Summary {
+  readonly passed: number;
+  /** Cases, and files with problems of their own. */
+  readonly failed: number;
+  readonly skipped: number;
+  readonly controlsCaught: number;
+  readonly controlsApplied: number;
+}
+
+export function summarize(results: readonly FileResult[]): Summary {
+  const count = (status: string): number => {
+    return results.flatMap(({ cases }) => cases).filter((found) => found.status === status).length;
+  };
+  let [controlsCaught, controlsApplied, brokenFiles] = [0, 0, 0];
+  for (const { controls, problems, cases } of results) {
+    controlsApplied += controls?.applied ?? 0;
+    for (const caught of controls?.caught.values() ?? []) controlsCaught += caught;
+    // A file whose cases all failed with it is not counted again.
+    if (problems.length > 0 && cases.every(({ status }) => status !== "failed")) brokenFiles += 1;
+  }
+  return {
+    passed: count("passed"),
+    failed: count("failed") + brokenFiles,
+    skipped: count("skipped"),
+    controlsCaught,
+    controlsApplied,
+  };
+}
+
+/** The last line. */
+export function closingLine({ passed, failed, skipped }: Summary): string {
+  return `vectors: ${passed} passed, ${failed} failed, ${skipped} skipped`;
+}
