@@ -121,8 +121,8 @@ function parseRoots(roots: readonly Uint8Array[]): readonly Certificate[] {
   return [...parsed.values()];
 }
 
-function subjectOf({ subject, subjectText }: Certificate): Uint8Array | undefined {
-  return subjectText === "" ? undefined : subject;
+function subjectOf({ subject, attributes }: Certificate): Uint8Array | undefined {
+  return attributes.length === 0 ? undefined : subject;
 }
 
 function endEntityOf({ credential }: Identity): Certificate {

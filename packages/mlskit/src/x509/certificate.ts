@@ -31,6 +31,13 @@ export interface CertifiedKey {
   readonly encoded: Uint8Array;
 }
 
+/** One part of a name, such as the common name 2.5.4.3. */
+export interface NameAttribute {
+  /** Object identifier. */
+  readonly type: string;
+  readonly value: string;
+}
+
 /** Names that a certificate gives its subject beside the subject field. */
 export interface AlternativeNames {
   readonly dns: readonly string[];
@@ -45,10 +52,8 @@ export interface Certificate {
   /** DER of the names, for comparison. */
   readonly subject: Uint8Array;
   readonly issuer: Uint8Array;
-  /** The subject as text, in the form of RFC 4514. */
-  readonly subjectText: string;
-  /** Values of the subject's common name attributes, outermost first. */
-  readonly commonNames: readonly string[];
+  /** The subject's attributes, outermost first. */
+  readonly attributes: readonly NameAttribute[];
   readonly alternativeNames: AlternativeNames;
   /** Big endian, as encoded. */
   readonly serialNumber: Uint8Array;
@@ -95,8 +100,7 @@ function read(encoded: Uint8Array, parsed: AsnCertificate): Certificate {
     encoded,
     subject: der(tbs.subject),
     issuer: der(tbs.issuer),
-    subjectText: tbs.subject.toString(),
-    commonNames: commonNamesOf(tbs.subject),
+    attributes: attributesOf(tbs.subject),
     alternativeNames: alternativeNamesOf(
       body(extensions, id_ce_subjectAltName, SubjectAlternativeName),
     ),
@@ -145,7 +149,6 @@ function extensionsOf(list: Iterable<Extension>): ReadonlyMap<string, Extension>
 }
 
 const NAME_CONSTRAINTS = "2.5.29.30";
-const COMMON_NAME = "2.5.4.3";
 
 function body<T>(
   extensions: ReadonlyMap<string, Extension>,
@@ -167,12 +170,12 @@ function keyOf(info: SubjectPublicKeyInfo): CertifiedKey {
   };
 }
 
-function commonNamesOf(name: Name): readonly string[] {
-  const values: string[] = [];
+function attributesOf(name: Name): readonly NameAttribute[] {
+  const attributes: NameAttribute[] = [];
   for (const relative of name) {
-    for (const { type, value } of relative) if (type === COMMON_NAME) values.push(value.toString());
+    for (const { type, value } of relative) attributes.push({ type, value: value.toString() });
   }
-  return values;
+  return attributes;
 }
 
 function alternativeNamesOf(names: SubjectAlternativeName | undefined): AlternativeNames {

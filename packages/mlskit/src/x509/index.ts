@@ -3,12 +3,11 @@ export {
   x509AuthenticationService,
   type X509Options,
 } from "./authentication-service.ts";
-export type { AlternativeNames, Certificate, CertifiedKey } from "./certificate.ts";
+export type { AlternativeNames, Certificate, CertifiedKey, NameAttribute } from "./certificate.ts";
 export { readCertificate, x509Credential } from "./credential.ts";
 export type { CertificatePath } from "./path-validation.ts";
 export {
   createSigningRequest,
   type SigningRequestOptions,
-  SubjectAttribute,
-  type SubjectAttributes,
+  NameAttributeType,
 } from "./signing-request.ts";

@@ -19,20 +19,18 @@ import { OctetString } from "@peculiar/asn1-schema";
 import { CIPHER_SUITES, type CipherSuite, type Signer } from "../crypto/index.ts";
 import { UsageError } from "../errors.ts";
 import { SCHEMES } from "./algorithms.ts";
-import type { AlternativeNames } from "./certificate.ts";
-
-/** Attributes of a subject: object identifier and value, outermost first. */
-export type SubjectAttributes = readonly (readonly [type: string, value: string])[];
+import type { AlternativeNames, NameAttribute } from "./certificate.ts";
 
 export interface SigningRequestOptions {
   /** Holds the key that is to be certified; it may live anywhere, and signs once. */
   readonly signer: Signer;
-  readonly subject: SubjectAttributes;
+  /** Outermost first. */
+  readonly subject: readonly NameAttribute[];
   readonly alternativeNames?: Partial<AlternativeNames> | undefined;
 }
 
-/** Common attribute types, RFC 4519 §2. */
-export const SubjectAttribute = {
+/** Common types of {@link NameAttribute}, RFC 4519 §2. */
+export const NameAttributeType = {
   commonName: "2.5.4.3",
   country: "2.5.4.6",
   organization: "2.5.4.10",
@@ -76,9 +74,9 @@ export function publicKeyInfo(signer: Pick<Signer, "publicKey" | "scheme">): Sub
   });
 }
 
-export function subjectName(attributes: SubjectAttributes): Name {
+export function subjectName(attributes: readonly NameAttribute[]): Name {
   return new Name(
-    attributes.map(([type, utf8String]) => {
+    attributes.map(({ type, value: utf8String }) => {
       const value = new AttributeValue({ utf8String });
       return new RelativeDistinguishedName([new AttributeTypeAndValue({ type, value })]);
     }),
