@@ -1,5 +1,7 @@
 /** Asking the application's authentication service. RFC 9420 §5.3.1. */
+import { encode, equalBytes } from "../codec/index.ts";
 import type { CredentialEvent, Identity, Verdict } from "../credentials/authentication-service.ts";
+import { Credential } from "../credentials/credential.ts";
 import { PolicyError } from "../errors.ts";
 import type { RuleId } from "../rules.ts";
 import type { Environment } from "./environment.ts";
@@ -42,11 +44,19 @@ export async function checkSuccessors(
   groupId: Uint8Array | undefined,
 ): Promise<void> {
   for (const change of changes) {
-    if (change.current === undefined) continue;
+    if (change.current === undefined || isSame(change.current, change.next)) continue;
     const context = { event, groupId, now };
     const verdict = await authenticationService.isSuccessor(change.current, change.next, context);
     refuse(verdict, change, "mk-48");
   }
+}
+
+/** Whoever keeps credential and key takes nobody's place. */
+function isSame(current: Identity, next: Identity): boolean {
+  return (
+    equalBytes(current.signatureKey, next.signatureKey) &&
+    equalBytes(encode(Credential, current.credential), encode(Credential, next.credential))
+  );
 }
 
 function refuse(verdict: Verdict, { position }: CredentialChange, rule: RuleId): void {

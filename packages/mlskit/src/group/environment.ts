@@ -118,9 +118,12 @@ export function wireTypes(types: RegisteredTypes): WireTypes {
 
 /** Bounds on what peers can make us do, and on what we produce. */
 export interface GroupLimits extends SecretTreeLimits {
-  /** Longest not_after - not_before in leaves we make or add, in seconds; undefined: no limit. */
+  /**
+   * Longest not_after - not_before in leaves we make or add, and with `strictLifetimes` in those of
+   * others too, in seconds; undefined: no limit.
+   */
   readonly maximumLifetime: bigint | undefined;
-  /** Whether expired leaves that others sent are refused, or only reported. RFC 9420 §7.3. */
+  /** Whether leaves of others that are not valid now are refused, or only reported. RFC 9420 §7.3. */
   readonly strictLifetimes: boolean;
   /** Leaves a tree may have. */
   readonly maximumLeaves: number;

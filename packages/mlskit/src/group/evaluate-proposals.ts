@@ -12,7 +12,7 @@ import { pskSecret } from "../key-schedule/pre-shared-key.ts";
 import { check } from "../rules.ts";
 import { supports } from "../tree/capabilities.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
-import { checkLeafNode, type LifetimeRules } from "../tree/leaf-node-validation.ts";
+import { checkLeafNode } from "../tree/leaf-node-validation.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { SignatureJob } from "../tree/signature-batch.ts";
 import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
@@ -21,6 +21,7 @@ import { checkCredentials, checkSuccessors, type CredentialChange } from "./cred
 import type { Direction, Environment } from "./environment.ts";
 import { groupView, type PublicEpoch } from "./epoch.ts";
 import { checkLeafAmongMembers } from "./leaf-among-members.ts";
+import { receivedLifetimes, sentLifetimes } from "./lifetimes.ts";
 import { blaming, ProposalFault, type ProposalEntry } from "./proposal-entry.ts";
 import { checkProposalList, type Committer } from "./proposal-list.ts";
 import type { PskFlow } from "./proposal-rules.ts";
@@ -83,12 +84,9 @@ function checkCustomSupport({ epoch, entries }: Evaluation, { removed }: Provisi
 
 async function checkChangedLeaves(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
   const { epoch, direction, environment } = evaluation;
-  const { now, limits } = environment;
   const requirements = contextRequirements(epoch.crypto, group.extensions);
-  const lifetime: LifetimeRules =
-    direction === "createCommit"
-      ? { now, mode: "sending", maximum: limits.maximumLifetime }
-      : { now, mode: limits.strictLifetimes ? "strict" : "notice" };
+  const lifetime =
+    direction === "createCommit" ? sentLifetimes(environment) : receivedLifetimes(environment);
   for (const change of group.added) {
     const { proposal } = change.entry;
     if (proposal.type !== "add") continue;

@@ -103,6 +103,12 @@ export async function openWelcome(
     const bundle = await find(newMember);
     if (bundle === undefined) continue;
     try {
+      check(
+        bundle.keyPackage.leafNode.origin.source === "keyPackage",
+        "valn0108",
+        "INVALID_KEY_PACKAGE",
+        "the leaf of the key package is not for a key package",
+      );
       await checkPrivateKeys(provider.suite(bundle.keyPackage.cipherSuite), bundle);
       check(
         bundle.keyPackage.cipherSuite === welcome.cipherSuite,

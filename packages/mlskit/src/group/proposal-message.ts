@@ -11,7 +11,7 @@ import type { PaddingPolicy } from "../framing/padding.ts";
 import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import type { SecretTreeChange } from "../secret-tree/secret-tree.ts";
-import { checkLeafNode } from "../tree/leaf-node-validation.ts";
+import { checkLeafNode, type LifetimeRules } from "../tree/leaf-node-validation.ts";
 import { signLeafNode, verifyJob } from "../tree/leaf-node.ts";
 import { verifySignatures } from "../tree/signature-batch.ts";
 import { leafIndex } from "../tree/tree-math.ts";
@@ -22,6 +22,7 @@ import type { LeafUpdate } from "./create-commit.ts";
 import type { Environment } from "./environment.ts";
 import { type Epoch, groupView, type PublicEpoch } from "./epoch.ts";
 import { identityOf } from "./evaluate-proposals.ts";
+import { receivedLifetimes, sentLifetimes } from "./lifetimes.ts";
 import { checkOwnLeafNow, ownLeafOf } from "./own-leaf.ts";
 import { type CachedProposal, type OwnUpdate, proposalRef } from "./proposal-entry.ts";
 import { checkProposal, checkWireFormat } from "./proposal-rules.ts";
@@ -52,7 +53,7 @@ export async function createProposal(
 ): Promise<SentProposal> {
   const sender = { type: "member", leafIndex: epoch.ownLeaf } as const;
   checkWireFormat(proposal, options.wireFormat, environment.types);
-  await checkAlone(epoch, proposal, sender, environment);
+  await checkAlone(epoch, proposal, sender, environment, sentLifetimes(environment));
   const signed = await signContent(
     {
       groupId: epoch.context.groupId,
@@ -123,7 +124,7 @@ export async function acceptProposal(
   if (content.contentType !== "proposal") throw new InternalError("this content is no proposal");
   const { proposal } = content;
   checkWireFormat(proposal, authenticated.wireFormat, environment.types);
-  await checkAlone(epoch, proposal, sender, environment);
+  await checkAlone(epoch, proposal, sender, environment, receivedLifetimes(environment));
   const reference = proposalRef(epoch.crypto, authenticated);
   const cached: CachedProposal = { proposal, sender, reference };
   await reviewProposal(environment, cached, "receive", groupView(epoch.context, epoch.tree));
@@ -136,6 +137,7 @@ async function checkAlone(
   proposal: Proposal,
   sender: VerifiedContent["sender"],
   environment: Environment,
+  lifetime: LifetimeRules,
 ): Promise<void> {
   checkProposal(epoch, proposal, sender, environment.types);
   const { crypto, context, tree } = epoch;
@@ -144,7 +146,7 @@ async function checkAlone(
   if (proposal.type === "add") {
     const { keyPackage } = proposal;
     // The extensions in force may change before the Add is committed; support is judged then.
-    await checkKeyPackage(keyPackage, { crypto, lifetime: lifetimeRules(environment) });
+    await checkKeyPackage(keyPackage, { crypto, lifetime });
     await verifySignatures(crypto, keyPackageSignatures(keyPackage));
     const change = { next: identityOf(keyPackage.leafNode), position: undefined };
     await checkCredentials(environment, [change], "add", groupId);
@@ -164,8 +166,4 @@ async function checkAlone(
   if (proposal.type === "groupContextExtensions") {
     await checkExternalSenderList(epoch, proposal.extensions, environment);
   }
-}
-
-function lifetimeRules({ now, limits }: Environment) {
-  return { now, mode: limits.strictLifetimes ? ("strict" as const) : ("notice" as const) };
 }

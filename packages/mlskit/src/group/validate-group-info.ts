@@ -21,6 +21,7 @@ import { checkCredentials } from "./credential-checks.ts";
 import { type Environment, wireTypes } from "./environment.ts";
 import { encodeContext, type PublicEpoch } from "./epoch.ts";
 import { identityOf } from "./evaluate-proposals.ts";
+import { receivedLifetimes } from "./lifetimes.ts";
 import { checkContextExtensionTypes } from "./proposal-rules.ts";
 
 export interface ValidatedGroupInfo {
@@ -68,10 +69,7 @@ export async function validateGroupInfo(
       ExtensionType.requiredCapabilities,
       RequiredCapabilities,
     ),
-    lifetime: {
-      now: environment.now,
-      mode: environment.limits.strictLifetimes ? "strict" : "notice",
-    },
+    lifetime: receivedLifetimes(environment),
   });
   const epoch: PublicEpoch = {
     crypto,

@@ -41,8 +41,8 @@ export async function validateTree(
   // Ranges first: everything after this may walk along unmerged leaves.
   checkUnmergedLeaves(tree);
   checkKeysAreUnique(tree);
-  checkCredentialTypes(tree, "INVALID_TREE");
   const notices = await checkNodes(tree, options);
+  checkCredentialTypes(tree, "INVALID_TREE");
   // A provider with other threads verifies while this one hashes.
   const signatures = verifySignatures(tree.crypto, signatureJobs(tree, options.groupId));
   try {
