@@ -82,6 +82,8 @@ export interface KeyPackageForgery {
   /** Changes to the package around the leaf. */
   readonly fields?: Partial<Omit<KeyPackageFields, "leafNode" | "signature">>;
   readonly alterSignature?: (signature: Uint8Array) => Uint8Array;
+  /** Group and position that the leaf's signature covers, for leaves of another source. */
+  readonly leafBinding?: LeafForgery["binding"];
   /** Signs leaf and package; its key becomes the leaf's unless `leaf` says otherwise. */
   readonly signer?: Signer;
 }
@@ -95,6 +97,7 @@ export async function forgeKeyPackage(
   const changes = { signatureKey: signer.publicKey, ...forgery.leaf };
   const leafNode = await forgeLeaf(client.keyPackage.leafNode, changes, {
     signer,
+    binding: forgery.leafBinding,
     alterSignature: forgery.alterLeafSignature,
   });
   return {
