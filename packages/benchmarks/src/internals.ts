@@ -30,6 +30,7 @@ export type { Secret } from "#mlskit/crypto/secret.js";
 
 export const codec: typeof import("#mlskit/codec/index.js") = await load("codec/index.js");
 export const signers: typeof import("#mlskit/crypto/signer.js") = await load("crypto/signer.js");
+export const secrets: typeof import("#mlskit/crypto/secret.js") = await load("crypto/secret.js");
 export const messages: typeof import("#mlskit/framing/mls-message.js") =
   await load("framing/mls-message.js");
 export const padding: typeof import("#mlskit/framing/padding.js") =

@@ -12,6 +12,7 @@ import {
   keyPackages,
   messages,
   references,
+  secrets,
   signers,
 } from "./internals.ts";
 import { LowLevelMember } from "./low-level-member.ts";
@@ -65,7 +66,8 @@ export class LowLevelLibrary implements Library<LowLevelInvitation> {
     };
   }
 
-  async create({ bundle }: LowLevelInvitation): Promise<Member> {
+  async create(invitation: LowLevelInvitation): Promise<Member> {
+    const bundle = usedOnce(invitation);
     const crypto = this.#provider.suite(this.#suite);
     const groupId = crypto.randomBytes(16);
     const options = { crypto, groupId, extensions: [], creator: bundle };
@@ -76,7 +78,8 @@ export class LowLevelLibrary implements Library<LowLevelInvitation> {
   async join(invitation: LowLevelInvitation, welcome: Uint8Array): Promise<Member> {
     const message = messages.decodeMlsMessage(welcome);
     if (message.wireFormat !== "welcome") throw new Error("not a Welcome");
-    const { bundle, reference } = invitation;
+    const { reference } = invitation;
+    const bundle = usedOnce(invitation);
     const find = (wanted: Uint8Array): KeyPackageBundle | undefined =>
       codec.equalBytes(wanted, reference) ? bundle : undefined;
     const opened = await joins.openWelcome(
@@ -112,6 +115,11 @@ export class LowLevelLibrary implements Library<LowLevelInvitation> {
       member: new LowLevelMember(joined.next, this.#environment),
     };
   }
+}
+
+/** A group erases the keys it was given; the same invitation is used again and again here. */
+function usedOnce({ bundle }: LowLevelInvitation): KeyPackageBundle {
+  return { ...bundle, encryptionKey: secrets.Secret.copyOf(bundle.encryptionKey.bytes) };
 }
 
 /** Every credential is accepted; the clock is the machine's. */

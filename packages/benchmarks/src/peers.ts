@@ -31,7 +31,7 @@ const go = (name: string, modfile: string, binary: string, threads?: number): Pe
   name,
   tool: ["go", "version"],
   folder: join(peersFolder, "go"),
-  build: ["go", "build", `-modfile=${modfile}`, "-o", `../.built/${binary}`, "."],
+  build: ["go", "build", "-mod=mod", `-modfile=${modfile}`, "-o", `../.built/${binary}`, "."],
   built: join(peersFolder, ".built", binary),
   sources: ["main.go", "member.go", modfile],
   program: {

@@ -29,6 +29,7 @@ import {
 } from "./record-codecs.ts";
 import { GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
 import { GroupSession } from "./session.ts";
+import { limitPolicy, limitService } from "./time-limit.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface CoreOptions {
@@ -44,6 +45,8 @@ export interface CoreOptions {
   readonly psk: PskSource | undefined;
   /** Signers whose keys live outside the store, by public key. */
   readonly signers: readonly Signer[];
+  /** Milliseconds that hooks may take; undefined: any. */
+  readonly hookTimeout: number | undefined;
 }
 
 interface CachedGroup {
@@ -59,11 +62,15 @@ export class ClientCore {
   readonly #groups = new Map<number, CachedGroup>();
   readonly #locks = new Map<number, Mutex>();
   readonly #signers = new Map<string, Signer>();
+  readonly #service: AuthenticationService;
+  readonly #policy: GroupPolicy;
   readonly transactionLock: Mutex = new Mutex();
   #isClosed = false;
 
   constructor(options: CoreOptions) {
     this.options = options;
+    this.#service = limitService(options.authenticationService, options.hookTimeout);
+    this.#policy = limitPolicy(options.policy, options.hookTimeout);
     for (const signer of options.signers) this.addSigner(signer);
   }
 
@@ -215,12 +222,12 @@ export class ClientCore {
   }
 
   environment(transaction: Transaction, config: GroupConfig): Environment {
-    const { clock, authenticationService, policy, types, limits } = this.options;
+    const { clock, types, limits } = this.options;
     const { outOfOrderTolerance, maximumForwardDistance, maximumSkippedKeys } = config;
     return {
       now: clock(),
-      authenticationService,
-      policy,
+      authenticationService: this.#service,
+      policy: this.#policy,
       types,
       limits: { ...limits, outOfOrderTolerance, maximumForwardDistance, maximumSkippedKeys },
       psks: (id) => this.#findPsk(transaction, id),

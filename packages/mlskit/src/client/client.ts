@@ -15,6 +15,7 @@ import {
   wireTypes,
 } from "../group/environment.ts";
 import type { Epoch } from "../group/epoch.ts";
+import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { StagedJoin } from "../group/join-by-welcome.ts";
 import { defaultProvider } from "../providers/default.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -56,6 +57,14 @@ import { completeJoin, invalid, type ProcessOptions } from "./process.ts";
 import { encodeRecord, decodeRecord, metaRecord, secret } from "./record-codecs.ts";
 import { GROUP_PREFIX, keyPackageKey, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
 import { ClientTransaction } from "./client-transaction.ts";
+import {
+  type BranchRequest,
+  checkStagedSuccession,
+  closePredecessor,
+  makeBranch,
+  makeSuccessor,
+  type SuccessorRequest,
+} from "./successor.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface ClientOptions {
@@ -75,6 +84,8 @@ export interface ClientOptions {
   readonly psk?: PskSource | undefined;
   /** Signers whose keys live outside the store. */
   readonly signers?: readonly Signer[] | undefined;
+  /** Milliseconds that hooks may take before the operation fails. Default: 30 s. */
+  readonly hookTimeout?: number | undefined;
 }
 
 export interface NewIdentityOptions {
@@ -100,7 +111,16 @@ export interface CreateGroupRequest {
   readonly replace?: boolean | undefined;
 }
 
+/** A group that was just made, with what its first members need in order to join. */
+export interface NewGroup {
+  readonly group: Group;
+  readonly welcomes: readonly CreatedWelcome[];
+  /** If it is not in the Welcomes. */
+  readonly ratchetTree: Uint8Array | undefined;
+}
+
 const DEFAULT_SUITE = 1;
+const DEFAULT_HOOK_TIMEOUT = 30_000;
 /** Private keys outlive their package, for a Welcome may still be on its way. */
 const KEY_PACKAGE_GRACE = 14n * 86_400n;
 
@@ -258,11 +278,21 @@ export class Client {
   }
 
   /** Enters the group of a staged Welcome and uses up its key package. */
-  enter(staged: StagedJoin, options: JoinOptions = {}): Promise<Group> {
+  async enter(staged: StagedJoin, options: JoinOptions = {}): Promise<Group> {
+    const environment = this.#core.environment(
+      new Transaction(this.#core.storage),
+      this.#core.options.config,
+    );
+    const succession = await checkStagedSuccession(this.#core, staged, environment);
+    const predecessor =
+      succession.type === "reinit"
+        ? await this.#core.findHandle(succession.predecessor.groupId)
+        : undefined;
     return this.#write(async (transaction) => {
-      await requireNoLiveGroup(this.#core, staged.epoch.context.groupId);
+      const { epoch } = staged;
+      await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
-      return this.#enter(transaction, staged.epoch, this.#config(options.config));
+      return this.#succeed(transaction, epoch, this.#config(options.config), predecessor);
     });
   }
 
@@ -304,6 +334,47 @@ export class Client {
       throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
     }
     await this.#core.deleteGroup(handle, state.replaces);
+  }
+
+  // Successors
+
+  /**
+   * The successor of a group that ended with a ReInit; any member may make it, from key packages of
+   * all others for the new cipher suite. The old group is closed. RFC 9420 §11.2.
+   */
+  createSuccessor(
+    groupId: Uint8Array,
+    keyPackages: readonly Uint8Array[],
+    request: SuccessorRequest = {},
+  ): Promise<NewGroup> {
+    return this.#write(async (transaction) => {
+      const handle = await this.#core.handleOf(groupId);
+      const { state } = await this.#core.load(handle);
+      const environment = this.#core.environment(transaction, state.config);
+      const made = await makeSuccessor(this.#core, environment, state, keyPackages, request);
+      const config = { ...state.config, ...request.config };
+      const group = await this.#succeed(transaction, made.next, config, handle);
+      const { welcomes, ratchetTree } = made;
+      return { group, welcomes, ratchetTree };
+    });
+  }
+
+  /** A group of its own for some members of another, which goes on unchanged. RFC 9420 §11.3. */
+  createBranch(
+    groupId: Uint8Array,
+    keyPackages: readonly Uint8Array[],
+    request: BranchRequest = {},
+  ): Promise<NewGroup> {
+    return this.#write(async (transaction) => {
+      const { state } = await this.#core.load(await this.#core.handleOf(groupId));
+      const environment = this.#core.environment(transaction, state.config);
+      const made = await makeBranch(this.#core, environment, state, keyPackages, request);
+      await this.#requireFree(made.next.context.groupId, false);
+      const config = { ...state.config, ...request.config };
+      const group = await this.#enter(transaction, made.next, config);
+      const { welcomes, ratchetTree } = made;
+      return { group, welcomes, ratchetTree };
+    });
   }
 
   // Receiving
@@ -392,6 +463,25 @@ export class Client {
     return this.#open(handle);
   }
 
+  /** Enters a group and closes the one that it succeeds, in one write. */
+  async #succeed(
+    transaction: Transaction,
+    epoch: Epoch,
+    config: GroupConfig,
+    predecessor: number | undefined,
+  ): Promise<Group> {
+    if (predecessor === undefined) return this.#enter(transaction, epoch, config);
+    return this.#core.lockOf(predecessor).run(async () => {
+      const old = await this.#core.openSession(transaction, predecessor);
+      await closePredecessor(old, epoch.context.groupId);
+      const handle = await this.#nextHandle(transaction);
+      const state = freshState(handle, epoch, config);
+      const session = this.#core.createSession(transaction, state);
+      await this.#core.finish(transaction, [old, session]);
+      return this.#open(handle);
+    });
+  }
+
   async #nextHandle(transaction: Transaction): Promise<number> {
     const stored = await this.#core.storage.get(META_KEY);
     if (stored === undefined) throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
@@ -450,5 +540,6 @@ function coreOf(options: ClientOptions): ClientCore {
     config: { ...DEFAULT_CONFIG, ...options.config },
     psk: options.psk,
     signers: options.signers ?? [],
+    hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
   });
 }

@@ -102,7 +102,7 @@ export async function stageOwnCommit(
   );
   const { change, unused, ...kept } = created;
   session.useKey(epoch.secretTree, epoch.context.epoch, change);
-  session.state = { ...session.state, pending: kept };
+  session.state = { ...session.state, pending: { ...kept, proposals } };
   const { groupId } = epoch.context;
   session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch });
   const { commit, summary, next } = created;

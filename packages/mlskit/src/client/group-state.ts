@@ -5,7 +5,7 @@ import type { Epoch } from "../group/epoch.ts";
 import type { PastEpoch, PastMember } from "../group/past-epoch.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
-import type { ReInit } from "../messages/proposal.ts";
+import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { GroupConfig } from "./config.ts";
 
 /** `pendingCommit` is shown to users for an active group that has one. */
@@ -28,6 +28,8 @@ export interface PendingCommit {
   readonly groupInfo: Uint8Array | undefined;
   readonly ratchetTree: Uint8Array | undefined;
   readonly summary: CommitSummary;
+  /** What we asked for by value, in case another Commit wins. */
+  readonly proposals: readonly Proposal[];
   readonly next: Epoch;
 }
 

@@ -28,6 +28,7 @@ import {
   type SentProposalView,
 } from "./propose.ts";
 import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
+import { type LostCommit, remainingProposals } from "./rebuild.ts";
 import type { GroupSession } from "./session.ts";
 import { keepPast } from "./merge.ts";
 import { discardPending, noPendingCommit } from "./settle-commit.ts";
@@ -232,6 +233,18 @@ export class Group {
   /** Renews our own keys, and whatever else of our leaf is given. */
   update(leaf: LeafUpdate = {}, request: CommitRequest = {}): Promise<PendingCommitView> {
     return this.commit({ ...request, leaf, forcePath: true });
+  }
+
+  /**
+   * What a Commit that lost a race wanted, minus what came true or makes no sense any more, in a new
+   * Commit. Undefined if nothing is left to do.
+   */
+  rebuild(lost: LostCommit, request: CommitRequest = {}): Promise<PendingCommitView | undefined> {
+    return this.#access.operate(async (session) => {
+      const proposals = remainingProposals(session.state, lost);
+      if (proposals.length === 0 && session.state.proposals.size === 0) return undefined;
+      return stageOwnCommit(session, { ...request, proposals });
+    });
   }
 
   /** The delivery service took our Commit: begins its epoch and hands out the Welcomes. */

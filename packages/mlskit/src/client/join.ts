@@ -22,6 +22,7 @@ import type { Identity } from "./identity.ts";
 import { defaultCapabilities, findKeyPackage } from "./key-packages.ts";
 import { findMembers, type MemberSelector } from "./members.ts";
 import { decodeGroupInfo, decodeWelcome } from "./messages.ts";
+import { checkStagedSuccession } from "./successor.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface JoinOptions {
@@ -62,6 +63,7 @@ export async function stageWelcome(
   const opened = await open(core, bytes, environment);
   const staged = await stageJoin(opened, ratchetTree, environment);
   await requireNoLiveGroup(core, staged.epoch.context.groupId);
+  await checkStagedSuccession(core, staged, environment);
   return staged;
 }
 

@@ -3,6 +3,7 @@ import type { Credential } from "../credentials/credential.ts";
 import type { MlsError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
+import type { LostCommit } from "./rebuild.ts";
 import type { MemberRemoval } from "./removal.ts";
 
 /** Who sent a message, as of the message's own epoch. */
@@ -51,8 +52,8 @@ export interface CommitOutcome extends AuthenticatedInfo {
   readonly removals: readonly MemberRemoval[];
   readonly reInit: ReInit | undefined;
   readonly isMerged: boolean;
-  /** The pending commit of ours that lost against this one, once merged. */
-  readonly discarded: CommitSummary | undefined;
+  /** The pending commit of ours that lost against this one, once merged; see `Group.rebuild`. */
+  readonly discarded: LostCommit | undefined;
   /** Outcomes of messages that had come too early, once merged. */
   readonly replayed: readonly Outcome[];
   /** Merges it. The result is this outcome again, merged. */

@@ -224,7 +224,7 @@ async function commitOutcome(
   const { epoch } = before.epoch.context;
   const merge = async (now: GroupSession): Promise<CommitOutcome> => {
     requireEpoch(now.state, epoch);
-    const discarded = now.state.pending?.summary;
+    const discarded = now.state.pending;
     mergeStaged(now, staged, bytes);
     const replayed = await replayBuffered(access, now);
     return {
@@ -373,7 +373,8 @@ export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcom
   const isNetwork =
     error instanceof DecodeError ||
     ["unsupported", "validation", "crypto", "policy"].includes(error.blame);
-  if (!isNetwork) throw error;
+  // A hook that did not answer is our own trouble: the message can be processed again.
+  if (!isNetwork || error.code === "POLICY_TIMEOUT") throw error;
   return { kind: "invalid", groupId, error };
 }
 

@@ -297,6 +297,7 @@ export interface PendingRecord {
   readonly groupInfo: Uint8Array | undefined;
   readonly ratchetTree: Uint8Array | undefined;
   readonly summary: CommitSummary;
+  readonly proposals: readonly Proposal[];
   readonly next: EpochRecord;
   readonly encryptionSecret: Secret;
   /** Chunks of the next tree that differ from the current one; without bytes: gone. */
@@ -310,6 +311,7 @@ export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
   groupInfo: optional(opaque),
   ratchetTree: optional(opaque),
   summary: summaryCodec,
+  proposals: vector(Proposal),
   next: epochRecord,
   encryptionSecret: secret,
   chunks: vector(
