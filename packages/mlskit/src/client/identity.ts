@@ -54,7 +54,7 @@ export async function createIdentity(
     credential,
     publicKey,
     privateKey: keyPair === undefined ? undefined : new Secret(keyPair.privateKey),
-    createdAt: core.options.clock(),
+    order: (await core.storage.list(IDENTITY_PREFIX)).length,
   };
   const key = identityKey(publicKey);
   transaction.expect(key, 0);
@@ -69,7 +69,7 @@ export async function listIdentities(core: ClientCore): Promise<Identity[]> {
   for (const { value } of await core.storage.list(IDENTITY_PREFIX)) {
     records.push(decodeRecord(identityRecord, value, core.stored));
   }
-  records.sort((a, b) => Number(a.createdAt - b.createdAt));
+  records.sort((a, b) => a.order - b.order);
   return records.map(identityOf);
 }
 

@@ -123,7 +123,8 @@ export interface IdentityRecord {
   readonly publicKey: Uint8Array;
   /** Absent if the key lives outside, behind a Signer of the application. */
   readonly privateKey: Secret | undefined;
-  readonly createdAt: bigint;
+  /** Position among the identities of the client, in the order in which they were made. */
+  readonly order: number;
 }
 
 export const identityRecord: Codec<IdentityRecord> = struct<IdentityRecord>({
@@ -131,7 +132,7 @@ export const identityRecord: Codec<IdentityRecord> = struct<IdentityRecord>({
   credential: Credential,
   publicKey: opaque,
   privateKey: optional(secret),
-  createdAt: uint64,
+  order: uint32,
 });
 
 export interface KeyPackageRecord {
