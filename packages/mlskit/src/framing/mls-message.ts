@@ -15,6 +15,7 @@ import { UnsupportedError } from "../errors.ts";
 import { KeyPackage } from "../key-packages/key-package.ts";
 import { GroupInfo } from "../messages/group-info.ts";
 import { Welcome } from "../messages/welcome.ts";
+import { check } from "../rules.ts";
 import {
   authDataCodec,
   ContentType,
@@ -94,6 +95,12 @@ export const MlsMessage: Codec<MlsMessage> = {
       case "groupInfo":
         return GroupInfo.write(writer, value.message);
       case "keyPackage":
+        check(
+          value.message.version === MLS10,
+          "valn0205",
+          "INVALID_KEY_PACKAGE",
+          "a key package is for another version than its message",
+        );
         return KeyPackage.write(writer, value.message);
     }
   },
