@@ -74,7 +74,8 @@ async function verify(
   const found = await contents(storage);
   const before = acknowledged === 0 ? new Map() : steps[acknowledged - 1]!.after;
   const after = steps[acknowledged]?.after ?? before;
-  const same = (model: Model) => JSON.stringify([...found]) === JSON.stringify([...model].sort());
+  const same = (model: Model) =>
+    JSON.stringify([...found]) === JSON.stringify([...model].sort(([a], [b]) => (a < b ? -1 : 1)));
   expect(same(before) || same(after), `after ${acknowledged} batches`).toBe(true);
 
   const text = Buffer.from(disk.bytes).toString("latin1");

@@ -33,7 +33,7 @@ for (const [name, exported] of drivers) {
     const storage = sqliteStorage(database, { lockTimeout: 100 });
     const close = storage.close.bind(storage);
     storage.close = () => {
-      close();
+      void close();
       database.close();
       storage.close = close;
     };

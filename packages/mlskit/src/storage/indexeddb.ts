@@ -1,0 +1,190 @@
+/**
+ * A store in IndexedDB, for browsers. M-STO-05.
+ *
+ * Browsers keep IndexedDB in log-structured files and remove old values when they see fit. Deletion
+ * is therefore not physical here, and the store is encrypted unless the caller insists.
+ */
+import { StorageError } from "../errors.ts";
+import { checkBatch, checkVersions, closed, copyBatch, failed } from "./batch.ts";
+import { encryptedStorage, type EncryptedStorageOptions } from "./encrypted.ts";
+import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
+
+export type IndexedDbStorageOptions = IndexedDbEnvironment &
+  (
+    | ({
+        /** 32 bytes, or better a non-extractable CryptoKey, which may be kept in IndexedDB itself. */
+        readonly key: Uint8Array | CryptoKey;
+      } & EncryptedStorageOptions)
+    | { readonly dangerouslyUnencrypted: true }
+  );
+
+export interface IndexedDbEnvironment {
+  /** `globalThis.indexedDB` by default. */
+  readonly factory?: IDBFactory;
+}
+
+/**
+ * Opens or creates the database `name`. Tabs and workers may share it: a batch is one readwrite
+ * transaction, and those exclude each other.
+ * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`
+ */
+export async function indexedDbStorage(
+  name: string,
+  options: IndexedDbStorageOptions,
+): Promise<Storage> {
+  const factory = options.factory ?? globalThis.indexedDB;
+  const database = await openDatabase(factory, name);
+  const storage = new IndexedDbStorage(database);
+  if (!("key" in options)) return storage;
+  try {
+    return await encryptedStorage(storage, options.key, options);
+  } catch (error) {
+    storage.close();
+    throw error;
+  }
+}
+
+/** Removes the database; harmless if there is none. Fails while a tab has it open. */
+export async function deleteIndexedDbStorage(
+  name: string,
+  factory: IDBFactory = globalThis.indexedDB,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const request = factory.deleteDatabase(name);
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(failed("the database cannot be deleted", request.error));
+    request.onblocked = () => {
+      reject(new StorageError("STORE_LOCKED", "the database is open in another tab"));
+    };
+  });
+}
+
+const STORE = "records";
+const FORMAT = 1;
+
+function openDatabase(factory: IDBFactory, name: string): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = factory.open(name, FORMAT);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore(STORE, { keyPath: "key" });
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => {
+      const isNewer = request.error?.name === "VersionError";
+      const code = isNewer ? "STORAGE_VERSION" : "STORAGE_FAILED";
+      const cause = request.error;
+      reject(new StorageError(code, "the database cannot be opened", { cause }));
+    };
+  });
+}
+
+class IndexedDbStorage implements Storage {
+  readonly #database: IDBDatabase;
+  #isOpen = true;
+
+  constructor(database: IDBDatabase) {
+    this.#database = database;
+    // Another tab wants to delete or upgrade the database; holding on would block it.
+    database.onversionchange = () => this.close();
+    database.onclose = () => this.close();
+  }
+
+  async get(key: string): Promise<StoredRecord | undefined> {
+    return await this.#read((store) => store.get(key) as IDBRequest<StoredRecord | undefined>);
+  }
+
+  async list(prefix: string): Promise<readonly StoredRecord[]> {
+    // No key contains a character above "~".
+    const range = IDBKeyRange.bound(prefix, `${prefix}\u007f`, false, true);
+    return await this.#read((store) => store.getAll(range) as IDBRequest<StoredRecord[]>);
+  }
+
+  async write(batch: WriteBatch): Promise<void> {
+    this.#checkOpen();
+    checkBatch(batch);
+    const { puts, deletes, expect } = copyBatch(batch);
+    const transaction = this.#begin("readwrite");
+    const store = transaction.objectStore(STORE);
+    const done = completed(transaction);
+    let refusal: unknown;
+    // Everything happens in callbacks: a transaction commits itself when nothing is requested.
+    readVersions(store, [...puts, ...expect], (versionOf) => {
+      try {
+        checkVersions({ puts, deletes, expect }, versionOf);
+        for (const { key, value } of puts) {
+          store.put({ key, value, version: versionOf(key) + 1 });
+        }
+        for (const key of deletes) store.delete(key);
+      } catch (error) {
+        refusal = error;
+        transaction.abort();
+      }
+    });
+    try {
+      await done;
+    } catch (error) {
+      throw failed("the database cannot be written", refusal ?? error);
+    }
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#database.close();
+  }
+
+  /** The answer is a structured clone: nobody else has its arrays. */
+  async #read<T>(request: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+    this.#checkOpen();
+    const transaction = this.#begin("readonly");
+    const done = completed(transaction);
+    const answer = request(transaction.objectStore(STORE));
+    try {
+      await done;
+    } catch (error) {
+      throw failed("the database cannot be read", error);
+    }
+    return answer.result;
+  }
+
+  #begin(mode: IDBTransactionMode): IDBTransaction {
+    try {
+      return this.#database.transaction(STORE, mode, { durability: "strict" });
+    } catch (error) {
+      throw failed("the database cannot be used", error);
+    }
+  }
+
+  #checkOpen(): void {
+    if (!this.#isOpen) throw closed();
+  }
+}
+
+/** Calls `next` when the versions of all these keys are known; 0 for absent ones. */
+function readVersions(
+  store: IDBObjectStore,
+  records: readonly { readonly key: string }[],
+  next: (versionOf: (key: string) => number) => void,
+): void {
+  const versions = new Map<string, number>();
+  const keys = new Set(records.map(({ key }) => key));
+  let missing = keys.size;
+  const finish = (): void => next((key) => versions.get(key) ?? 0);
+  if (missing === 0) finish();
+  for (const key of keys) {
+    const request = store.get(key) as IDBRequest<StoredRecord | undefined>;
+    request.onsuccess = () => {
+      versions.set(key, request.result?.version ?? 0);
+      if (--missing === 0) finish();
+    };
+  }
+}
+
+/** Resolves when the transaction is durable, rejects when nothing of it happened. */
+function completed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () =>
+      reject(transaction.error ?? new Error("the transaction was aborted"));
+  });
+}
