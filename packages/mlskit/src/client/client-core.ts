@@ -190,16 +190,23 @@ export class ClientCore {
   async openSession(transaction: Transaction, handle: number): Promise<GroupSession> {
     const { state, version } = await this.load(handle);
     const environment = this.environment(transaction, state.config);
-    return this.#track(new GroupSession(transaction, environment, state, version));
+    return this.#session(transaction, environment, state, version);
   }
 
   /** A session on a group that is new. */
   createSession(transaction: Transaction, state: GroupState): GroupSession {
     const environment = this.environment(transaction, state.config);
-    return this.#track(new GroupSession(transaction, environment, state, undefined));
+    return this.#session(transaction, environment, state, undefined);
   }
 
-  #track(session: GroupSession): GroupSession {
+  #session(
+    transaction: Transaction,
+    environment: Environment,
+    state: GroupState,
+    version: number | undefined,
+  ): GroupSession {
+    const signer = (publicKey: Uint8Array): Promise<Signer> => this.signer(publicKey);
+    const session = new GroupSession(transaction, environment, signer, state, version);
     session.transaction.onAbort(() => {
       const cached = this.#groups.get(session.state.handle);
       // Rule P-TX-04: memory never runs ahead of the store.

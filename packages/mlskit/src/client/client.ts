@@ -32,6 +32,7 @@ import {
   listIdentities,
 } from "./identity.ts";
 import {
+  checkGroupInfo,
   type ExternalJoinRequest,
   freshState,
   type JoinOptions,
@@ -43,19 +44,25 @@ import {
 } from "./join.ts";
 import {
   consumeKeyPackage,
+  countKeyPackages,
   type KeyPackageOptions,
   listKeyPackages,
   makeKeyPackage,
   type PublishedKeyPackage,
   pruneKeyPackages,
+  removeKeyPackage,
   type StoredKeyPackage,
   storeKeyPackage,
 } from "./key-packages.ts";
+import { decodeKeyPackage } from "./messages.ts";
 import { Mutex } from "./mutex.ts";
+import type { CommitRequest, PendingCommitView } from "./commit.ts";
+import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
+import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
 import { completeJoin, invalid, type ProcessOptions } from "./process.ts";
 import { encodeRecord, decodeRecord, metaRecord, secret } from "./record-codecs.ts";
-import { GROUP_PREFIX, keyPackageKey, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
+import { GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
 import { ClientTransaction } from "./client-transaction.ts";
 import {
   type BranchRequest,
@@ -122,6 +129,8 @@ export interface NewGroup {
 const DEFAULT_SUITE = 1;
 const DEFAULT_HOOK_TIMEOUT = 30_000;
 /** Private keys outlive their package, for a Welcome may still be on its way. */
+const KEY_PACKAGE_TARGET = 50;
+const KEY_PACKAGE_LOW = 10;
 const KEY_PACKAGE_GRACE = 14n * 86_400n;
 
 /** All methods that change something are durable when they return. */
@@ -214,7 +223,26 @@ export class Client {
   }
 
   deleteKeyPackage(reference: Uint8Array): Promise<void> {
-    return this.#write(async (transaction) => transaction.delete(keyPackageKey(reference)));
+    return this.#write(async (transaction) => removeKeyPackage(transaction, reference));
+  }
+
+  /** Usable key packages per suite, and how many to make and publish. Rule P-KP-01. */
+  async keyPackageStock(
+    target: number = KEY_PACKAGE_TARGET,
+  ): Promise<
+    readonly {
+      readonly cipherSuite: number;
+      readonly available: number;
+      readonly missing: number;
+    }[]
+  > {
+    const counts = await countKeyPackages(this.#core);
+    const suites = new Set((await this.identities()).map(({ cipherSuite }) => cipherSuite));
+    return [...suites].map((cipherSuite) => {
+      const available = counts.get(cipherSuite) ?? 0;
+      const missing = available < KEY_PACKAGE_LOW ? target - available : 0;
+      return { cipherSuite, available, missing };
+    });
   }
 
   /** Deletes packages that expired longer ago than the grace time; how many. */
@@ -243,6 +271,40 @@ export class Client {
       const epoch = await createGroup({ crypto, groupId, extensions, creator }, environment);
       creator.initKey.erase();
       return this.#enter(transaction, epoch, config);
+    });
+  }
+
+  /**
+   * A new group with its first members: Commit and Welcomes are made in the same write, and wait for
+   * {@link Group.acceptCommit}.
+   */
+  async createGroupWith(
+    keyPackages: readonly Uint8Array[],
+    request: CreateGroupRequest = {},
+    commit: CommitRequest = {},
+  ): Promise<{ readonly group: Group; readonly pending: PendingCommitView }> {
+    this.#checkSuite(keyPackages, request);
+    const group = await this.createGroup(request);
+    return { group, pending: await group.add(keyPackages, commit) };
+  }
+
+  /** The suite that all these clients and we support, the one we prefer. RFC 9420 §11. */
+  bestCipherSuite(keyPackages: readonly Uint8Array[]): number | undefined {
+    const { provider, types } = this.#core.options;
+    const packages = keyPackages.map((bytes) => decodeKeyPackage(bytes, types));
+    return provider.suites.find((suite) => {
+      return packages.every(({ leafNode }) => leafNode.capabilities.cipherSuites.includes(suite));
+    });
+  }
+
+  /** Rule mk-109: a lesser suite must be asked for by name. */
+  #checkSuite(keyPackages: readonly Uint8Array[], request: CreateGroupRequest): void {
+    if (request.identity !== undefined) return;
+    const best = this.bestCipherSuite(keyPackages);
+    if (best === undefined || best === this.#identity.cipherSuite) return;
+    throw new UsageError("DOWNGRADE", "all invited clients support a suite that is preferred", {
+      rule: "mk-109",
+      details: { cipherSuite: best },
     });
   }
 
@@ -292,6 +354,7 @@ export class Client {
       const { epoch } = staged;
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
+      transaction.onCommit(() => void this.#reportStock(epoch.context.cipherSuite));
       return this.#succeed(transaction, epoch, this.#config(options.config), predecessor);
     });
   }
@@ -334,6 +397,28 @@ export class Client {
       throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
     }
     await this.#core.deleteGroup(handle, state.replaces);
+  }
+
+  /** Checks a GroupInfo and its tree without joining. Nothing is stored. */
+  checkGroupInfo(groupInfo: Uint8Array, ratchetTree?: Uint8Array): Promise<ValidatedGroupInfo> {
+    return checkGroupInfo(this.#core, groupInfo, ratchetTree);
+  }
+
+  /**
+   * Proposes to a group that it adds us. The key package stays here for the Welcome.
+   * RFC 9420 §12.1.8.
+   */
+  proposeJoin(
+    group: GroupAddress,
+    options: KeyPackageOptions & { readonly identity?: Identity } = {},
+  ): Promise<{ readonly bytes: Uint8Array; readonly keyPackage: PublishedKeyPackage }> {
+    return this.#write(async (transaction) => {
+      const identity = options.identity ?? this.#identity;
+      const signer = await this.#core.signer(identity.signatureKey);
+      const made = await makeKeyPackage(this.#core, identity, signer, options);
+      const keyPackage = storeKeyPackage(transaction, made, this.#core.options.clock());
+      return { bytes: await createNewMemberProposal(group, made.keyPackage, signer), keyPackage };
+    });
   }
 
   // Successors
@@ -461,6 +546,12 @@ export class Client {
     const session = this.#core.createSession(transaction, state);
     await this.#core.finish(transaction, [session]);
     return this.#open(handle);
+  }
+
+  async #reportStock(cipherSuite: number): Promise<void> {
+    const available = (await countKeyPackages(this.#core)).get(cipherSuite) ?? 0;
+    if (available >= KEY_PACKAGE_LOW) return;
+    this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, available }]);
   }
 
   /** Enters a group and closes the one that it succeeds, in one write. */

@@ -12,6 +12,7 @@ import type { Proposal, ReInit } from "../messages/proposal.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import { type Padding, paddingPolicy } from "./config.ts";
 import type { StoredProposal } from "./group-state.ts";
+import type { Identity } from "./identity.ts";
 import { type MemberSelector, requireMembers } from "./members.ts";
 import { decodeKeyPackage } from "./messages.ts";
 import type { GroupSession } from "./session.ts";
@@ -48,6 +49,8 @@ export interface CommitRequest {
   readonly forcePath?: boolean | undefined;
   /** Changes to our own leaf. */
   readonly leaf?: LeafUpdate | undefined;
+  /** Another identity of this client to continue as: its credential and signature key. */
+  readonly identity?: Identity | undefined;
   readonly authenticatedData?: Uint8Array | undefined;
   readonly padding?: Padding | undefined;
   readonly wireForm?: "private" | "public" | undefined;
@@ -77,7 +80,8 @@ export async function stageOwnCommit(
   session.requireIdle();
   const { state, environment } = session;
   const { epoch, config } = state;
-  const proposals = proposalsByValue(session, request);
+  const proposals = [...state.queued, ...proposalsByValue(session, request)];
+  const leaf = await leafUpdate(session, request);
   const pending = selectPending(session, request);
   const wireForm = request.wireForm ?? config.handshake.send;
   const created = await createCommit(
@@ -86,7 +90,7 @@ export async function stageOwnCommit(
       proposals,
       pending,
       forcePath: wantsPath(session, request, proposals, pending),
-      leaf: request.leaf,
+      leaf,
       authenticatedData: request.authenticatedData ?? EMPTY_BYTES,
       wireFormat: wireForm === "private" ? "privateMessage" : "publicMessage",
       padding: paddingPolicy(request.padding ?? config.padding),
@@ -107,6 +111,16 @@ export async function stageOwnCommit(
   session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch });
   const { commit, summary, next } = created;
   return { commit, summary, epoch: next.context.epoch, unused };
+}
+
+/** The leaf's changes, with the credential and signer of the identity that is to take over. */
+async function leafUpdate(
+  session: GroupSession,
+  { leaf, identity }: CommitRequest,
+): Promise<LeafUpdate | undefined> {
+  if (identity === undefined) return leaf;
+  const signer = await session.signer(identity.signatureKey);
+  return { ...leaf, credential: identity.credential, signer };
 }
 
 /** Removes the members that match, besides what is asked for. */

@@ -45,6 +45,8 @@ export interface GroupState {
   readonly config: GroupConfig;
   /** By cache key of the reference, in order of arrival. */
   readonly proposals: ReadonlyMap<string, StoredProposal>;
+  /** Proposals that our next Commit carries by value; nobody else knows them. */
+  readonly queued: readonly Proposal[];
   readonly pending: PendingCommit | undefined;
   /** Newest first. */
   readonly past: readonly StoredPastEpoch[];

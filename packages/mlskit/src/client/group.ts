@@ -1,10 +1,12 @@
 /** One group of a client. */
 import type { WireTypes } from "../codec/index.ts";
-import { StateError, UsageError } from "../errors.ts";
+import { type MlsError, StateError, UsageError } from "../errors.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import { createGroupInfo } from "../group/group-info-creation.ts";
+import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
+import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import type { Capabilities } from "../tree/nodes.ts";
@@ -17,6 +19,7 @@ import {
 } from "./commit.ts";
 import type { GroupConfig } from "./config.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
+import { decodeKeyPackage } from "./messages.ts";
 import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
 import type { Outcome } from "./outcome.ts";
 import { processForGroup, type ProcessOptions } from "./process.ts";
@@ -204,7 +207,61 @@ export class Group {
     return access.operate((session) => processForGroup(access, session, bytes, options));
   }
 
+  /** Many messages in one write; outcomes in order. */
+  processMany(
+    messages: readonly Uint8Array[],
+    options: ProcessOptions = {},
+  ): Promise<readonly Outcome[]> {
+    const access = this.#access;
+    return access.operate(async (session) => {
+      const outcomes: Outcome[] = [];
+      for (const bytes of messages) {
+        outcomes.push(await processForGroup(access, session, bytes, options));
+      }
+      return outcomes;
+    });
+  }
+
+  /** Many application messages in one write, in order. */
+  sendMany(
+    messages: readonly (Uint8Array | string)[],
+    options: SendOptions = {},
+  ): Promise<readonly SentApplicationMessage[]> {
+    return this.#access.operate(async (session) => {
+      const sent: SentApplicationMessage[] = [];
+      for (const data of messages) sent.push(await sendApplication(session, data, options));
+      return sent;
+    });
+  }
+
+  /** The generation that our next application message will have. */
+  get nextGeneration(): number {
+    const { epoch } = this.#state;
+    return epoch.secretTree.nextGeneration(epoch.ownLeaf, "application");
+  }
+
+  /**
+   * Resumption PSK of the current epoch, for uses outside of this library. Handle with care: whoever
+   * has it can take part in groups that rely on it.
+   */
+  dangerouslyExportResumptionPsk(): Uint8Array {
+    this.#requireSecrets();
+    return this.#state.epoch.secrets.resumptionPsk.bytes.slice();
+  }
+
   // Commits
+
+  /**
+   * Commits and begins the new epoch at once, for callers that put Commits in order by themselves.
+   * If another Commit wins after all, this member is out of step with the group.
+   */
+  commitImmediately(request: CommitRequest = {}): Promise<AcceptedCommit & PendingCommitView> {
+    const access = this.#access;
+    return access.operate(async (session) => {
+      const staged = await stageOwnCommit(session, request);
+      return { ...staged, ...(await acceptPending(access, session)) };
+    });
+  }
 
   /** Builds a Commit. It takes effect by {@link acceptCommit}, when the delivery service took it. */
   commit(request: CommitRequest = {}): Promise<PendingCommitView> {
@@ -287,13 +344,36 @@ export class Group {
     return this.#access.operate((session) => dropProposal(session, reference));
   }
 
+  /** Keeps a proposal for our next Commit, by value, without telling anybody yet. */
+  queue(proposal: Proposal): Promise<void> {
+    return this.#access.operate(async (session) => {
+      session.requireIdle();
+      const { state, environment } = session;
+      const sender = { type: "member", leafIndex: state.epoch.ownLeaf } as const;
+      checkProposal(state.epoch, proposal, sender, environment.types);
+      session.state = { ...state, queued: [...state.queued, proposal] };
+    });
+  }
+
+  get queuedProposals(): readonly Proposal[] {
+    return this.#state.queued;
+  }
+
   dropAllProposals(): Promise<void> {
     return this.#access.operate(async (session) => {
-      session.state = { ...session.state, proposals: new Map() };
+      session.state = { ...session.state, proposals: new Map(), queued: [] };
     });
   }
 
   // Administration
+
+  /** Why this key package could not be added now; empty if it could. */
+  keyPackageObstacles(keyPackage: Uint8Array): Promise<readonly MlsError[]> {
+    return this.#access.operate(async ({ state, environment }) => {
+      const decoded = decodeKeyPackage(keyPackage, environment.types);
+      return keyPackageObstacles(state.epoch, decoded, environment);
+    });
+  }
 
   /** A signed GroupInfo as MLSMessage, for joiners and delivery services. */
   groupInfo(

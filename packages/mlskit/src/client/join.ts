@@ -12,6 +12,7 @@ import {
   stageJoin,
   type StagedJoin,
 } from "../group/join-by-welcome.ts";
+import { type ValidatedGroupInfo, validateGroupInfo } from "../group/validate-group-info.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import type { Capabilities } from "../tree/nodes.ts";
@@ -19,7 +20,7 @@ import type { ClientCore } from "./client-core.ts";
 import type { GroupConfig } from "./config.ts";
 import type { GroupState } from "./group-state.ts";
 import type { Identity } from "./identity.ts";
-import { defaultCapabilities, findKeyPackage } from "./key-packages.ts";
+import { defaultCapabilities, findKeyPackage, wasOurs } from "./key-packages.ts";
 import { findMembers, type MemberSelector } from "./members.ts";
 import { decodeGroupInfo, decodeWelcome } from "./messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
@@ -84,12 +85,36 @@ async function open(
   environment: Environment,
 ): Promise<OpenedWelcome> {
   const welcome = decodeWelcome(bytes);
-  return openWelcome(
-    core.options.provider,
-    welcome,
-    (reference) => findKeyPackage(core, reference),
-    environment,
-  );
+  try {
+    return await openWelcome(
+      core.options.provider,
+      welcome,
+      (reference) => findKeyPackage(core, reference),
+      environment,
+    );
+  } catch (cause) {
+    if (!MlsError.is(cause, "NO_MATCHING_KEY_PACKAGE")) throw cause;
+    for (const { newMember } of welcome.secrets) {
+      if (!(await wasOurs(core, newMember))) continue;
+      throw new StateError("ORPHAN_WELCOME", "the key package of this Welcome is gone", {
+        rule: "mk-93",
+        cause,
+      });
+    }
+    throw cause;
+  }
+}
+
+/** A GroupInfo on its own: everything that a joiner would check. Nothing is stored. */
+export async function checkGroupInfo(
+  core: ClientCore,
+  bytes: Uint8Array,
+  ratchetTree: Uint8Array | undefined,
+): Promise<ValidatedGroupInfo> {
+  const environment = joinEnvironment(core);
+  const groupInfo = decodeGroupInfo(bytes, core.options.types);
+  const crypto = core.options.provider.suite(groupInfo.groupContext.cipherSuite);
+  return validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
 }
 
 function joinEnvironment(core: ClientCore): Environment {
@@ -104,6 +129,8 @@ export interface ExternalJoinRequest extends JoinOptions {
   readonly capabilities?: Capabilities | undefined;
   readonly leafExtensions?: readonly Extension[] | undefined;
   readonly authenticatedData?: Uint8Array | undefined;
+  /** Messages with pending proposals that external commits may cover, such as SelfRemove. */
+  readonly pendingProposals?: readonly Uint8Array[] | undefined;
 }
 
 export interface StagedExternalJoin {
@@ -142,6 +169,7 @@ export async function stageExternalJoin(
       resync: (tree) => formerLeaf(tree, identity, request.resync),
       psks,
       pending: [],
+      pendingMessages: request.pendingProposals,
       authenticatedData: request.authenticatedData ?? EMPTY_BYTES,
     },
     environment,
@@ -177,6 +205,7 @@ export function freshState(
     epoch,
     config,
     proposals: new Map(),
+    queued: [],
     pending: undefined,
     past: [],
     resumptionPsks: new Map(),

@@ -19,7 +19,7 @@ import {
   type KeyPackageRecord,
   keyPackageRecord,
 } from "./record-codecs.ts";
-import { KEY_PACKAGE_PREFIX, keyPackageKey } from "./record-keys.ts";
+import { goneKey, KEY_PACKAGE_PREFIX, keyPackageKey } from "./record-keys.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface KeyPackageOptions {
@@ -179,7 +179,30 @@ export async function consumeKeyPackage(
   }
   const key = keyPackageKey(reference);
   transaction.expect(key, bundle.version);
-  if (!isLastResort(bundle.keyPackage)) transaction.delete(key);
+  if (!isLastResort(bundle.keyPackage)) removeKeyPackage(transaction, reference);
+}
+
+/** Deletes a package of ours and remembers that there was one, see `ORPHAN_WELCOME`. */
+export function removeKeyPackage(transaction: Transaction, reference: Uint8Array): void {
+  transaction.delete(keyPackageKey(reference));
+  transaction.put(goneKey(reference), EMPTY_BYTES);
+}
+
+/** Whether a package with this reference was ours once. */
+export async function wasOurs(core: ClientCore, reference: Uint8Array): Promise<boolean> {
+  return (await core.storage.get(goneKey(reference))) !== undefined;
+}
+
+/** Usable packages per suite: neither expired nor suspect nor kept as a last resort. */
+export async function countKeyPackages(core: ClientCore): Promise<ReadonlyMap<number, number>> {
+  const counts = new Map<number, number>();
+  for (const { cipherSuite, isExpired, isSuspect, isLastResort: last } of await listKeyPackages(
+    core,
+  )) {
+    if (isExpired || isSuspect || last) continue;
+    counts.set(cipherSuite, (counts.get(cipherSuite) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** Expired ones go when their grace time is over, for a Welcome may still be on its way. */
@@ -192,7 +215,7 @@ export async function pruneKeyPackages(
   let pruned = 0;
   for (const { reference, expiresAt } of await listKeyPackages(core)) {
     if (expiresAt + grace >= now) continue;
-    transaction.delete(keyPackageKey(reference));
+    removeKeyPackage(transaction, reference);
     pruned += 1;
   }
   return pruned;

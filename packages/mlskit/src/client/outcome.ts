@@ -56,6 +56,11 @@ export interface CommitOutcome extends AuthenticatedInfo {
   readonly discarded: LostCommit | undefined;
   /** Outcomes of messages that had come too early, once merged. */
   readonly replayed: readonly Outcome[];
+  /**
+   * MLS-Exporter of the epoch that it starts, before it is merged. RFC 9420 §8.5.
+   * @throws StateError `GROUP_INACTIVE` if it removes us
+   */
+  export(label: string, context: Uint8Array, length: number): Uint8Array;
   /** Merges it. The result is this outcome again, merged. */
   accept(): Promise<CommitOutcome>;
 }

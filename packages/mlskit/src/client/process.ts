@@ -25,6 +25,7 @@ import {
 } from "./receive.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
+import { exportSecret } from "../key-schedule/exporter.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
 
 export interface ProcessOptions {
@@ -261,6 +262,10 @@ function describe(
     summary,
     removals: classifyRemovals(summary, before.epoch.ownLeaf),
     reInit: summary.reInit,
+    export: (label: string, context: Uint8Array, length: number): Uint8Array => {
+      if (next === undefined) throw new StateError("GROUP_INACTIVE", "this Commit removes us");
+      return exportSecret(next.crypto, next.secrets.exporterSecret, label, context, length);
+    },
   } as const;
 }
 

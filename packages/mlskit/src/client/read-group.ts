@@ -71,6 +71,7 @@ export async function readGroup(
     isLeaving: record.isLeaving,
     joinCommit: record.joinCommit,
     replaces: record.replaces,
+    queued: record.queued,
     proposals: await readProposals(context, rows.proposals, signer),
     pending: await readPending(context, crypto, rows),
     past: readPast(crypto, rows, tree, types),

@@ -223,6 +223,7 @@ export interface HeadRecord<Config> {
   readonly isLeaving: boolean;
   readonly joinCommit: Uint8Array | undefined;
   readonly replaces: number | undefined;
+  readonly queued: readonly Proposal[];
 }
 
 export function headRecord<Config>(): Codec<HeadRecord<Config>> {
@@ -234,6 +235,7 @@ export function headRecord<Config>(): Codec<HeadRecord<Config>> {
     isLeaving: flag,
     joinCommit: optional(opaque),
     replaces: optional(uint32),
+    queued: vector(Proposal),
   });
 }
 

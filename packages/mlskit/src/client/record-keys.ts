@@ -5,6 +5,7 @@
  *   meta                      format version, instance id, next handle
  *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
  *   keypackage/<reference>    key package with its private keys
+ *   gone/<reference>          a key package of ours that was used up or deleted
  *   psk/<id>                  external PSK
  *   group/<group id>          handle of the group with this id
  *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
@@ -34,6 +35,7 @@ export const APP_PREFIX = "app/";
 export const identityKey = (publicKey: Uint8Array): string => IDENTITY_PREFIX + toHex(publicKey);
 export const keyPackageKey = (reference: Uint8Array): string =>
   KEY_PACKAGE_PREFIX + toHex(reference);
+export const goneKey = (reference: Uint8Array): string => `gone/${toHex(reference)}`;
 export const pskKey = (id: Uint8Array): string => PSK_PREFIX + toHex(id);
 export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + toHex(groupId);
 

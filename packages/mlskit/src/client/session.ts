@@ -1,5 +1,6 @@
 /** One operation on one group: the state it works on, and what it is going to write. */
 import { EMPTY_BYTES } from "../codec/index.ts";
+import type { Signer } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
 import type { Environment } from "../group/environment.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
@@ -17,6 +18,8 @@ import { writeGroup, writeRatchets } from "./write-group.ts";
 export class GroupSession {
   readonly transaction: Transaction;
   readonly environment: Environment;
+  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
+  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
   readonly version: number;
   readonly #before: GroupState | undefined;
   #state: GroupState;
@@ -28,11 +31,13 @@ export class GroupSession {
   constructor(
     transaction: Transaction,
     environment: Environment,
+    signer: (publicKey: Uint8Array) => Promise<Signer>,
     state: GroupState,
     version: number | undefined,
   ) {
     this.transaction = transaction;
     this.environment = environment;
+    this.signer = signer;
     this.#state = state;
     this.#before = version === undefined ? undefined : state;
     this.version = version ?? 0;

@@ -85,9 +85,10 @@ function writeHead(
     before.config === after.config &&
     before.reInit === after.reInit &&
     before.isLeaving === after.isLeaving &&
-    before.joinCommit === after.joinCommit;
+    before.joinCommit === after.joinCommit &&
+    before.queued === after.queued;
   if (isUnchanged) return;
-  const { status, epoch, config, reInit, isLeaving, joinCommit, replaces } = after;
+  const { status, epoch, config, reInit, isLeaving, joinCommit, replaces, queued } = after;
   const record = {
     status: statusCode(status),
     epoch: epochToRecord(epoch),
@@ -96,6 +97,7 @@ function writeHead(
     isLeaving,
     joinCommit,
     replaces,
+    queued,
   };
   sink.put(keys.head, encodeRecord(headRecord<GroupConfig>(), record));
 }
