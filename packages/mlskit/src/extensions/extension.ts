@@ -9,7 +9,7 @@ import {
   vector,
 } from "../codec/index.ts";
 import { Credential } from "../credentials/credential.ts";
-import { ValidationError } from "../errors.ts";
+import { DecodeError, ValidationError } from "../errors.ts";
 
 export const ExtensionType = {
   applicationId: 1,
@@ -107,9 +107,15 @@ export function readExtension<T>(
   codec: Codec<T>,
 ): T | undefined {
   const data = findExtension(extensions, type);
-  return data === undefined
-    ? undefined
-    : decodeInPlace(codec, data, `extension ${type}`, undefined, "mk-16");
+  if (data === undefined) return undefined;
+  try {
+    return decodeInPlace(codec, data, `extension ${type}`);
+  } catch (cause) {
+    if (!(cause instanceof DecodeError)) throw cause;
+    const details = { extensionType: type };
+    const message = "the body of an extension is malformed";
+    throw new DecodeError(message, { rule: "mk-16", details, cause });
+  }
 }
 
 export function makeExtension<T>(type: number, codec: Codec<T>, body: T): Extension {
