@@ -55,12 +55,12 @@ export {
   type ReInit,
 } from "./messages/proposal.ts";
 export type { AcceptedCommit } from "./client/accept-commit.ts";
-export {
-  Client,
-  type ClientOptions,
-  type CreateGroupRequest,
-  type NewIdentityOptions,
-} from "./client/client.ts";
+export { Client, type NewGroup } from "./client/client.ts";
+export type {
+  ClientOptions,
+  CreateGroupRequest,
+  NewIdentityOptions,
+} from "./client/client-options.ts";
 export type { ClientTransaction } from "./client/client-transaction.ts";
 export { type Clock, systemClock } from "./client/clock.ts";
 export type { CommitRequest, PendingCommitView } from "./client/commit.ts";

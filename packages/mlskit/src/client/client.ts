@@ -1,40 +1,27 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
 import { uint32 } from "../codec/index.ts";
-import type { AuthenticationService } from "../credentials/authentication-service.ts";
-import { type CryptoProvider, Secret, type Signer } from "../crypto/index.ts";
+import { Secret } from "../crypto/index.ts";
 import { StateError, UsageError } from "../errors.ts";
-import type { Extension } from "../extensions/extension.ts";
 import { decodeMlsMessage } from "../framing/mls-message.ts";
 import { createGroup } from "../group/create-group.ts";
-import {
-  DEFAULT_LIMITS,
-  type GroupLimits,
-  type GroupPolicy,
-  type PskSource,
-  type RegisteredTypes,
-  wireTypes,
-} from "../group/environment.ts";
-import type { Epoch } from "../group/epoch.ts";
+import { wireTypes } from "../group/environment.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { StagedJoin } from "../group/join-by-welcome.ts";
-import { defaultProvider } from "../providers/default.ts";
-import type { Storage } from "../storage/storage.ts";
-import { ClientCore } from "./client-core.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
+import type { ClientCore } from "./client-core.ts";
+import {
+  type ClientOptions,
+  type CreateGroupRequest,
+  coreOf,
+  type NewIdentityOptions,
+} from "./client-options.ts";
+import type { GroupConfig } from "./config.ts";
+import { enterGroup, succeedGroup } from "./enter-group.ts";
 import type { ClientEvent, EventListener } from "./events.ts";
 import { Group } from "./group.ts";
-import {
-  createIdentity,
-  findIdentity,
-  type Identity,
-  type IdentityInput,
-  listIdentities,
-} from "./identity.ts";
+import { createIdentity, findIdentity, type Identity, listIdentities } from "./identity.ts";
 import {
   checkGroupInfo,
   type ExternalJoinRequest,
-  freshState,
   type JoinOptions,
   peekWelcome,
   requireNoLiveGroup,
@@ -67,56 +54,11 @@ import { ClientTransaction } from "./client-transaction.ts";
 import {
   type BranchRequest,
   checkStagedSuccession,
-  closePredecessor,
   makeBranch,
   makeSuccessor,
   type SuccessorRequest,
 } from "./successor.ts";
 import { Transaction } from "./transaction.ts";
-
-export interface ClientOptions {
-  readonly storage: Storage;
-  /** Decides which credentials to believe. There is no default. */
-  readonly authenticationService: AuthenticationService;
-  /** Default: `node:crypto` where there is one, else pure JavaScript. */
-  readonly provider?: CryptoProvider | undefined;
-  readonly clock?: Clock | undefined;
-  readonly policy?: GroupPolicy | undefined;
-  /** Proposal, credential and extension types of the application or of drafts. */
-  readonly types?: Partial<RegisteredTypes> | undefined;
-  readonly limits?: Partial<GroupLimits> | undefined;
-  /** For groups that are created or joined from now on. */
-  readonly config?: Partial<GroupConfig> | undefined;
-  /** Asked for external PSKs that are not in the store. */
-  readonly psk?: PskSource | undefined;
-  /** Signers whose keys live outside the store. */
-  readonly signers?: readonly Signer[] | undefined;
-  /** Milliseconds that hooks may take before the operation fails. Default: 30 s. */
-  readonly hookTimeout?: number | undefined;
-}
-
-export interface NewIdentityOptions {
-  /** Name of a Basic credential, or any credential. */
-  readonly identity: IdentityInput;
-  /** Default: suite 1, MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519. */
-  readonly cipherSuite?: number | undefined;
-  /** Holds the signature key, if it is not to be made and stored here. */
-  readonly signer?: Signer | undefined;
-}
-
-export interface CreateGroupRequest {
-  /** Default: KDF.Nh random bytes. */
-  readonly groupId?: Uint8Array | undefined;
-  /** GroupContext extensions. */
-  readonly extensions?: readonly Extension[] | undefined;
-  /** One of this client's identities. Default: the first. */
-  readonly identity?: Identity | undefined;
-  readonly config?: Partial<GroupConfig> | undefined;
-  /** Of the creator's leaf. */
-  readonly leaf?: KeyPackageOptions | undefined;
-  /** Take the id from an inactive group of this client. */
-  readonly replace?: boolean | undefined;
-}
 
 /** A group that was just made, with what its first members need in order to join. */
 export interface NewGroup {
@@ -127,7 +69,6 @@ export interface NewGroup {
 }
 
 const DEFAULT_SUITE = 1;
-const DEFAULT_HOOK_TIMEOUT = 30_000;
 /** Private keys outlive their package, for a Welcome may still be on its way. */
 const KEY_PACKAGE_TARGET = 50;
 const KEY_PACKAGE_LOW = 10;
@@ -227,9 +168,7 @@ export class Client {
   }
 
   /** Usable key packages per suite, and how many to make and publish. Rule P-KP-01. */
-  async keyPackageStock(
-    target: number = KEY_PACKAGE_TARGET,
-  ): Promise<
+  async keyPackageStock(target: number = KEY_PACKAGE_TARGET): Promise<
     readonly {
       readonly cipherSuite: number;
       readonly available: number;
@@ -270,7 +209,7 @@ export class Client {
       const extensions = request.extensions ?? [];
       const epoch = await createGroup({ crypto, groupId, extensions, creator }, environment);
       creator.initKey.erase();
-      return this.#enter(transaction, epoch, config);
+      return this.#open(await enterGroup(this.#core, transaction, epoch, config));
     });
   }
 
@@ -355,7 +294,8 @@ export class Client {
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
       transaction.onCommit(() => void this.#reportStock(epoch.context.cipherSuite));
-      return this.#succeed(transaction, epoch, this.#config(options.config), predecessor);
+      const config = this.#config(options.config);
+      return this.#open(await succeedGroup(this.#core, transaction, epoch, config, predecessor));
     });
   }
 
@@ -379,7 +319,9 @@ export class Client {
       if (request.resync === undefined) await requireNoLiveGroup(this.#core, groupId);
       const replaces = await this.#core.findHandle(groupId);
       const config = this.#config(request.config);
-      const group = await this.#enter(transaction, epoch, config, { commit, replaces });
+      const join = { commit, replaces };
+      const handle = await enterGroup(this.#core, transaction, epoch, config, join);
+      const group = await this.#open(handle);
       return { group, commit };
     });
   }
@@ -438,7 +380,8 @@ export class Client {
       const environment = this.#core.environment(transaction, state.config);
       const made = await makeSuccessor(this.#core, environment, state, keyPackages, request);
       const config = { ...state.config, ...request.config };
-      const group = await this.#succeed(transaction, made.next, config, handle);
+      const next = await succeedGroup(this.#core, transaction, made.next, config, handle);
+      const group = await this.#open(next);
       const { welcomes, ratchetTree } = made;
       return { group, welcomes, ratchetTree };
     });
@@ -456,7 +399,7 @@ export class Client {
       const made = await makeBranch(this.#core, environment, state, keyPackages, request);
       await this.#requireFree(made.next.context.groupId, false);
       const config = { ...state.config, ...request.config };
-      const group = await this.#enter(transaction, made.next, config);
+      const group = await this.#open(await enterGroup(this.#core, transaction, made.next, config));
       const { welcomes, ratchetTree } = made;
       return { group, welcomes, ratchetTree };
     });
@@ -535,52 +478,10 @@ export class Client {
     });
   }
 
-  async #enter(
-    transaction: Transaction,
-    epoch: Epoch,
-    config: GroupConfig,
-    join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
-  ): Promise<Group> {
-    const handle = await this.#nextHandle(transaction);
-    const state = freshState(handle, epoch, config, join);
-    const session = this.#core.createSession(transaction, state);
-    await this.#core.finish(transaction, [session]);
-    return this.#open(handle);
-  }
-
   async #reportStock(cipherSuite: number): Promise<void> {
     const available = (await countKeyPackages(this.#core)).get(cipherSuite) ?? 0;
     if (available >= KEY_PACKAGE_LOW) return;
     this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, available }]);
-  }
-
-  /** Enters a group and closes the one that it succeeds, in one write. */
-  async #succeed(
-    transaction: Transaction,
-    epoch: Epoch,
-    config: GroupConfig,
-    predecessor: number | undefined,
-  ): Promise<Group> {
-    if (predecessor === undefined) return this.#enter(transaction, epoch, config);
-    return this.#core.lockOf(predecessor).run(async () => {
-      const old = await this.#core.openSession(transaction, predecessor);
-      await closePredecessor(old, epoch.context.groupId);
-      const handle = await this.#nextHandle(transaction);
-      const state = freshState(handle, epoch, config);
-      const session = this.#core.createSession(transaction, state);
-      await this.#core.finish(transaction, [old, session]);
-      return this.#open(handle);
-    });
-  }
-
-  async #nextHandle(transaction: Transaction): Promise<number> {
-    const stored = await this.#core.storage.get(META_KEY);
-    if (stored === undefined) throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
-    const meta = decodeRecord(metaRecord, stored.value);
-    transaction.expect(META_KEY, stored.version);
-    const next = { ...meta, nextHandle: meta.nextHandle + 1 };
-    transaction.put(META_KEY, encodeRecord(metaRecord, next));
-    return meta.nextHandle;
   }
 
   async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {
@@ -612,25 +513,4 @@ export class Client {
       }
     });
   }
-}
-
-function coreOf(options: ClientOptions): ClientCore {
-  const { types = {} } = options;
-  return new ClientCore({
-    storage: options.storage,
-    provider: options.provider ?? defaultProvider(),
-    clock: options.clock ?? systemClock,
-    authenticationService: options.authenticationService,
-    policy: options.policy ?? {},
-    types: {
-      proposals: types.proposals ?? new Map(),
-      credentials: types.credentials ?? new Map(),
-      extensions: types.extensions ?? new Set(),
-    },
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
-    config: { ...DEFAULT_CONFIG, ...options.config },
-    psk: options.psk,
-    signers: options.signers ?? [],
-    hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
-  });
 }

@@ -1,0 +1,86 @@
+/** What an application gives to a client. */
+import type { AuthenticationService } from "../credentials/authentication-service.ts";
+import type { CryptoProvider, Signer } from "../crypto/index.ts";
+import type { Extension } from "../extensions/extension.ts";
+import {
+  DEFAULT_LIMITS,
+  type GroupLimits,
+  type GroupPolicy,
+  type PskSource,
+  type RegisteredTypes,
+} from "../group/environment.ts";
+import { defaultProvider } from "../providers/default.ts";
+import type { Storage } from "../storage/storage.ts";
+import { ClientCore } from "./client-core.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
+import type { Identity, IdentityInput } from "./identity.ts";
+import type { KeyPackageOptions } from "./key-packages.ts";
+
+export interface ClientOptions {
+  readonly storage: Storage;
+  /** Decides which credentials to believe. There is no default. */
+  readonly authenticationService: AuthenticationService;
+  /** Default: `node:crypto` where there is one, else pure JavaScript. */
+  readonly provider?: CryptoProvider | undefined;
+  readonly clock?: Clock | undefined;
+  readonly policy?: GroupPolicy | undefined;
+  /** Proposal, credential and extension types of the application or of drafts. */
+  readonly types?: Partial<RegisteredTypes> | undefined;
+  readonly limits?: Partial<GroupLimits> | undefined;
+  /** For groups that are created or joined from now on. */
+  readonly config?: Partial<GroupConfig> | undefined;
+  /** Asked for external PSKs that are not in the store. */
+  readonly psk?: PskSource | undefined;
+  /** Signers whose keys live outside the store. */
+  readonly signers?: readonly Signer[] | undefined;
+  /** Milliseconds that hooks may take before the operation fails. Default: 30 s. */
+  readonly hookTimeout?: number | undefined;
+}
+
+export interface NewIdentityOptions {
+  /** Name of a Basic credential, or any credential. */
+  readonly identity: IdentityInput;
+  /** Default: suite 1, MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519. */
+  readonly cipherSuite?: number | undefined;
+  /** Holds the signature key, if it is not to be made and stored here. */
+  readonly signer?: Signer | undefined;
+}
+
+export interface CreateGroupRequest {
+  /** Default: KDF.Nh random bytes. */
+  readonly groupId?: Uint8Array | undefined;
+  /** GroupContext extensions. */
+  readonly extensions?: readonly Extension[] | undefined;
+  /** One of this client's identities. Default: the first. */
+  readonly identity?: Identity | undefined;
+  readonly config?: Partial<GroupConfig> | undefined;
+  /** Of the creator's leaf. */
+  readonly leaf?: KeyPackageOptions | undefined;
+  /** Take the id from an inactive group of this client. */
+  readonly replace?: boolean | undefined;
+}
+
+const DEFAULT_HOOK_TIMEOUT = 30_000;
+
+/** With defaults for what was left out. */
+export function coreOf(options: ClientOptions): ClientCore {
+  const { types = {} } = options;
+  return new ClientCore({
+    storage: options.storage,
+    provider: options.provider ?? defaultProvider(),
+    clock: options.clock ?? systemClock,
+    authenticationService: options.authenticationService,
+    policy: options.policy ?? {},
+    types: {
+      proposals: types.proposals ?? new Map(),
+      credentials: types.credentials ?? new Map(),
+      extensions: types.extensions ?? new Set(),
+    },
+    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    config: { ...DEFAULT_CONFIG, ...options.config },
+    psk: options.psk,
+    signers: options.signers ?? [],
+    hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
+  });
+}

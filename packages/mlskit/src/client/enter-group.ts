@@ -1,0 +1,53 @@
+/** A new group in the store: created, joined, or succeeding another. */
+import { StateError } from "../errors.ts";
+import type { Epoch } from "../group/epoch.ts";
+import type { ClientCore } from "./client-core.ts";
+import type { GroupConfig } from "./config.ts";
+import { freshState } from "./join.ts";
+import { decodeRecord, encodeRecord, metaRecord } from "./record-codecs.ts";
+import { META_KEY } from "./record-keys.ts";
+import { closePredecessor } from "./successor.ts";
+import type { Transaction } from "./transaction.ts";
+
+/** Writes the transaction, with the group in it. The group's storage handle. */
+export async function enterGroup(
+  core: ClientCore,
+  transaction: Transaction,
+  epoch: Epoch,
+  config: GroupConfig,
+  join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
+): Promise<number> {
+  const handle = await nextHandle(core, transaction);
+  const session = core.createSession(transaction, freshState(handle, epoch, config, join));
+  await core.finish(transaction, [session]);
+  return handle;
+}
+
+/** The same, closing the group that it succeeds in one write. */
+export async function succeedGroup(
+  core: ClientCore,
+  transaction: Transaction,
+  epoch: Epoch,
+  config: GroupConfig,
+  predecessor: number | undefined,
+): Promise<number> {
+  if (predecessor === undefined) return enterGroup(core, transaction, epoch, config);
+  return core.lockOf(predecessor).run(async () => {
+    const old = await core.openSession(transaction, predecessor);
+    await closePredecessor(old, epoch.context.groupId);
+    const handle = await nextHandle(core, transaction);
+    const session = core.createSession(transaction, freshState(handle, epoch, config));
+    await core.finish(transaction, [old, session]);
+    return handle;
+  });
+}
+
+async function nextHandle(core: ClientCore, transaction: Transaction): Promise<number> {
+  const stored = await core.storage.get(META_KEY);
+  if (stored === undefined) throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
+  const meta = decodeRecord(metaRecord, stored.value);
+  transaction.expect(META_KEY, stored.version);
+  const next = { ...meta, nextHandle: meta.nextHandle + 1 };
+  transaction.put(META_KEY, encodeRecord(metaRecord, next));
+  return meta.nextHandle;
+}
