@@ -1,5 +1,5 @@
 /** Which proposals may stand together in one Commit. RFC 9420 §12.2. */
-import { bytesKey, encode } from "../codec/index.ts";
+import { bytesKey, EMPTY_BYTES, encode } from "../codec/index.ts";
 import { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import { type RuleId, violation } from "../rules.ts";
 import type { RegisteredTypes } from "./environment.ts";
@@ -25,6 +25,7 @@ export function checkProposalList(
   types: RegisteredTypes,
   flow: PskFlow,
 ): void {
+  checkDistinctReferences(entries);
   for (const [i, { proposal, sender }] of entries.entries()) {
     blaming([i], () => checkProposal(epoch, proposal, sender, types, flow));
   }
@@ -32,14 +33,15 @@ export function checkProposalList(
   else checkExternalList(entries, types);
   checkOneChangePerLeaf(entries, types);
   checkReInitAlone(entries);
-  atMostOne(entries, "groupContextExtensions", "valn0308");
+  checkExtensionsChangedOnce(entries);
   checkDistinctPsks(entries);
+  checkDistinctClients(entries);
   checkDistinctInitKeys(entries);
 }
 
-function reject(rule: RuleId, message: string, offenders: readonly number[]): never {
+function fault(rule: RuleId, message: string, offenders: readonly number[]): ProposalFault {
   const details = { proposals: offenders };
-  throw new ProposalFault(violation(rule, "INVALID_PROPOSAL", message, details), offenders);
+  return new ProposalFault(violation(rule, "INVALID_PROPOSAL", message, details), offenders);
 }
 
 /** RFC 9420 §12.2, the list of a regular Commit. */
@@ -52,24 +54,24 @@ function checkMemberList(
     const isOwn = sender.type === "member" && sender.leafIndex === committer;
     switch (proposal.type) {
       case "update":
-        if (isOwn) reject("valn0302", "a committer may not commit an Update of its own", [i]);
-        if (sender.type !== "member") reject("mk-61", "an Update must come from a member", [i]);
+        if (isOwn) throw fault("valn0302", "a committer may not commit an Update of its own", [i]);
+        if (sender.type !== "member") throw fault("mk-61", "an Update must come from a member", [i]);
         break;
       case "remove":
         if (proposal.removed === committer) {
-          reject("valn0303", "a committer may not remove itself", [i]);
+          throw fault("valn0303", "a committer may not remove itself", [i]);
         }
         break;
       case "externalInit":
-        reject("valn0310", "ExternalInit belongs into external commits only", [i]);
+        throw fault("valn0310", "ExternalInit belongs into external commits only", [i]);
         break;
       case "custom": {
         const type = types.proposals.get(proposal.proposalType);
         if (type?.byReferenceOnly === true && reference === undefined) {
-          reject("mk-116", "this type of proposal is committed by reference only", [i]);
+          throw fault("mk-116", "this type of proposal is committed by reference only", [i]);
         }
         if (type?.removes?.(proposal, sender) === committer) {
-          reject("mk-116", "a committer may not commit its own departure", [i]);
+          throw fault("mk-116", "a committer may not commit its own departure", [i]);
         }
         break;
       }
@@ -89,10 +91,10 @@ function checkExternalList(entries: readonly ProposalEntry[], types: RegisteredT
     const place = custom?.inExternalCommit ?? "never";
     if (reference !== undefined) {
       if (place !== "byReference" && proposal.type === "custom") {
-        reject("mk-117", "an external commit may not refer to this type of proposal", [i]);
+        throw fault("mk-117", "an external commit may not refer to this type of proposal", [i]);
       }
       if (place !== "byReference") {
-        reject("valn0406", "an external commit carries proposals by value", [i]);
+        throw fault("valn0406", "an external commit carries proposals by value", [i]);
       }
       continue;
     }
@@ -102,20 +104,20 @@ function checkExternalList(entries: readonly ProposalEntry[], types: RegisteredT
         break;
       case "remove":
         removes += 1;
-        if (removes > 1) reject("valn0402", "an external commit removes at most one leaf", [i]);
+        if (removes > 1) throw fault("valn0402", "an external commit removes at most one leaf", [i]);
         break;
       case "psk":
         break;
       default:
         if (custom?.byReferenceOnly === true) {
-          reject("mk-116", "this type of proposal is committed by reference only", [i]);
+          throw fault("mk-116", "this type of proposal is committed by reference only", [i]);
         }
         if (place !== "byValue") {
-          reject("valn0404", "this type does not belong into an external commit", [i]);
+          throw fault("valn0404", "this type does not belong into an external commit", [i]);
         }
     }
   }
-  if (inits !== 1) reject("valn0401", "an external commit has exactly one ExternalInit", []);
+  if (inits !== 1) throw fault("valn0401", "an external commit has exactly one ExternalInit", []);
 }
 
 /** Later proposals win over earlier ones, removal over update. RFC 9420 §12.2. */
@@ -132,17 +134,11 @@ function checkOneChangePerLeaf(entries: readonly ProposalEntry[], types: Registe
     // Of two removals the first stays, of two Updates the latest, of a mixture the removal.
     const dropOther = change.rank > other.rank || (change.rank === 0 && other.rank === 0);
     const offenders = dropOther ? [other.at, i] : [i, other.at];
-    reject(
-      conflictRule(change.rank, other.rank),
-      "a leaf is updated or removed more than once",
-      offenders,
-    );
+    const departures = [change, other].filter(({ rank }) => rank === 2).length;
+    if (departures === 2) throw fault("mk-115", "a member leaves twice", offenders);
+    if (departures === 1) throw fault("mk-116", "a member that leaves is changed too", offenders);
+    throw fault("valn0304", "a leaf is updated or removed more than once", offenders);
   }
-}
-
-function conflictRule(a: number, b: number): RuleId {
-  if (a === 2 && b === 2) return "mk-115";
-  return a === 2 || b === 2 ? "mk-116" : "valn0304";
 }
 
 function leafChange(
@@ -162,51 +158,56 @@ function checkReInitAlone(entries: readonly ProposalEntry[]): void {
   const at = entries.findIndex(({ proposal }) => proposal.type === "reInit");
   if (at === -1 || entries.length === 1) return;
   const others = entries.map((_, i) => i).filter((i) => i !== at);
-  reject("valn0309", "a ReInit stands alone in a Commit", [at, ...others]);
+  throw fault("valn0309", "a ReInit stands alone in a Commit", [at, ...others]);
 }
 
-function atMostOne(
-  entries: readonly ProposalEntry[],
-  type: "groupContextExtensions",
-  rule: RuleId,
-): void {
-  const first = entries.findIndex(({ proposal }) => proposal.type === type);
-  const second = entries.findIndex(({ proposal }, i) => proposal.type === type && i > first);
-  if (second !== -1) reject(rule, "GroupContextExtensions occurs more than once", [second, first]);
+function checkExtensionsChangedOnce(entries: readonly ProposalEntry[]): void {
+  const pair = firstRepetition(entries, ({ proposal }) =>
+    proposal.type === "groupContextExtensions" ? EMPTY_BYTES : undefined,
+  );
+  if (pair === undefined) return;
+  throw fault("valn0308", "GroupContextExtensions occurs more than once", pair);
+}
+
+function checkDistinctReferences(entries: readonly ProposalEntry[]): void {
+  const pair = firstRepetition(entries, ({ reference }) => reference);
+  if (pair !== undefined) throw fault("mk-68", "a proposal is referred to twice", pair);
 }
 
 function checkDistinctPsks(entries: readonly ProposalEntry[]): void {
-  checkDistinct(
-    entries,
-    ({ proposal }) => (proposal.type === "psk" ? encode(PreSharedKeyId, proposal.psk) : undefined),
-    "valn0307",
-    "a PSK is named more than once",
+  const pair = firstRepetition(entries, ({ proposal }) =>
+    proposal.type === "psk" ? encode(PreSharedKeyId, proposal.psk) : undefined,
   );
+  if (pair !== undefined) throw fault("valn0307", "a PSK is named more than once", pair);
+}
+
+function checkDistinctClients(entries: readonly ProposalEntry[]): void {
+  const pair = firstRepetition(entries, ({ proposal }) =>
+    proposal.type === "add" ? proposal.keyPackage.leafNode.signatureKey : undefined,
+  );
+  if (pair !== undefined) throw fault("valn0305", "two Adds are of one client", pair);
 }
 
 function checkDistinctInitKeys(entries: readonly ProposalEntry[]): void {
-  checkDistinct(
-    entries,
-    ({ proposal }) => (proposal.type === "add" ? proposal.keyPackage.initKey : undefined),
-    "mk-66",
-    "two Adds share an init key",
+  const pair = firstRepetition(entries, ({ proposal }) =>
+    proposal.type === "add" ? proposal.keyPackage.initKey : undefined,
   );
+  if (pair !== undefined) throw fault("mk-66", "two Adds share an init key", pair);
 }
 
-/** The second of two equal values is at fault. */
-export function checkDistinct(
+/** The first entry whose value occurred before, and the one that had it. */
+function firstRepetition(
   entries: readonly ProposalEntry[],
   valueOf: (entry: ProposalEntry) => Uint8Array | undefined,
-  rule: RuleId,
-  message: string,
-): void {
+): readonly [second: number, first: number] | undefined {
   const seen = new Map<string, number>();
   for (const [i, entry] of entries.entries()) {
     const value = valueOf(entry);
     if (value === undefined) continue;
     const key = bytesKey(value);
     const first = seen.get(key);
-    if (first !== undefined) reject(rule, message, [i, first]);
+    if (first !== undefined) return [i, first];
     seen.set(key, i);
   }
+  return undefined;
 }
