@@ -130,19 +130,21 @@ export class VerifiedContent {
     const publicKey = senderKey(authenticated, keys);
     const job = contentVerifyJob(authenticated, keys.contextBytes, publicKey);
     const isValid = await crypto.verify(job.publicKey, job.message, job.signature);
-    if (!isValid) {
-      throw new CryptoError("SIGNATURE_INVALID", "the signature of the message is wrong", {
-        rule: signatureRule(authenticated),
-      });
-    }
+    if (!isValid) throwWrongSignature(authenticated);
     return new VerifiedContent(opened);
   }
 }
 
-function signatureRule({ wireFormat, content }: AuthenticatedContent): string {
-  if (content.sender.type === "newMemberCommit") return "valn0407";
-  if (content.content.contentType === "commit") return "valn1203";
-  return wireFormat === "privateMessage" ? "valn1304" : "valn1301";
+function throwWrongSignature({ wireFormat, content }: AuthenticatedContent): never {
+  const [code, message] = ["SIGNATURE_INVALID", "the signature of the message is wrong"] as const;
+  if (content.sender.type === "newMemberCommit") {
+    throw new CryptoError(code, message, { rule: "valn0407" });
+  }
+  if (content.content.contentType === "commit") {
+    throw new CryptoError(code, message, { rule: "valn1203" });
+  }
+  if (wireFormat === "privateMessage") throw new CryptoError(code, message, { rule: "valn1304" });
+  throw new CryptoError(code, message, { rule: "valn1301" });
 }
 
 /** Which sender may send what. RFC 9420 §6.1, Table 5. */

@@ -195,15 +195,15 @@ async function resolvePsks(evaluation: Evaluation, group: ProvisionalGroup): Pro
     else psks.push({ id, secret });
   }
   if (missing.length > 0) {
-    const error = new StateError("MISSING_PSK", "a pre-shared key is not at hand", {
-      rule: "valn1205",
-      details: { missing },
-    });
     const offenders = [...entries.keys()].filter((i) => {
       const proposal = entries[i]?.proposal;
       return proposal?.type === "psk" && missing.includes(proposal.psk);
     });
-    throw new ProposalFault(error, offenders);
+    const message = "a pre-shared key is not at hand";
+    throw new ProposalFault(
+      new StateError("MISSING_PSK", message, { rule: "valn1205", details: { missing } }),
+      offenders,
+    );
   }
   return pskSecret(epoch.crypto, psks);
 }

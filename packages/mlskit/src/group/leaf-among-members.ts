@@ -1,10 +1,13 @@
 /** What a new leaf must satisfy beside the members that are there. RFC 9420 §7.3, §16.7. */
-import { check, type RuleId } from "../rules.ts";
+import { check } from "../rules.ts";
 import { supports } from "../tree/capabilities.ts";
 import { credentialTypeOf } from "../credentials/credential.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { type LeafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
+
+/** What a repeated signature key means where it is met. */
+export type DuplicateRule = "valn0111" | "valn0306";
 
 /**
  * `tree` is the tree that results, with the leaf in its place (or without it, for a path leaf that
@@ -14,7 +17,7 @@ export function checkLeafAmongMembers(
   tree: RatchetTree,
   index: LeafIndex,
   leaf: LeafNode,
-  duplicateRule: RuleId,
+  duplicateRule: DuplicateRule,
 ): void {
   const where = { leafIndex: index };
   checkSignatureKeyIsNew(tree, index, leaf.signatureKey, duplicateRule);
@@ -28,19 +31,20 @@ export function checkLeafAmongMembers(
   checkCredentialSupport(tree, leaf, where);
 }
 
+/** Rule valn0306 for a client that comes in by an Add, valn0111 for everybody else. */
 export function checkSignatureKeyIsNew(
   tree: RatchetTree,
   index: LeafIndex,
   signatureKey: Uint8Array,
-  duplicateRule: RuleId,
+  duplicateRule: DuplicateRule,
 ): void {
-  check(
-    tree.leafWithSignatureKey(signatureKey, index) === undefined,
-    duplicateRule,
-    "INVALID_PROPOSAL",
-    "another member has this signature key",
-    { leafIndex: index },
-  );
+  const isNew = tree.leafWithSignatureKey(signatureKey, index) === undefined;
+  const where = { leafIndex: index };
+  if (duplicateRule === "valn0306") {
+    check(isNew, "valn0306", "INVALID_PROPOSAL", "the client is a member already", where);
+  } else {
+    check(isNew, "valn0111", "INVALID_PROPOSAL", "another member has this signature key", where);
+  }
 }
 
 /** Rule valn0104: every member can verify every other member's credential. */

@@ -20,7 +20,8 @@ export async function reviewProposal(
   const { proposal, sender, reference } = entry;
   if (policy.reviewProposal === undefined) {
     if (sender.type === "newMemberProposal" && direction === "receive") {
-      refuse({ reason: "no policy admits new members that propose themselves" }, "mk-64");
+      const reason = "no policy admits new members that propose themselves";
+      throw refusal({ reason }, "mk-64");
     }
     return;
   }
@@ -32,7 +33,8 @@ export async function reviewProposal(
     direction,
     group,
   };
-  refuse(await policy.reviewProposal(candidate), "mk-64");
+  const verdict = await policy.reviewProposal(candidate);
+  if (verdict !== true) throw refusal(verdict, "mk-64");
 }
 
 /** Runs after all cryptographic checks. @throws PolicyError `POLICY_REJECTED` */
@@ -41,7 +43,8 @@ export async function reviewCommit(
   candidate: CommitCandidate,
 ): Promise<void> {
   if (policy.reviewCommit === undefined) return;
-  refuse(await policy.reviewCommit(candidate), "mk-91");
+  const verdict = await policy.reviewCommit(candidate);
+  if (verdict !== true) throw refusal(verdict, "mk-91");
 }
 
 function credentialOf(
@@ -63,10 +66,9 @@ function credentialOf(
   }
 }
 
-function refuse(verdict: Verdict, rule: RuleId): void {
-  if (verdict === true) return;
-  throw new PolicyError("POLICY_REJECTED", "the application's policy refused", {
+function refusal({ reason }: Exclude<Verdict, true>, rule: RuleId): PolicyError {
+  return new PolicyError("POLICY_REJECTED", "the application's policy refused", {
     rule,
-    details: { reason: verdict.reason },
+    details: { reason },
   });
 }

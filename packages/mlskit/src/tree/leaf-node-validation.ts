@@ -90,12 +90,6 @@ const SOURCE_RULES: Readonly<Record<LeafNodeOrigin["source"], RuleId>> = {
   commit: "valn0110",
 };
 
-const GROUP_EXTENSION_RULES: Readonly<Record<LeafNodeOrigin["source"], RuleId>> = {
-  keyPackage: "valn0502",
-  update: "valn0602",
-  commit: "valn1210",
-};
-
 /** valn0108, valn0109, valn0110: the leaf says where it is used. */
 export function checkSource(
   leaf: LeafNode,
@@ -164,9 +158,16 @@ export function checkGroupExtensions(
   leaf: LeafNode,
   source: LeafNodeOrigin["source"],
   types: readonly number[],
-  context: LeafContext,
+  { code, details }: LeafContext,
 ): void {
-  checkListed(leaf, "extensions", types, GROUP_EXTENSION_RULES[source], context);
+  const message = "a leaf node lacks support for an extension of the group";
+  for (const extensionType of types) {
+    const isListed = supports(leaf.capabilities, "extensions", extensionType);
+    const where = { ...details, extensionType };
+    if (source === "keyPackage") check(isListed, "valn0502", code, message, where);
+    if (source === "update") check(isListed, "valn0602", code, message, where);
+    if (source === "commit") check(isListed, "valn1210", code, message, where);
+  }
 }
 
 /** mk-49: the leaf lists the version. A suite that is not listed is a notice: deployed peers do it. */
