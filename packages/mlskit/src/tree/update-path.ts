@@ -103,9 +103,12 @@ export async function createUpdatePath(
     next += recipients[i] ?? 0;
     return { encryptionKey, encryptedPathSecret: sealed.slice(first, next) };
   });
+  const updatePath = { leafNode, nodes };
+  // Nobody would accept a path with keys of a generator that repeats itself.
+  checkPathKeys(before, sender, updatePath);
   return {
     tree,
-    updatePath: { leafNode, nodes },
+    updatePath,
     commitSecret: keys.commitSecret,
     leafPrivateKey,
     privateKeys,
@@ -292,9 +295,10 @@ async function openPathSecret(
   const recipient = resolution[at];
   const privateKey = recipient === undefined ? undefined : privateKeys.get(recipient);
   const sealed = updatePath.nodes[position]?.encryptedPathSecret[at];
-  const failure = { rule: "mk-75", details: { node: overlap.node } };
+  const details = { node: overlap.node };
   if (privateKey === undefined || sealed === undefined) {
-    throw new CryptoError("DECRYPTION_FAILED", "a path has no secret for us", failure);
+    const message = "a path has no secret for us";
+    throw new CryptoError("DECRYPTION_FAILED", message, { rule: "mk-75", details });
   }
   try {
     return await decryptWithLabel(
@@ -307,7 +311,7 @@ async function openPathSecret(
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause;
     const message = "a path secret could not be decrypted";
-    throw new CryptoError("DECRYPTION_FAILED", message, { ...failure, cause });
+    throw new CryptoError("DECRYPTION_FAILED", message, { rule: "mk-75", details, cause });
   }
 }
 
