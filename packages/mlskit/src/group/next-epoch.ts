@@ -1,5 +1,6 @@
 /** From a signed Commit to the secrets of the epoch it starts. RFC 9420 §8, §12.4.1, §12.4.2. */
 import type { Secret } from "../crypto/index.ts";
+import { StateError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
 import type { SignedContent } from "../framing/authenticated-content.ts";
 import { confirmedTranscriptHash, interimTranscriptHash } from "../framing/transcript-hash.ts";
@@ -13,7 +14,6 @@ import {
   type WelcomeKey,
   welcomeKey,
 } from "../key-schedule/key-schedule.ts";
-import { check } from "../rules.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { MAX_UINT64 } from "../codec/index.ts";
 import { encodeContext, provisionalContext, type PublicEpoch } from "./epoch.ts";
@@ -102,5 +102,6 @@ function nextContext({ before, tree, extensions, commit }: PublicEpochInput): Gr
 
 /** RFC 9420 §8.1: the epoch is a uint64 and does not wrap. */
 export function checkEpochLeft({ context }: PublicEpoch): void {
-  check(context.epoch < MAX_UINT64, "mk-85", "INVALID_COMMIT", "the last epoch has no successor");
+  if (context.epoch < MAX_UINT64) return;
+  throw new StateError("EPOCHS_EXHAUSTED", "the last epoch has no successor", { rule: "mk-85" });
 }
