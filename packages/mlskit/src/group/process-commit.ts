@@ -1,5 +1,5 @@
 /** Following somebody else's Commit. RFC 9420 §12.4.2. */
-import { equalSecrets } from "../codec/index.ts";
+import { equalBytes, equalSecrets } from "../codec/index.ts";
 import type { Secret } from "../crypto/index.ts";
 import { CryptoError, InternalError, StateError } from "../errors.ts";
 import type { Commit } from "../messages/commit.ts";
@@ -30,7 +30,7 @@ import {
 import { type EvaluatedProposals, identityOf } from "./evaluate-proposals.ts";
 import { checkLeafAmongMembers } from "./leaf-among-members.ts";
 import { zeroSecret } from "./make-commit.ts";
-import { startNextEpoch } from "./next-epoch.ts";
+import { checkEpochLeft, startNextEpoch } from "./next-epoch.ts";
 import type { Committer } from "./proposal-list.ts";
 import type { ProposalCache } from "./proposal-entry.ts";
 import type { PskFlow } from "./proposal-rules.ts";
@@ -94,6 +94,7 @@ export async function processPublicCommit(
   flow: PskFlow,
   withoutSecrets = false,
 ): Promise<PublicCommit> {
+  checkEpochLeft(epoch);
   const commit = commitOf(verified);
   const committer = committerOf(verified);
   const list = await requireProposals({
@@ -175,6 +176,15 @@ async function checkPathLeaf(
 ): Promise<void> {
   const { committer } = list;
   const replaced = isExternal ? resyncedLeaf(list) : epoch.tree.leaf(committer);
+  if (isExternal && replaced !== undefined) {
+    check(
+      !equalBytes(replaced.encryptionKey, leafNode.encryptionKey),
+      "mk-86",
+      "INVALID_COMMIT",
+      "an external commit keeps the encryption key of the leaf that it removes",
+      { leafIndex: committer },
+    );
+  }
   await checkLeafNode(leafNode, {
     ...contextRequirements(epoch.crypto, list.extensions),
     code: "INVALID_COMMIT",
