@@ -8,6 +8,7 @@ import {
 } from "../framing/authenticated-content.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import type { PaddingPolicy } from "../framing/padding.ts";
+import { check } from "../rules.ts";
 import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import type { SecretTreeChange } from "../secret-tree/secret-tree.ts";
@@ -139,6 +140,12 @@ async function checkAlone(
   environment: Environment,
   lifetime: LifetimeRules,
 ): Promise<void> {
+  check(
+    proposal.type !== "externalInit",
+    "mk-65",
+    "INVALID_PROPOSAL",
+    "an ExternalInit can be committed by value only",
+  );
   checkProposal(epoch, proposal, sender, environment.types);
   const { crypto, context, tree } = epoch;
   const { groupId } = context;
