@@ -1,11 +1,14 @@
 /** The file store on a disk that dies at every single operation. P-CR-03, sto-1. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { SimulatedDisk, type DiskFault } from "../../../src/storage/fault-file.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
 import type { Storage, WriteBatch } from "../../../src/storage/storage.ts";
 import { temporaryDirectories } from "./directories.ts";
 
 const newDirectory = temporaryDirectories();
+
+// Exhaustive or made of processes: slow where cores are shared.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 type Model = ReadonlyMap<string, string>;
 

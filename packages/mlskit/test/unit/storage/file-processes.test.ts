@@ -5,11 +5,14 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { fileStorage } from "../../../src/storage/file.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
 
 const newDirectory = temporaryDirectories();
+
+// Exhaustive or made of processes: slow where cores are shared.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 let writer = "";
 
