@@ -70,6 +70,8 @@ export {
   type HandshakePolicy,
   type Padding,
 } from "./client/config.ts";
+export { commitDelay } from "./client/commit-delay.ts";
+export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { ClientEvent, EventListener } from "./client/events.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
 export type { Identity } from "./client/identity.ts";

@@ -17,7 +17,9 @@ import {
   type PendingCommitView,
   stageOwnCommit,
 } from "./commit.ts";
+import { commitDelayFor } from "./commit-delay.ts";
 import type { GroupConfig } from "./config.ts";
+import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
 import { decodeKeyPackage } from "./messages.ts";
 import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
@@ -313,6 +315,29 @@ export class Group {
   /** The delivery service refused our Commit for good: everything is as before. */
   discardCommit(): Promise<void> {
     return this.#access.operate((session) => discardPending(session));
+  }
+
+  /**
+   * Builds a Commit and sends it through `deliver`, once it is durable. Accepted: it is merged;
+   * rejected: it is discarded; unknown: it stays pending, see {@link redeliver}.
+   *
+   * @throws TransportError `TRANSPORT_REJECTED`, `TRANSPORT_RETRY`
+   */
+  commitAndDeliver(deliver: DeliverCommit, request: CommitRequest = {}): Promise<AcceptedCommit> {
+    return commitAndDeliver(this, request, deliver);
+  }
+
+  /** Sends the pending Commit again, the same bytes. @throws TransportError, StateError */
+  redeliver(deliver: DeliverCommit): Promise<AcceptedCommit> {
+    return deliverAgain(this, deliver);
+  }
+
+  /**
+   * Seconds to wait before committing the pending proposals, different for every member; undefined
+   * if there is nothing for us to commit. Who proposed may commit at once.
+   */
+  get commitDelay(): number | undefined {
+    return commitDelayFor(this.#state);
   }
 
   // Proposals

@@ -2,6 +2,7 @@
 import type { Credential } from "../credentials/credential.ts";
 import type { MlsError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
+import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { LostCommit } from "./rebuild.ts";
 import type { MemberRemoval } from "./removal.ts";
@@ -71,6 +72,12 @@ export interface OwnCommitOutcome extends MessageInfo {
   /** Undefined for the external commit by which we joined. */
   readonly summary: CommitSummary | undefined;
   readonly isMerged: boolean;
+  /** To be handed out, once merged; empty before. */
+  readonly welcomes: readonly CreatedWelcome[];
+  /** GroupInfo of the new epoch, once merged and if it was asked for. */
+  readonly groupInfo: Uint8Array | undefined;
+  /** The tree for the joiners, once merged and if it is not in the Welcomes. */
+  readonly ratchetTree: Uint8Array | undefined;
   readonly replayed: readonly Outcome[];
   accept(): Promise<OwnCommitOutcome>;
 }

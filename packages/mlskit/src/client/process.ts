@@ -78,17 +78,18 @@ function untimely(
   bytes: Uint8Array,
   decoded: GroupMessage,
 ): Outcome | undefined {
-  const { status, joinCommit } = session.state;
+  const { status, joinCommit, epoch } = session.state;
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
-  const isApplication = contentType === "application";
   if (status === "pendingJoin" && joinCommit !== undefined) {
     if (joinCommit.length === bytes.length && joinCommit.every((byte, i) => byte === bytes[i])) {
       return undefined;
     }
     return { kind: "buffered", ...info, contentType, isBuffered: buffer(session, bytes) };
   }
-  if (status === "inactive" && !isApplication) {
+  // What was said while we were a member may still arrive; what came after is not for us.
+  const isReadable = contentType === "application" && info.epoch <= epoch.context.epoch;
+  if (status === "inactive" && !isReadable) {
     return { kind: "groupInactive", ...info, contentType, isBuffered: false };
   }
   return undefined;
@@ -280,17 +281,34 @@ async function ownCommitOutcome(
     if (joinCommit === undefined) return { kind: "duplicate", ...info };
     return joinAccepted(access, session, info);
   }
-  const { summary } = pending;
+  const { summary, welcomes, groupInfo, ratchetTree } = pending;
   const epoch = session.state.epoch.context.epoch;
   const merge = async (now: GroupSession): Promise<OwnCommitOutcome> => {
     requireEpoch(now.state, epoch);
     mergeOwn(now, pending);
     const replayed = await replayBuffered(access, now);
-    return { kind: "ownCommit", ...info, summary, isMerged: true, replayed, accept: merged };
+    return {
+      kind: "ownCommit",
+      ...info,
+      summary,
+      isMerged: true,
+      welcomes,
+      groupInfo,
+      ratchetTree,
+      replayed,
+      accept: merged,
+    };
   };
   if (accept) return merge(session);
-  const later = (): Promise<OwnCommitOutcome> => access.operate(merge);
-  return { kind: "ownCommit", ...info, summary, isMerged: false, replayed: [], accept: later };
+  return {
+    kind: "ownCommit",
+    ...info,
+    summary,
+    isMerged: false,
+    ...NOTHING_TO_HAND_OUT,
+    replayed: [],
+    accept: () => access.operate(merge),
+  };
 }
 
 /** The echo of an external commit of ours: the join is accepted. */
@@ -301,9 +319,18 @@ async function joinAccepted(
 ): Promise<Outcome> {
   await completeJoin(session);
   const replayed = await replayBuffered(access, session);
-  const summary = undefined;
-  return { kind: "ownCommit", ...info, summary, isMerged: true, replayed, accept: merged };
+  return {
+    kind: "ownCommit",
+    ...info,
+    summary: undefined,
+    isMerged: true,
+    ...NOTHING_TO_HAND_OUT,
+    replayed,
+    accept: merged,
+  };
 }
+
+const NOTHING_TO_HAND_OUT = { welcomes: [], groupInfo: undefined, ratchetTree: undefined } as const;
 
 /** The delivery service accepted our external commit: the group may be used. */
 export async function completeJoin(session: GroupSession): Promise<void> {
