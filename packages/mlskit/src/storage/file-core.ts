@@ -24,6 +24,8 @@ import type { StoredRecord } from "./storage.ts";
 
 /** The file grows in steps, so that most writes change no metadata and cannot run out of space. */
 const GROWTH = 65_536;
+/** Left free by batches that add something. */
+const RESERVE = 4096;
 const READ_ATTEMPTS = 4;
 
 export class FileCore {
@@ -154,7 +156,11 @@ export class FileCore {
         const at = image.space.allocate(length);
         added.push({ at, length, kind, key, valueLength, version, mark });
       }
-      this.#grow(image, size);
+      this.#grow(
+        image,
+        size,
+        changes.some(({ value }) => value !== undefined),
+      );
       for (const [i, extent] of added.entries()) {
         const bytes = new Uint8Array(extent.length);
         encodeRecord(bytes, extent, changes[i]?.value ?? NO_BYTES, this.#salt);
@@ -210,12 +216,20 @@ export class FileCore {
     }
   }
 
-  #grow(image: Image, size: number): void {
-    const needed = image.space.end;
-    if (needed <= size) return;
-    const end = Math.ceil(Math.max(needed, size + size / 8) / GROWTH) * GROWTH;
-    this.#erase(size, end - size);
-    image.space.extend(end);
+  /** Makes the file as long as what is allocated, by a large step if the disk allows it. */
+  #grow(image: Image, size: number, hasPuts: boolean): void {
+    const { space } = image;
+    // Deletions need space as well, and must go through on a full disk: they are the way out.
+    if (hasPuts && !space.hasGap(RESERVE)) space.extend(Math.max(space.end, size) + RESERVE);
+    if (space.end <= size) return;
+    const end = Math.ceil(Math.max(space.end, size + size / 8) / GROWTH) * GROWTH;
+    try {
+      this.#erase(size, end - size);
+      space.extend(end);
+    } catch (error) {
+      if (end - space.end < RESERVE) throw error;
+      this.#erase(size, space.end - size);
+    }
   }
 
   /** Reads the file while nobody writes or a writer is between two published states. */

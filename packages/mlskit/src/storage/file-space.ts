@@ -33,6 +33,10 @@ export class FreeSpace {
     return this.#end;
   }
 
+  hasGap(length: number): boolean {
+    return this.#gaps.some((gap) => gap.length >= length);
+  }
+
   gaps(): readonly Readonly<Gap>[] {
     return this.#gaps;
   }

@@ -210,3 +210,29 @@ test("M-STO-18: a full disk is reported as STORAGE_FAILED, and the store goes on
   expect(await storage.list("")).toEqual([]);
   await storage.close();
 });
+
+test("on a full disk records can still be deleted, which makes room", async () => {
+  const disk = new SimulatedDisk();
+  disk.capacity = 300_000;
+  const storage = await fileStorage(newDirectory(), { openFile: () => disk.open() });
+  const put = (key: string, size: number) =>
+    storage.write({ puts: [{ key, value: new Uint8Array(size) }], deletes: [], expect: [] });
+  for (const size of [20_000, 300]) {
+    let count = 0;
+    for (;;) {
+      try {
+        await put(`${size}/${count}`, size);
+        count++;
+      } catch (error) {
+        expect(error).toMatchObject({ code: "STORAGE_FAILED", cause: { code: "ENOSPC" } });
+        break;
+      }
+    }
+    expect(await storage.list(`${size}/`)).toHaveLength(count);
+  }
+  const before = (await storage.list("")).length;
+  await storage.write({ puts: [], deletes: ["20000/0", "20000/1"], expect: [] });
+  await put("more", 15_000);
+  expect(await storage.list("")).toHaveLength(before - 1);
+  await storage.close();
+});
