@@ -16,7 +16,7 @@ import {
   uint64,
   union,
 } from "../codec/index.ts";
-import { InternalError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { Commit } from "../messages/commit.ts";
 import { Proposal } from "../messages/proposal.ts";
 
@@ -103,15 +103,17 @@ export function authDataCodec(contentType: ContentType): Codec<FramedContentAuth
     write(writer, { signature, confirmationTag }) {
       writer.opaque(signature);
       if (hasTag !== (confirmationTag !== undefined)) {
-        throw new InternalError("a confirmation tag belongs to a commit and to nothing else");
+        const message = "a confirmation tag belongs to a commit and to nothing else";
+        throw new UsageError("INVALID_CONTENT", message, { rule: "mk-30" });
       }
       if (confirmationTag !== undefined) writer.opaque(confirmationTag);
     },
-    read: (reader) => ({
-      signature: opaque.read(reader),
-      // Rule mk-30: a commit without a tag does not decode, and nothing else can carry one.
-      confirmationTag: hasTag ? opaque.read(reader) : undefined,
-    }),
+    read(reader) {
+      const signature = opaque.read(reader);
+      if (!hasTag) return { signature, confirmationTag: undefined };
+      if (reader.remaining === 0) throw reader.error("a commit has no confirmation tag", "mk-30");
+      return { signature, confirmationTag: opaque.read(reader) };
+    },
   };
 }
 

@@ -49,9 +49,11 @@ export const PublicMessage: Codec<PublicMessage> = {
   read(reader) {
     const content = FramedContent.read(reader);
     const auth = authDataCodec(content.content.contentType).read(reader);
-    // Rule valn1302: a member's message without a tag does not decode.
-    const membershipTag = content.sender.type === "member" ? opaque.read(reader) : undefined;
-    return { content, auth, membershipTag };
+    if (content.sender.type !== "member") return { content, auth, membershipTag: undefined };
+    if (reader.remaining === 0) {
+      throw reader.error("a member's message has no membership tag", "valn1302");
+    }
+    return { content, auth, membershipTag: opaque.read(reader) };
   },
 };
 

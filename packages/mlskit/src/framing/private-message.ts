@@ -14,7 +14,7 @@ import {
 } from "../codec/index.ts";
 import type { Secret, SuiteCrypto } from "../crypto/index.ts";
 import { expandWithLabel } from "../crypto/labels.ts";
-import { InternalError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { MessageKey } from "../secret-tree/hash-ratchet.ts";
 import type { AuthenticatedContent } from "./authenticated-content.ts";
 import { authDataCodec, ContentType, contentBody, FramedContentFields } from "./framed-content.ts";
@@ -58,7 +58,7 @@ export function protectPrivate(
 ): PrivateMessage {
   const { groupId, epoch, sender, authenticatedData, content } = authenticated.content;
   if (sender.type !== "member") {
-    throw new InternalError("only members send PrivateMessages");
+    throw new UsageError("INVALID_SENDER", "only members send PrivateMessages", { rule: "mk-34" });
   }
   const { contentType } = content;
   const reuseGuard = crypto.randomBytes(4);

@@ -1,7 +1,7 @@
 /** PublicMessage: content in the clear, tagged by members. RFC 9420 §6.2. */
 import { equalSecrets } from "../codec/index.ts";
 import type { Secret, SuiteCrypto } from "../crypto/index.ts";
-import { CryptoError, InternalError } from "../errors.ts";
+import { CryptoError, UsageError } from "../errors.ts";
 import { violation } from "../rules.ts";
 import { type AuthenticatedContent, framedContentTbm } from "./authenticated-content.ts";
 import type { PublicMessage } from "./mls-message.ts";
@@ -21,11 +21,15 @@ export function protectPublic(
 ): PublicMessage {
   const { content, auth } = authenticated;
   if (content.content.contentType === "application") {
-    throw new InternalError("application data is never sent as PublicMessage");
+    throw new UsageError("INVALID_CONTENT", "application data is never sent as PublicMessage", {
+      rule: "mk-28",
+    });
   }
   const isMember = content.sender.type === "member";
   if (isMember !== (membership !== undefined)) {
-    throw new InternalError("a membership tag belongs to members and to nobody else");
+    throw new UsageError("INVALID_SENDER", "a membership tag belongs to members and nobody else", {
+      rule: "valn1302",
+    });
   }
   const membershipTag =
     membership === undefined ? undefined : membershipTagOf(crypto, authenticated, membership);
@@ -49,7 +53,9 @@ export function unprotectPublic(
   if (membershipTag !== undefined && membership !== undefined) {
     const expected = membershipTagOf(crypto, authenticated, membership);
     if (!equalSecrets(expected, membershipTag)) {
-      throw new CryptoError("TAG_INVALID", "the membership tag is wrong", { rule: "valn1302" });
+      throw new CryptoError("TAG_INVALID", "the membership tag is wrong", {
+        rule: content.content.contentType === "commit" ? "valn1202" : "valn1302",
+      });
     }
   }
   return authenticated;

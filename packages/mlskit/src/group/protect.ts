@@ -1,4 +1,5 @@
 /** Wrapping a member's content for the wire. RFC 9420 §6.2, §6.3. */
+import { UsageError } from "../errors.ts";
 import type { AuthenticatedContent } from "../framing/authenticated-content.ts";
 import type { MlsMessage } from "../framing/mls-message.ts";
 import type { PaddingPolicy } from "../framing/padding.ts";
@@ -21,6 +22,12 @@ export function protectContent(
   padding: PaddingPolicy,
 ): ProtectedContent {
   const { crypto, secrets, secretTree, ownLeaf } = epoch;
+  const { sender } = authenticated.content;
+  if (sender.type !== "member" || sender.leafIndex !== ownLeaf) {
+    throw new UsageError("INVALID_SENDER", "a member sends in its own name only", {
+      rule: "valn1305",
+    });
+  }
   if (authenticated.wireFormat === "publicMessage") {
     const membership = { membershipKey: secrets.membershipKey, groupContext: epoch.contextBytes };
     const message = protectPublic(crypto, authenticated, membership);
