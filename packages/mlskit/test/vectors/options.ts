@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import type { CryptoProvider } from "../../src/crypto/index.ts";
 import { nobleProvider, nodeProvider, webCryptoProvider } from "../../src/providers/index.ts";
+import { defaultJobs } from "./executor.ts";
 import { FORMATS, formatNamed } from "./formats/index.ts";
 
 export interface Options {
@@ -10,6 +11,7 @@ export interface Options {
   readonly type: string | undefined;
   readonly file: string | undefined;
   readonly now: bigint | undefined;
+  readonly jobs: number;
   readonly own: boolean;
   readonly json: boolean;
   readonly generate: boolean;
@@ -33,6 +35,7 @@ Runs the official MLS test vectors if they are there, and mlskit's own ones othe
   --now SECONDS      the clock, in seconds since 1970; by default a time at which the file is valid
   --controls         negative controls with --dir, too
   --no-controls      no negative controls
+  --jobs N           threads; by default one for each processor
   --json             results as JSON
   --generate         writes mlskit's own vectors anew
 
@@ -48,6 +51,7 @@ export function parseOptions(args: readonly string[]): Options {
     type: text,
     file: text,
     now: text,
+    jobs: text,
     own: flag,
     json: flag,
     generate: flag,
@@ -62,7 +66,10 @@ export function parseOptions(args: readonly string[]): Options {
   }
   if (type !== undefined && dir === undefined) throw new OptionError("--type needs --dir");
   if (now !== undefined && !/^\d{1,15}$/.test(now)) throw new OptionError("--now takes seconds");
+  const jobs = values.jobs ?? String(defaultJobs());
+  if (!/^[1-9]\d?$/.test(jobs)) throw new OptionError("--jobs takes a number from 1 to 99");
   return {
+    jobs: Number(jobs),
     provider: values.provider ?? "node",
     directory: dir,
     type,

@@ -1,11 +1,13 @@
 /** A set of vector files, as a whole. */
 import { join } from "node:path";
 import type { CryptoProvider } from "../../src/crypto/index.ts";
+import type { Executor } from "./executor.ts";
 import type { VectorSet } from "./locate.ts";
 import { type FileResult, runFile } from "./run-file.ts";
 
 export interface SetOptions {
   readonly provider: CryptoProvider;
+  readonly executor: Executor;
   readonly withControls: boolean;
   /** Part of a file name, to run only such files. */
   readonly filter?: string | undefined;
@@ -21,25 +23,22 @@ export async function runSet(set: VectorSet, options: SetOptions): Promise<FileR
   const announced = manifest?.files ?? [];
   const entries = new Map(announced.map((entry) => [entry.file, entry]));
   const names = [...new Set([...entries.keys(), ...set.files])];
-  const results: FileResult[] = [];
-  for (const file of names) {
-    if (options.filter !== undefined && !file.includes(options.filter)) continue;
-    const entry = entries.get(file);
-    let result = await runFile(join(set.directory, file), file, {
-      now: undefined,
-      type: undefined,
-      ...options,
-      entry,
-      manifest,
-    });
-    if (manifest !== undefined && entry === undefined) {
-      const problem = "the manifest does not list this file";
-      result = { ...result, problems: [problem, ...result.problems] };
-    }
-    options.onFile?.(result);
-    results.push(result);
-  }
-  return results;
+  const { filter } = options;
+  const wanted = names.filter((file) => filter === undefined || file.includes(filter));
+  return Promise.all(
+    wanted.map(async (file) => {
+      const entry = entries.get(file);
+      const path = join(set.directory, file);
+      const base = { now: undefined, type: undefined, ...options, entry, manifest };
+      let result = await runFile(path, file, base);
+      if (manifest !== undefined && entry === undefined) {
+        const problem = "the manifest does not list this file";
+        result = { ...result, problems: [problem, ...result.problems] };
+      }
+      options.onFile?.(result);
+      return result;
+    }),
+  );
 }
 
 export interface Summary {

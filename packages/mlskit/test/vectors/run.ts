@@ -1,11 +1,14 @@
 /** `npm run vectors`: the strict runner for test vectors. */
 import { resolve } from "node:path";
 import type { CryptoProvider } from "../../src/crypto/index.ts";
+import { inlineExecutor, WorkerExecutor } from "./executor.ts";
+import { writeVectors } from "./generate/index.ts";
 import {
   givenSet,
   OFFICIAL_SOURCE,
   officialDirectory,
   officialSet,
+  ownDirectory,
   ownSet,
   type VectorSet,
 } from "./locate.ts";
@@ -20,18 +23,23 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  if (options.generate) return generate();
   const provider = await providerNamed(options.provider);
   const set = choose(options);
   announce(set, provider);
   const started = performance.now();
+  const executor =
+    options.jobs > 1 ? new WorkerExecutor(provider.name, options.jobs) : inlineExecutor(provider);
   const results = await runSet(set, {
     provider,
+    executor,
     withControls: options.controls,
     filter: options.file,
     type: options.type,
     now: options.now,
     onFile: progress,
   });
+  await executor.close();
   if (results.length === 0) throw new OptionError("no file has such a name");
   const summary = summarize(results);
   if (options.json) {
@@ -46,6 +54,15 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(closingLine(summary));
   }
   return summary.failed === 0 ? 0 : 1;
+}
+
+async function generate(): Promise<number> {
+  const directory = ownDirectory();
+  await writeVectors(directory, (file, bytes) => {
+    console.log(`  ${file}: ${Math.ceil(bytes / 1024)} KiB`);
+  });
+  console.log("mlskit's own vectors are written");
+  return 0;
 }
 
 function choose({ directory, own }: Options): VectorSet {

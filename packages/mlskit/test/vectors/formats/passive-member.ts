@@ -36,6 +36,20 @@ export class PassiveMember {
     this.#resumptionPsks.set(`${toHex(groupId)}/${number}`, epoch.secrets.resumptionPsk);
   }
 
+  get epoch(): Epoch {
+    return this.#current;
+  }
+
+  /** Of the current epoch, in order of arrival. */
+  get proposals(): readonly CachedProposal[] {
+    return [...this.#proposals.values()];
+  }
+
+  /** Takes up a proposal of our own. */
+  remember(cached: CachedProposal): void {
+    this.#proposals.set(cacheKey(cached.reference), cached);
+  }
+
   get authenticator(): Uint8Array {
     return this.#current.secrets.epochAuthenticator.bytes;
   }
@@ -46,7 +60,7 @@ export class PassiveMember {
       throw new CheckFailed("proposals", `it is a message of type ${verified.content.contentType}`);
     }
     const cached = await acceptProposal(this.#current, verified, this.environment);
-    this.#proposals.set(cacheKey(cached.reference), cached);
+    this.remember(cached);
     this.#checks.that("proposals", true, "");
     if (verified.change !== undefined) this.#checks.that("private messages", true, "");
   }
