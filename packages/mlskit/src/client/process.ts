@@ -383,6 +383,8 @@ function failure(
       return { kind: "generationTooOld", ...info, contentType, isBuffered: false };
     case "GENERATION_TOO_FAR":
       return { kind: "generationTooFar", ...info, contentType, isBuffered: false };
+    case "PROPOSAL_REFUSED":
+      return { kind: "invalid", groupId: info.groupId, error };
     case "UNKNOWN_PROPOSAL": {
       const missing = error.details["missing"];
       if (!Array.isArray(missing)) throw error;

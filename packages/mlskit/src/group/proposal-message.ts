@@ -28,6 +28,7 @@ import { checkOwnLeafNow, ownLeafOf } from "./own-leaf.ts";
 import { type CachedProposal, type OwnUpdate, proposalRef } from "./proposal-entry.ts";
 import { checkProposal, checkWireFormat } from "./proposal-rules.ts";
 import { protectContent } from "./protect.ts";
+import { rememberRefusal } from "./refused-proposals.ts";
 import { reviewProposal } from "./review.ts";
 
 export interface ProposalMessageOptions {
@@ -124,11 +125,16 @@ export async function acceptProposal(
   const { content, sender, authenticated } = verified;
   if (content.contentType !== "proposal") throw new InternalError("this content is no proposal");
   const { proposal } = content;
-  checkWireFormat(proposal, authenticated.wireFormat, environment.types);
-  await checkAlone(epoch, proposal, sender, environment, receivedLifetimes(environment));
   const reference = proposalRef(epoch.crypto, authenticated);
   const cached: CachedProposal = { proposal, sender, reference };
-  await reviewProposal(environment, cached, "receive", groupView(epoch.context, epoch.tree));
+  try {
+    checkWireFormat(proposal, authenticated.wireFormat, environment.types);
+    await checkAlone(epoch, proposal, sender, environment, receivedLifetimes(environment));
+    await reviewProposal(environment, cached, "receive", groupView(epoch.context, epoch.tree));
+  } catch (reason) {
+    rememberRefusal(epoch, reference, reason);
+    throw reason;
+  }
   return cached;
 }
 

@@ -8,10 +8,12 @@ import type { VerifiedContent } from "./content.ts";
 import type { Environment } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import { cacheKey, type ProposalCache, type ProposalEntry } from "./proposal-entry.ts";
+import { refusalsAmong } from "./refused-proposals.ts";
 
 /**
  * In Commit order. @throws StateError `UNKNOWN_PROPOSAL` with all references that are not at hand:
- * the Commit can be presented again once they are.
+ * the Commit can be presented again once they are. StateError `PROPOSAL_REFUSED` if one of them
+ * was here and was refused; its cause says why.
  */
 export function resolveProposals(
   epoch: PublicEpoch,
@@ -43,6 +45,15 @@ export function resolveProposals(
   }
   if (entries.filter(({ proposal }) => proposal.type === "psk").length > MAX_PSKS) {
     throw new DecodeError("a Commit has more PSKs than can be counted", { rule: "mk-14" });
+  }
+  const [refusal] = refusalsAmong(epoch, missing);
+  if (refusal !== undefined) {
+    const { reference, reason } = refusal;
+    throw new StateError("PROPOSAL_REFUSED", "a Commit names a proposal that was refused", {
+      rule: "mk-67",
+      details: { refused: reference, epoch: epoch.context.epoch },
+      cause: reason,
+    });
   }
   if (missing.length > 0) {
     throw new StateError("UNKNOWN_PROPOSAL", "a Commit names proposals that are not here", {
