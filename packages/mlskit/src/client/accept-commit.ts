@@ -1,11 +1,12 @@
 /** When the delivery service has accepted a Commit of ours. RFC 9420 §14. */
+import { StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { GroupAccess } from "./group.ts";
 import type { Outcome } from "./outcome.ts";
 import { replayBuffered } from "./process.ts";
 import type { GroupSession } from "./session.ts";
-import { mergeOwn, noPendingCommit } from "./settle-commit.ts";
+import { mergeOwn } from "./settle-commit.ts";
 
 /** What is to be handed out now that our Commit counts. */
 export interface AcceptedCommit {
@@ -27,7 +28,9 @@ export async function acceptPending(
 ): Promise<AcceptedCommit> {
   session.requireActive();
   const { pending } = session.state;
-  if (pending === undefined) throw noPendingCommit();
+  if (pending === undefined) {
+    throw new StateError("NO_PENDING_COMMIT", "there is no Commit to accept", { rule: "mk-82" });
+  }
   mergeOwn(session, pending);
   const replayed = await replayBuffered(access, session);
   const { summary, welcomes, groupInfo, ratchetTree, next } = pending;
