@@ -64,7 +64,6 @@ function checkMemberList(
         break;
       case "externalInit":
         throw fault("valn0310", "ExternalInit belongs into external commits only", [i]);
-        break;
       case "custom": {
         const type = types.proposals.get(proposal.proposalType);
         if (type?.byReferenceOnly === true && reference === undefined) {
