@@ -69,12 +69,12 @@ const PEERS: readonly Peer[] = [
   npm("ts-mls", "ts-mls.js"),
   npm("OpenMLS-WASM", "mls-ts.js"),
   go("mls-go", "go.mod", "mls-go"),
-  { ...go("mls-go, one thread", "go.mod", "mls-go", 1), isOptional: true },
+  { ...go("mls-go (1 thread)", "go.mod", "mls-go", 1), isOptional: true },
   { ...go("mls-go 1.3.0", "v1.3.0.mod", "mls-go-1.3.0"), isOptional: true },
-  rust("OpenMLS, RustCrypto", "rustcrypto"),
-  rust("OpenMLS, libcrux", "libcrux"),
-  { ...rust("OpenMLS, RustCrypto, one thread", "rustcrypto", 1), isOptional: true },
-  { ...rust("OpenMLS, libcrux, one thread", "libcrux", 1), isOptional: true },
+  rust("OpenMLS RustCrypto", "rustcrypto"),
+  rust("OpenMLS libcrux", "libcrux"),
+  { ...rust("OpenMLS RustCrypto (1 thread)", "rustcrypto", 1), isOptional: true },
+  { ...rust("OpenMLS libcrux (1 thread)", "libcrux", 1), isOptional: true },
 ];
 
 export const PEER_NAMES: readonly string[] = PEERS.map(({ name }) => name);
