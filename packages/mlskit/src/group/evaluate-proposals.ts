@@ -12,7 +12,7 @@ import { pskSecret } from "../key-schedule/pre-shared-key.ts";
 import { check } from "../rules.ts";
 import { supports } from "../tree/capabilities.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
-import { checkLeafNode } from "../tree/leaf-node-validation.ts";
+import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { SignatureJob } from "../tree/signature-batch.ts";
 import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
@@ -44,6 +44,8 @@ export interface Evaluation {
 export interface EvaluatedProposals extends ProvisionalGroup {
   readonly entries: readonly ProposalEntry[];
   readonly pskSecret: Secret;
+  /** What is odd about the leaves that come in, but no reason to refuse them. */
+  readonly notices: readonly ValidationNotice[];
 }
 
 /** @throws ProposalFault if particular proposals are to blame */
@@ -53,12 +55,12 @@ export async function evaluateProposals(evaluation: Evaluation): Promise<Evaluat
   const group = applyProposals(epoch, entries, committer, environment.types);
   checkCustomSupport(evaluation, group);
   await checkChangedExtensions(epoch, entries, group, environment);
-  await checkChangedLeaves(evaluation, group);
+  const notices = await checkChangedLeaves(evaluation, group);
   await checkSignatures(evaluation, group);
   await checkIdentities(evaluation, group);
   await checkPolicy(evaluation);
   const psk = await resolvePsks(evaluation, group);
-  return { ...group, entries, pskSecret: psk };
+  return { ...group, entries, pskSecret: psk, notices };
 }
 
 /** Rule valn0311: members that process the Commit know its proposal types. */
@@ -82,7 +84,16 @@ function checkCustomSupport({ epoch, entries }: Evaluation, { removed }: Provisi
   }
 }
 
-async function checkChangedLeaves(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
+async function checkChangedLeaves(
+  evaluation: Evaluation,
+  group: ProvisionalGroup,
+): Promise<readonly ValidationNotice[]> {
+  const notices: ValidationNotice[] = [];
+  const note = (found: readonly ValidationNotice[], leaf: number): void => {
+    for (const notice of found) {
+      notices.push({ ...notice, details: { ...notice.details, leafIndex: leaf } });
+    }
+  };
   const { epoch, direction, environment } = evaluation;
   const requirements = contextRequirements(epoch.crypto, group.extensions);
   const lifetime =
@@ -91,7 +102,7 @@ async function checkChangedLeaves(evaluation: Evaluation, group: ProvisionalGrou
     const { proposal } = change.entry;
     if (proposal.type !== "add") continue;
     await blamingAsync(offendersOf(change, group), async () => {
-      await checkKeyPackage(proposal.keyPackage, { ...requirements, lifetime });
+      note(await checkKeyPackage(proposal.keyPackage, { ...requirements, lifetime }), change.leaf);
       checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");
     });
   }
@@ -99,16 +110,18 @@ async function checkChangedLeaves(evaluation: Evaluation, group: ProvisionalGrou
     const { proposal } = change.entry;
     if (proposal.type !== "update") continue;
     await blamingAsync(offendersOf(change, group), async () => {
-      await checkLeafNode(proposal.leafNode, {
+      const found = await checkLeafNode(proposal.leafNode, {
         ...requirements,
         code: "INVALID_PROPOSAL",
         source: "update",
         replaces: change.before,
         leafIndex: change.leaf,
       });
+      note(found, change.leaf);
       checkLeafAmongMembers(group.tree, change.leaf, proposal.leafNode, "valn0111");
     });
   }
+  return notices;
 }
 
 /** A leaf may be at odds with new extensions; then leaving out either would do. */

@@ -6,7 +6,7 @@ import type { Commit } from "../messages/commit.ts";
 import { receiveExternalInit } from "../key-schedule/external-init.ts";
 import { check } from "../rules.ts";
 import { SecretTree } from "../secret-tree/secret-tree.ts";
-import { checkLeafNode } from "../tree/leaf-node-validation.ts";
+import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
 import type { UpdatePath } from "../tree/nodes.ts";
 import { type PrivateKeys, retainPrivateKeys } from "../tree/private-keys.ts";
@@ -46,6 +46,8 @@ export interface StagedCommit {
   readonly next: Epoch | undefined;
   /** The group as everybody sees it afterwards, also for a member that was removed. */
   readonly group: Pick<PublicEpoch, "tree">;
+  /** What is odd but no reason to refuse, such as expired leaves that come in. */
+  readonly notices: readonly ValidationNotice[];
 }
 
 /** The part of a Commit that needs no secrets; what an observer does and nothing more. */
@@ -78,11 +80,11 @@ export async function processCommit(
   if (list.removed.some(({ leaf }) => leaf === epoch.ownLeaf)) {
     // Rule mk-78: path and tag are out of a removed member's reach.
     await reviewPublicCommit(epoch, accepted, environment);
-    return { summary, confirmationTag, next: undefined, group };
+    return { summary, confirmationTag, next: undefined, group, notices: list.notices };
   }
   const next = await followCommit(epoch, verified, accepted);
   await reviewPublicCommit(epoch, accepted, environment);
-  return { summary, confirmationTag, next, group };
+  return { summary, confirmationTag, next, group, notices: list.notices };
 }
 
 /** Shared with observers: everything that can be judged without secrets. */

@@ -400,14 +400,15 @@ describe("lifetimes", () => {
     await group.add("alice", new Map([["first", first]]), { pending: [] });
   });
 
-  test("valn0106 [RJO] an expired leaf that others sent is accepted by default", async () => {
+  test("valn0106 [RJO] an expired leaf that others sent is accepted by default, and reported", async () => {
     const group = await TestGroup.of(NAMES);
     const { keyPackage } = await outsider({ leaf: EXPIRED });
     const proposals = [{ type: "add", keyPackage } as const];
     const { bytes } = await forgeCommit(group.party("alice"), { proposals });
-    await group.deliver(bytes, "alice");
-    const { join, external, observe } = await world({ bob: { leaf: EXPIRED } });
     const notice = { notices: [expect.objectContaining({ rule: "valn0106" })] };
+    expect(await group.observer.receive(bytes)).toMatchObject({ list: notice });
+    expect(await group.party("bob").receive(bytes)).toMatchObject({ staged: notice });
+    const { join, external, observe } = await world({ bob: { leaf: EXPIRED } });
     expect(await join()).toMatchObject(notice);
     expect(await external()).toMatchObject(notice);
     expect(await observe()).toMatchObject(notice);
