@@ -107,7 +107,8 @@ function seconds(milliseconds: number): string {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof OptionError ? `${error.message}\n\n${USAGE}` : error);
+  if (error instanceof OptionError) console.error(`${error.message}\n\n${USAGE}`);
+  else console.error(error instanceof Error && error.constructor === Error ? error.message : error);
   console.log("vectors: 0 passed, 1 failed, 0 skipped");
   process.exitCode = error instanceof OptionError ? 2 : 1;
 }
