@@ -23,7 +23,7 @@ const FULL: Effort = {
   rounds: 7,
   roundTime: 300,
   warmUpTime: 400,
-  patience: 180,
+  patience: 600,
   total: Number.POSITIVE_INFINITY,
 };
 const QUICK: Effort = { rounds: 3, roundTime: 20, warmUpTime: 40, patience: 10, total: 35 };
@@ -208,11 +208,16 @@ async function prepare(
     await library.ask({ do: "cold", suite, size }, patience);
     return true;
   }
+  if (library.hello.ownWarm === true) {
+    await library.ask({ do: "ownWarm", suite, size }, patience);
+    return true;
+  }
   const guests = await library.ask({ do: "guests", suite, size }, patience);
   if (!("keyPackages" in guests)) throw new Error("no key packages");
   const keyPackages = guests.keyPackages.map((text) => new Uint8Array(Buffer.from(text, "base64")));
-  const welcome = await (await warm.group()).invite(keyPackages);
-  await library.ask({ do: "warm", welcome: Buffer.from(welcome).toString("base64") }, patience);
+  const { welcome, tree: nodes } = await (await warm.group()).invite(keyPackages);
+  const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+  await library.ask({ do: "warm", welcome: text(welcome), tree: text(nodes) }, patience);
   return true;
 }
 

@@ -11,8 +11,10 @@ export type Request =
   | { readonly do: "cold"; readonly suite: number; readonly size: number }
   /** Two key packages for a group that somebody else makes. */
   | { readonly do: "guests"; readonly suite: number; readonly size: number }
-  /** They join, and both commit. */
-  | { readonly do: "warm"; readonly welcome: string }
+  /** They join, and both commit. The tree is in the Welcome, and beside it. */
+  | { readonly do: "warm"; readonly welcome: string; readonly tree: string }
+  /** Instead of both, for libraries that make warm groups themselves. */
+  | { readonly do: "ownWarm"; readonly suite: number; readonly size: number }
   | { readonly do: "run"; readonly group: string; readonly count: number }
   | { readonly do: "limit"; readonly group: string; readonly count: number };
 
@@ -24,6 +26,8 @@ export interface Hello {
   readonly suites: readonly number[];
   /** Groups of operations it can run. */
   readonly groups: readonly string[];
+  /** It makes warm groups itself. */
+  readonly ownWarm?: boolean;
 }
 
 /** Microseconds per operation, and bytes on the wire. */

@@ -20,8 +20,14 @@ import {
 import { acceptingEnvironment, LowLevelLibrary } from "./low-level.ts";
 
 export interface WarmGroup {
-  /** A Welcome for guests, given by their key packages; the tree is inside. */
-  invite(guests: readonly Uint8Array[]): Promise<Uint8Array>;
+  /** For guests, given by their key packages. */
+  invite(guests: readonly Uint8Array[]): Promise<GuestWelcome>;
+}
+
+export interface GuestWelcome {
+  /** The tree is inside. */
+  readonly welcome: Uint8Array;
+  readonly tree: Uint8Array;
 }
 
 /** A group of `size` members, to which guests may be added, each time starting from here. */
@@ -57,9 +63,9 @@ export async function warmGroup(
         if (message.wireFormat !== "keyPackage") throw new Error("not a key package");
         return { type: "add" as const, keyPackage: message.message };
       });
-      const { welcomes } = await commit(epoch, environment, added);
+      const { welcomes, next } = await commit(epoch, environment, added);
       if (welcomes[0] === undefined) throw new Error("nobody was added");
-      return welcomes[0].bytes;
+      return { welcome: welcomes[0].bytes, tree: next.tree.encode() };
     },
   };
 }

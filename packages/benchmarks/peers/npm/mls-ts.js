@@ -1,0 +1,89 @@
+/**
+ * OpenMLS compiled to WebAssembly, by the bindings that mls-ts carries: synchronous, one suite, the
+ * state in the module's memory. They cannot commit without adding, so only joins and messages are
+ * measured.
+ */
+import { readFileSync } from "node:fs";
+import { raw } from "mls-ts";
+import { check, PAYLOAD, serve } from "./serve.js";
+
+const { Group, Identity, Provider, RatchetTree } = raw;
+
+let guests = [];
+let welcome;
+let tree;
+let sender;
+let receiver;
+
+function invite(name) {
+  const provider = new Provider();
+  const identity = new Identity(provider, name);
+  const keyPackage = identity.key_package(provider);
+  return { provider, identity, keyPackage, bytes: keyPackage.to_bytes(), stored: provider.serialize() };
+}
+
+/** A Welcome is good for one join: each begins with what the provider held before. */
+function join({ stored }) {
+  const provider = Provider.from_bytes(stored);
+  return { provider, group: Group.join(provider, welcome, RatchetTree.from_bytes(tree)) };
+}
+
+const KEY_PACKAGE = Uint8Array.of(0, 1, 0, 5);
+
+const manifest = new URL("node_modules/mls-ts/package.json", import.meta.url);
+await serve(
+  {
+    library: "OpenMLS-WASM (mls-ts)",
+    version: JSON.parse(readFileSync(manifest, "utf8")).version,
+    runtime: `Node ${process.versions.node}, WebAssembly, in memory`,
+    suites: [3],
+  },
+  {
+    async cold(_suite, size) {
+      const creator = invite("creator");
+      const group = Group.create_new(creator.provider, creator.identity, "group");
+      let last;
+      let added;
+      for (let i = 1; i < size; i++) {
+        last = invite(`member ${i}`);
+        added = group.propose_and_commit_add(creator.provider, creator.identity, last.keyPackage);
+        group.merge_pending_commit(creator.provider);
+      }
+      welcome = added.welcome;
+      tree = group.export_ratchet_tree().to_bytes();
+      guests = [creator, last];
+      sender = { provider: creator.provider, group };
+      receiver = join(last);
+    },
+    async guests() {
+      guests = [invite("guest 1"), invite("guest 2")];
+      return guests.map(({ bytes }) => Buffer.concat([KEY_PACKAGE, bytes]));
+    },
+    async warm(message, nodes) {
+      welcome = message;
+      tree = nodes;
+      [sender, receiver] = guests.map(join);
+    },
+    runs: {
+      async join(time, bytes) {
+        const { stored } = guests[1];
+        const provider = Provider.from_bytes(stored);
+        await time("join", async () =>
+          Group.join(provider, welcome, RatchetTree.from_bytes(tree)),
+        );
+        bytes("join", welcome.length + tree.length);
+      },
+      async message(time, bytes) {
+        const { identity } = guests[0];
+        const message = await time("send", async () =>
+          sender.group.create_message(sender.provider, identity, PAYLOAD),
+        );
+        const data = await time("receive", async () =>
+          receiver.group.process_message(receiver.provider, message),
+        );
+        bytes("send", message.length);
+        check(Buffer.compare(data, PAYLOAD) === 0, "another plaintext was received");
+      },
+    },
+  },
+);
