@@ -45,11 +45,10 @@ export function decodeInPlace<T>(
   bytes: Uint8Array,
   what = "value",
   types?: WireTypes,
-  rule = "mk-04",
 ): T {
   const reader = new Reader(bytes, types);
   const value = codec.read(reader);
-  reader.finish(what, rule);
+  reader.finish(what);
   return value;
 }
 

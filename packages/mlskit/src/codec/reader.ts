@@ -122,9 +122,9 @@ export class Reader {
   }
 
   /** Fails unless everything was consumed. RFC 9420 §2.1. */
-  finish(what: string, rule = "mk-04"): void {
+  finish(what: string): void {
     if (this.remaining > 0) {
-      throw this.error(`${this.remaining} trailing bytes after ${what}`, rule);
+      throw this.error(`${this.remaining} trailing bytes after ${what}`, "mk-04");
     }
   }
 
