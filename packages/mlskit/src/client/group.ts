@@ -181,6 +181,11 @@ export class Group {
     return { commit, summary, epoch: next.context.epoch };
   }
 
+  /** The external commit by which we join, to be sent again after a restart; while it waits. */
+  get joinCommit(): Uint8Array | undefined {
+    return this.#state.joinCommit?.slice();
+  }
+
   /** MLS-Exporter, RFC 9420 §8.5. @throws UsageError `INVALID_LENGTH` */
   export(label: string, context: Uint8Array, length: number): Uint8Array {
     this.#requireSecrets();

@@ -87,8 +87,8 @@ function untimely(
     }
     return { kind: "buffered", ...info, contentType, isBuffered: buffer(session, bytes) };
   }
-  // What was said while we were a member may still arrive; what came after is not for us.
-  const isReadable = contentType === "application" && info.epoch <= epoch.context.epoch;
+  // Keys of past epochs are kept for their time; those of the last one went with our membership.
+  const isReadable = contentType === "application" && info.epoch < epoch.context.epoch;
   if (status === "inactive" && !isReadable) {
     return { kind: "groupInactive", ...info, contentType, isBuffered: false };
   }
