@@ -306,6 +306,17 @@ describe("what must survive", () => {
     expect(decode(GroupContext, encode(GroupContext, context))).toEqual(context);
   });
 
+  test.each([-1n, MAX_UINT64 + 1n])(
+    "mk-12 [C] %i is not written as something else",
+    async (value) => {
+      const lifetime = { notBefore: value, notAfter: value };
+      await expectRule(() => encode(Lifetime, lifetime), "mk-12", { as: "USE" });
+      const psk = { type: "resumption", usage: "application", groupId: EMPTY_BYTES } as const;
+      const id = { ...psk, epoch: value, nonce: EMPTY_BYTES };
+      await expectRule(() => encode(PreSharedKeyId, id), "mk-12", { as: "USE" });
+    },
+  );
+
   test("mk-13 [CD] messages are written back byte for byte, unknown contents included", async () => {
     for (const [name, bytes] of await messages()) {
       expect(encodeMlsMessage(decodeMlsMessage(bytes)), name).toEqual(bytes);
