@@ -143,13 +143,19 @@ export async function updateBy(
   return forgeProposal(party, { type: "update", leafNode }, message);
 }
 
+/** Tells equal proposals apart: signatures may be deterministic, and references with them. */
+let count = 0;
+
 /** The same proposals as a careless member would have cached them. */
 export async function cachedFrom(
   party: Party,
   ...proposals: readonly Proposal[]
 ): Promise<CachedProposal[]> {
   const made: CachedProposal[] = [];
-  for (const proposal of proposals) made.push((await forgeProposal(party, proposal)).cached);
+  for (const proposal of proposals) {
+    const authenticatedData = utf8(`${count++}`);
+    made.push((await forgeProposal(party, proposal, { authenticatedData })).cached);
+  }
   return made;
 }
 
