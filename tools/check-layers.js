@@ -23,8 +23,8 @@ const layers = [
   "x509",
   "drafts",
   "storage",
-  "client",
   "providers",
+  "client",
   "testing",
 ];
 
