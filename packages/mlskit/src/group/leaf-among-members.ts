@@ -4,7 +4,7 @@ import { supports } from "../tree/capabilities.ts";
 import { credentialTypeOf } from "../credentials/credential.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
-import { type LeafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
+import { type LeafIndex, leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
 
 /** What a repeated signature key means where it is met. */
 export type DuplicateRule = "valn0111" | "valn0306";
@@ -47,20 +47,27 @@ export function checkSignatureKeyIsNew(
   }
 }
 
-/** Rule valn0104: every member can verify every other member's credential. */
+type Supporter = Pick<LeafNode, "credential" | "capabilities">;
+
+/**
+ * Rule valn0104: every member can verify every other member's credential. What stands at the leaf's
+ * place before it comes there does not count.
+ */
 export function checkCredentialSupport(
   tree: RatchetTree,
-  leaf: Pick<LeafNode, "credential" | "capabilities">,
+  leaf: Supporter,
   where: { readonly leafIndex: number },
 ): void {
+  const others = suits(tree, leaf) ? undefined : withoutLeaf(tree, leafIndex(where.leafIndex));
+  if (others === undefined) return;
   check(
-    tree.supportedByAll("credentials", credentialTypeOf(leaf.credential)),
+    others.supportedByAll("credentials", credentialTypeOf(leaf.credential)),
     "valn0104",
     "INVALID_PROPOSAL",
     "a member does not support the credential type of this leaf",
     where,
   );
-  for (const type of tree.credentialTypesInUse()) {
+  for (const type of others.credentialTypesInUse()) {
     check(
       supports(leaf.capabilities, "credentials", type),
       "valn0104",
@@ -69,4 +76,19 @@ export function checkCredentialSupport(
       { ...where, credentialType: type },
     );
   }
+}
+
+function suits(tree: RatchetTree, { credential, capabilities }: Supporter): boolean {
+  if (!tree.supportedByAll("credentials", credentialTypeOf(credential))) return false;
+  const types = [...tree.credentialTypesInUse()];
+  return types.every((type) => supports(capabilities, "credentials", type));
+}
+
+/** Undefined if nobody else is there. */
+function withoutLeaf(tree: RatchetTree, index: LeafIndex): RatchetTree | undefined {
+  if (tree.leaf(index) === undefined) return tree;
+  if (tree.memberCount === 1) return undefined;
+  const editor = tree.edit();
+  editor.removeLeaf(index);
+  return editor.finish();
 }

@@ -276,6 +276,21 @@ describe("credential types", () => {
     await expectRule(() => group.createCommit("alice", { leaf }), "valn0104");
   });
 
+  test("valn0104 [CRO] ok: a member that takes on another type together with its support", async () => {
+    const group = await TestGroup.of(["alice"], { environment });
+    const client: ClientOptions = { capabilities: { credentials: [1, 9] } };
+    const others = new Map([
+      ["bob", await newClient("bob", client)],
+      ["carol", await newClient("carol", client)],
+    ]);
+    await group.add("alice", others);
+    const leaf = { credential: custom, ...capabilities({ credentials: [1, 9] }) };
+    await group.commit("alice", { leaf: { ...leaf } });
+    await agree(group);
+    const alone = await TestGroup.of(["alice"], { environment });
+    await alone.commit("alice", { leaf: { ...leaf, ...capabilities({ credentials: [9] }) } });
+  });
+
   test("valn0104 [CRJXO] ok: a mixed group in which all list both types", async () => {
     const client: ClientOptions = { capabilities: { credentials: [1, 9] } };
     const group = await TestGroup.of(NAMES, { environment, client });
