@@ -316,7 +316,6 @@ export class Client {
       const identity = request.identity ?? this.#identity;
       const { commit, epoch } = await stageExternalJoin(this.#core, identity, groupInfo, request);
       const { groupId } = epoch.context;
-      if (request.resync === undefined) await requireNoLiveGroup(this.#core, groupId);
       const replaces = await this.#core.findHandle(groupId);
       const config = this.#config(request.config);
       const join = { commit, replaces };

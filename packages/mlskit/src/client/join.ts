@@ -148,6 +148,9 @@ export async function stageExternalJoin(
   const { provider, types } = core.options;
   const environment = joinEnvironment(core);
   const groupInfo = decodeGroupInfo(bytes, types);
+  if (request.resync === undefined) {
+    await requireNoLiveGroup(core, groupInfo.groupContext.groupId);
+  }
   const crypto = provider.suite(groupInfo.groupContext.cipherSuite);
   const signer = await core.signer(identity.signatureKey);
   const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
@@ -197,6 +200,7 @@ export function freshState(
   handle: number,
   epoch: Epoch,
   config: GroupConfig,
+  now: bigint,
   join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
 ): GroupState {
   return {
@@ -206,6 +210,7 @@ export function freshState(
     config,
     proposals: new Map(),
     queued: [],
+    ownUpdate: { updatedAt: now, messages: 0, sawRemoval: false },
     pending: undefined,
     past: [],
     resumptionPsks: new Map(),

@@ -16,7 +16,7 @@ import {
 } from "../codec/index.ts";
 import { type CryptoProvider, Secret, type Signer, type SuiteCrypto } from "../crypto/index.ts";
 import { decryptWithLabel } from "../crypto/labels.ts";
-import { CryptoError, DecodeError, MlsError, StateError } from "../errors.ts";
+import { CryptoError, DecodeError, MlsError, StateError, UnsupportedError } from "../errors.ts";
 import type { KeyPackage } from "../key-packages/key-package.ts";
 import { checkPrivateKeys } from "../key-packages/private-keys.ts";
 import {
@@ -94,7 +94,7 @@ export async function openWelcome(
   find: FindKeyPackage,
   { limits }: Pick<Environment, "limits">,
 ): Promise<OpenedWelcome> {
-  const crypto = provider.suite(welcome.cipherSuite);
+  const crypto = suiteOf(provider, welcome);
   if (welcome.secrets.length > limits.maximumWelcomeSecrets) {
     throw new DecodeError("a Welcome is for more joiners than are accepted", { rule: "mk-14" });
   }
@@ -126,6 +126,20 @@ export async function openWelcome(
   throw new StateError("NO_MATCHING_KEY_PACKAGE", "the Welcome is for none of our key packages", {
     rule: "mk-93",
   });
+}
+
+/** Rule mk-94: a suite that we implement. */
+function suiteOf(provider: CryptoProvider, { cipherSuite }: Welcome): SuiteCrypto {
+  try {
+    return provider.suite(cipherSuite);
+  } catch (cause) {
+    if (!MlsError.is(cause, "UNSUPPORTED_CIPHER_SUITE")) throw cause;
+    throw new UnsupportedError("UNSUPPORTED_CIPHER_SUITE", cause.message, {
+      rule: "mk-94",
+      details: { cipherSuite },
+      cause,
+    });
+  }
 }
 
 async function openSecrets(
