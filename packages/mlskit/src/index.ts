@@ -70,6 +70,8 @@ export {
   type HandshakePolicy,
   type Padding,
 } from "./client/config.ts";
+export type { BeaconComparison, ForkEvidence } from "./client/fork.ts";
+export type { UpdatePolicy, UpdateReason } from "./client/update-advice.ts";
 export { commitDelay } from "./client/commit-delay.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { ClientEvent, EventListener } from "./client/events.ts";

@@ -8,6 +8,7 @@ import {
   padToSize,
   padToSteps,
 } from "../framing/padding.ts";
+import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "./update-advice.ts";
 
 /** How encrypted content is padded. */
 export type Padding =
@@ -41,6 +42,8 @@ export interface GroupConfig {
   readonly externalCommits: boolean;
   /** Merge Commits of others, and store their proposals, as part of processing them. */
   readonly autoAccept: boolean;
+  /** When an event reminds of renewing our own keys. */
+  readonly updatePolicy: UpdatePolicy;
   readonly maximumMessageSize: number;
   readonly pendingProposalsPerSender: number;
   readonly pendingProposals: number;
@@ -58,6 +61,7 @@ export const DEFAULT_CONFIG: GroupConfig = {
   ratchetTree: true,
   externalCommits: true,
   autoAccept: false,
+  updatePolicy: DEFAULT_UPDATE_POLICY,
   maximumMessageSize: 2 ** 20,
   pendingProposalsPerSender: 64,
   pendingProposals: 1024,

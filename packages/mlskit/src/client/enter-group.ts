@@ -18,7 +18,10 @@ export async function enterGroup(
   join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
 ): Promise<number> {
   const handle = await nextHandle(core, transaction);
-  const session = core.createSession(transaction, freshState(handle, epoch, config, join));
+  const session = core.createSession(
+    transaction,
+    freshState(handle, epoch, config, core.options.clock(), join),
+  );
   await core.finish(transaction, [session]);
   return handle;
 }
@@ -36,7 +39,10 @@ export async function succeedGroup(
     const old = await core.openSession(transaction, predecessor);
     await closePredecessor(old, epoch.context.groupId);
     const handle = await nextHandle(core, transaction);
-    const session = core.createSession(transaction, freshState(handle, epoch, config));
+    const session = core.createSession(
+      transaction,
+      freshState(handle, epoch, config, core.options.clock()),
+    );
     await core.finish(transaction, [old, session]);
     return handle;
   });

@@ -1,5 +1,6 @@
 /** What a client tells the application about, after it is durable. */
 import type { Credential } from "../credentials/credential.ts";
+import type { ForkEvidence } from "./fork.ts";
 import type { RemovalReason } from "./removal.ts";
 
 interface GroupEvent {
@@ -38,7 +39,8 @@ export type ClientEvent =
   | (GroupEvent & { readonly type: "leaveNotCovered" })
   | (GroupEvent & { readonly type: "removedFromGroup"; readonly reason: RemovalReason })
   | (GroupEvent & { readonly type: "reInit" })
-  | (GroupEvent & { readonly type: "forkSuspected"; readonly evidence: string })
+  | (GroupEvent & { readonly type: "forkSuspected"; readonly evidence: ForkEvidence })
+  | (GroupEvent & { readonly type: "updateAdvised" })
   | (GroupEvent & { readonly type: "bufferFull" })
   | { readonly type: "keyPackagesLow"; readonly cipherSuite: number; readonly available: number };
 

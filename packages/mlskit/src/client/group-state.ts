@@ -7,6 +7,7 @@ import type { CachedProposal } from "../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { GroupConfig } from "./config.ts";
+import type { UpdateRecord } from "./update-advice.ts";
 
 /** `pendingCommit` is shown to users for an active group that has one. */
 export type GroupStatus = "active" | "pendingJoin" | "suspended" | "inactive";
@@ -60,6 +61,8 @@ export interface GroupState {
   readonly joinCommit: Uint8Array | undefined;
   /** Handle of our former state of this group, which goes when the join is accepted. */
   readonly replaces: number | undefined;
+  /** Since when our leaf has its keys, and what happened since. */
+  readonly ownUpdate: UpdateRecord;
   /** Raw messages that came too early, by hash, oldest first. */
   readonly buffer: ReadonlyMap<string, BufferedMessage>;
   /** Hashes of handshake messages that took effect, and the slot that the next one takes. */

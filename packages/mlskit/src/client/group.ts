@@ -20,6 +20,7 @@ import {
 import { commitDelayFor } from "./commit-delay.ts";
 import type { GroupConfig } from "./config.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
+import { type BeaconComparison, compareBeacon, createBeacon } from "./fork.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
 import { decodeKeyPackage } from "./messages.ts";
 import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
@@ -37,6 +38,7 @@ import { type LostCommit, remainingProposals } from "./rebuild.ts";
 import type { GroupSession } from "./session.ts";
 import { keepPast } from "./merge.ts";
 import { discardPending, noPendingCommit } from "./settle-commit.ts";
+import { reasonsToUpdate, type UpdatePolicy, type UpdateReason } from "./update-advice.ts";
 import type { LeafUpdate } from "../group/create-commit.ts";
 
 export interface Member {
@@ -418,6 +420,29 @@ export class Group {
         extensions: options.extensions,
       });
       return encodeMlsMessage({ wireFormat: "groupInfo", message });
+    });
+  }
+
+  /** Why our own keys should be renewed; empty if there is no reason. */
+  needsUpdate(policy?: UpdatePolicy): Promise<readonly UpdateReason[]> {
+    return this.#access.operate(async ({ state, environment }) => {
+      return reasonsToUpdate(state, environment.now, policy ?? state.config.updatePolicy);
+    });
+  }
+
+  /** A signed statement of the epoch that we are in, for comparison by others. */
+  createBeacon(): Promise<Uint8Array> {
+    return this.#access.operate(async ({ state }) => {
+      this.#requireSecrets();
+      return createBeacon(state.epoch);
+    });
+  }
+
+  /** Compares a member's beacon with our epoch; a difference raises `forkSuspected`. */
+  compareBeacon(beacon: Uint8Array): Promise<BeaconComparison> {
+    return this.#access.operate((session) => {
+      this.#requireSecrets();
+      return compareBeacon(session, beacon);
     });
   }
 

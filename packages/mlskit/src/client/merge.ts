@@ -8,6 +8,7 @@ import { type PastMember, retire } from "../group/past-epoch.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { GroupState, StoredPastEpoch } from "./group-state.ts";
+import { afterCommit } from "./update-advice.ts";
 
 export interface Merged {
   readonly state: GroupState;
@@ -39,6 +40,7 @@ export function mergeEpoch(
     pending: undefined,
     joinCommit: undefined,
     isLeaving: false,
+    ownUpdate: afterCommit(state, summary, now),
   };
   return { state: merged, erase: () => eraseOld(state, merged) };
 }

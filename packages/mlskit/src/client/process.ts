@@ -4,6 +4,7 @@ import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import { mergeOwn, mergeStaged, remember } from "./settle-commit.ts";
+import { noteDecryption } from "./fork.ts";
 import type { GroupAccess } from "./group.ts";
 import type { BufferedMessage, GroupState } from "./group-state.ts";
 import type {
@@ -106,6 +107,7 @@ async function outcomeOf(
   switch (received.kind) {
     case "application": {
       const { sender, authenticatedData, data, generation } = received;
+      noteDecryption(session, true);
       if (sender.type === "member") {
         const { leafIndex } = sender;
         const { groupId, epoch } = info;
@@ -376,6 +378,9 @@ function failure(
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
   if (!(error instanceof MlsError)) throw error;
+  if (error.code === "DECRYPTION_FAILED" && info.epoch === session.state.epoch.context.epoch) {
+    noteDecryption(session, false);
+  }
   switch (error.code) {
     case "ALREADY_CONSUMED":
       return { kind: "duplicate", ...info };

@@ -72,6 +72,7 @@ export async function readGroup(
     joinCommit: record.joinCommit,
     replaces: record.replaces,
     queued: record.queued,
+    ownUpdate: record.ownUpdate,
     proposals: await readProposals(context, rows.proposals, signer),
     pending: await readPending(context, crypto, rows),
     past: readPast(crypto, rows, tree, types),

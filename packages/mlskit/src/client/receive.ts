@@ -1,6 +1,6 @@
 /** One entry for everything that arrives for a group. RFC 9420 §6, §12.4.2; catalogue M-RCV. */
 import { bytesKey, equalBytes, toHex } from "../codec/index.ts";
-import { PolicyError, StateError } from "../errors.ts";
+import { MlsError, PolicyError, StateError } from "../errors.ts";
 import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
 import type { PrivateMessage, PublicMessage } from "../framing/mls-message.ts";
 import { OpenedContent, VerifiedContent } from "../group/content.ts";
@@ -11,6 +11,7 @@ import { proposalRef } from "../group/proposal-entry.ts";
 import { acceptProposal } from "../group/proposal-message.ts";
 import { violation } from "../rules.ts";
 import type { EpochKeys } from "../group/content.ts";
+import { suspectFork } from "./fork.ts";
 import type { GroupSession } from "./session.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
@@ -67,6 +68,7 @@ export async function receiveMessage(
   if (info.epoch === current + 1n) return { kind: "future", info, contentType };
   if (info.epoch > current) return { kind: "farFuture", info, contentType };
   if (info.epoch === current) return receiveCurrent(session, bytes, decoded, info);
+  if (contentType === "commit") await reportSecondCommit(session, decoded, info);
   if (contentType !== "application") return { kind: "stale", info, contentType };
   return receivePast(session, decoded, info);
 }
@@ -99,6 +101,29 @@ async function receivePast(
   if (opened === "own") return { kind: "ownMessage", info };
   const verified = await VerifiedContent.verify(past.crypto, opened, keys);
   return finish(session, verified, keys, info);
+}
+
+/** A genuine Commit for an epoch in which another one won: somebody may have followed it. */
+async function reportSecondCommit(
+  session: GroupSession,
+  decoded: GroupMessage,
+  info: MessageInfo,
+): Promise<void> {
+  const past = session.state.past.find(({ context }) => context.epoch === info.epoch);
+  if (past === undefined) return;
+  const keys = pastKeys(past);
+  try {
+    const opened =
+      decoded.wireFormat === "publicMessage"
+        ? OpenedContent.fromPublic(keys.crypto, decoded.message, keys.contextBytes, undefined)
+        : open(session, decoded, keys);
+    if (opened === "own") return;
+    await VerifiedContent.verify(past.crypto, opened, keys);
+    suspectFork(session, "secondCommit");
+  } catch (error) {
+    // Not genuine, or out of reach by now: no evidence of anything.
+    if (!(error instanceof MlsError)) throw error;
+  }
 }
 
 function open(

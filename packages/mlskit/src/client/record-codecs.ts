@@ -32,6 +32,7 @@ import { Proposal, type ReInit } from "../messages/proposal.ts";
 import type { HashRatchet, MessageKey } from "../secret-tree/hash-ratchet.ts";
 import { LeafNode } from "../tree/nodes.ts";
 import type { BufferedMessage } from "./group-state.ts";
+import type { UpdateRecord } from "./update-advice.ts";
 
 export const FORMAT_VERSION = 1;
 
@@ -224,6 +225,7 @@ export interface HeadRecord<Config> {
   readonly joinCommit: Uint8Array | undefined;
   readonly replaces: number | undefined;
   readonly queued: readonly Proposal[];
+  readonly ownUpdate: UpdateRecord;
 }
 
 export function headRecord<Config>(): Codec<HeadRecord<Config>> {
@@ -236,6 +238,7 @@ export function headRecord<Config>(): Codec<HeadRecord<Config>> {
     joinCommit: optional(opaque),
     replaces: optional(uint32),
     queued: vector(Proposal),
+    ownUpdate: struct({ updatedAt: uint64, messages: uint32, sawRemoval: flag }),
   });
 }
 

@@ -5,6 +5,7 @@ import { protectApplicationData } from "../group/application-message.ts";
 import { type Padding, paddingPolicy } from "./config.ts";
 import type { GroupSession } from "./session.ts";
 import { committableProposals } from "./committable.ts";
+import { messagesSent } from "./update-advice.ts";
 
 export interface SendOptions {
   /** Authenticated, not encrypted, and not kept for the next message. */
@@ -48,5 +49,9 @@ export async function sendApplication(
     padding: paddingPolicy(options.padding ?? config.padding),
   });
   session.useKey(epoch.secretTree, epoch.context.epoch, sent.change);
+  if (messagesSent(state) === config.updatePolicy.messages) {
+    const { groupId, epoch: number } = epoch.context;
+    session.emit({ type: "updateAdvised", groupId, epoch: number });
+  }
   return { bytes: sent.bytes, epoch: epoch.context.epoch, generation: sent.generation };
 }

@@ -88,7 +88,8 @@ function writeHead(
     before.joinCommit === after.joinCommit &&
     before.queued === after.queued;
   if (isUnchanged) return;
-  const { status, epoch, config, reInit, isLeaving, joinCommit, replaces, queued } = after;
+  const { status, epoch, config, reInit, isLeaving, joinCommit, replaces, queued, ownUpdate } =
+    after;
   const record = {
     status: statusCode(status),
     epoch: epochToRecord(epoch),
@@ -98,6 +99,7 @@ function writeHead(
     joinCommit,
     replaces,
     queued,
+    ownUpdate,
   };
   sink.put(keys.head, encodeRecord(headRecord<GroupConfig>(), record));
 }
