@@ -18,8 +18,18 @@ const entries = {
   "./providers/node": ["providers/node.ts", "providers/node/index.ts"],
   "./providers/webcrypto": ["providers/webcrypto.ts", "providers/webcrypto/index.ts"],
   "./providers/noble": ["providers/noble.ts", "providers/noble/index.ts"],
+  ...Object.fromEntries(
+    [1, 2, 3, 4, 5, 6, 7].map((suite) => [
+      `./providers/noble/suite-${suite}`,
+      [`providers/noble/suite-${suite}.ts`],
+    ]),
+  ),
+  "./conformance": ["providers/conformance.ts"],
   "./storage/memory": ["storage/memory.ts"],
   "./storage/file": ["storage/file.ts", "storage/file/index.ts"],
+  "./storage/encrypted": ["storage/encrypted.ts"],
+  "./storage/sqlite": ["storage/sqlite.ts"],
+  "./storage/indexeddb": ["storage/indexeddb.ts"],
   "./testing": ["testing/index.ts"],
 };
 
