@@ -41,7 +41,7 @@ import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { type LeafIndex, leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
 import { type Environment, wireTypes } from "./environment.ts";
 import type { Epoch } from "./epoch.ts";
-import { validateGroupInfo } from "./validate-group-info.ts";
+import { checkExtensionsListed, validateGroupInfo } from "./validate-group-info.ts";
 import { checkWelcomePsks } from "./welcome-psks.ts";
 
 /** A key package of ours with its private keys. */
@@ -197,6 +197,7 @@ export async function stageJoin(
   const { crypto, bundle, reference, psks } = opened;
   const { groupInfo, member } = await openGroupInfo(opened, environment);
   checkWelcomePsks(psks, groupInfo);
+  checkExtensionsListed(groupInfo, bundle.keyPackage.leafNode);
   const { epoch, notices } = await validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
   const ownLeaf = findOwnLeaf(epoch.tree, bundle.keyPackage);
   const inviter = leafIndex(groupInfo.signer);

@@ -11,8 +11,9 @@ import {
 import { interimTranscriptHash } from "../framing/transcript-hash.ts";
 import { type GroupInfo, groupInfoVerifyJob } from "../messages/group-info.ts";
 import { check, violation } from "../rules.ts";
-import { isDefaultType } from "../tree/capabilities.ts";
+import { isDefaultType, supports } from "../tree/capabilities.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
+import type { LeafNode } from "../tree/nodes.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import { validateTree } from "../tree/tree-validation.ts";
@@ -137,10 +138,24 @@ function checkExtensionsKnown(
 ): void {
   for (const { type } of groupContext.extensions) {
     if (isDefaultType("extensions", type) || types.extensions.has(type)) continue;
-    throw new UnsupportedError(
-      "UNSUPPORTED_EXTENSION",
-      "the group uses an extension that is not supported here",
-      { rule: "valn1415", details: { extensionType: type } },
-    );
+    throw unsupportedExtension(type);
   }
+}
+
+/** Rule valn1415: and we said so, in the leaf by which we join. */
+export function checkExtensionsListed(
+  { groupContext }: GroupInfo,
+  { capabilities }: Pick<LeafNode, "capabilities">,
+): void {
+  for (const { type } of groupContext.extensions) {
+    if (!supports(capabilities, "extensions", type)) throw unsupportedExtension(type);
+  }
+}
+
+function unsupportedExtension(extensionType: number): UnsupportedError {
+  const message = "the group uses an extension that is not supported here";
+  return new UnsupportedError("UNSUPPORTED_EXTENSION", message, {
+    rule: "valn1415",
+    details: { extensionType },
+  });
 }
