@@ -33,6 +33,8 @@ export interface DoorOptions {
   readonly group?: TestGroupOptions;
   readonly client?: Partial<ClientOptions>;
   readonly keyPackage?: KeyPackageOptions;
+  /** Whether the Commits that make the group and invite the client have a path. Default: yes. */
+  readonly path?: boolean;
 }
 
 /** What is forged; `alter` changes the nodes of the tree that joiners and observers get. */
@@ -98,7 +100,8 @@ export class Door {
 
   static async of(options: DoorOptions = {}): Promise<Door> {
     const names = options.names ?? ["alice", "bob", "carol"];
-    const group = await TestGroup.of(names, options.group);
+    const path = options.path ?? true;
+    const group = await TestGroup.of(names, { path, ...options.group });
     const made = await newTestClient("dave", {
       ...options.client,
       cipherSuite: options.group?.suite ?? 1,
@@ -106,7 +109,7 @@ export class Door {
     const published = await made.client.createKeyPackage({ grease: false, ...options.keyPackage });
     const joiner = await bundleOf(published.bytes);
     const proposals = [{ type: "add", keyPackage: joiner.keyPackage } as const];
-    const invitation = await group.createCommit("alice", { proposals });
+    const invitation = await group.createCommit("alice", { proposals, forcePath: path });
     const groupInfo = await group.groupInfo("alice");
     const { environment } = group;
     const started = await PublicGroup.start(provider, { groupInfo }, environment);
