@@ -94,7 +94,7 @@ test(`M-STO-09 M-STO-11 st-9 killed ${KILLS} times in the middle of the story, a
     // Starts while the other one plays: most of the time goes into loading the program.
     next = launch(seed + kill, kill < KILLS ? "play" : "finish");
     const inStartup = random() < 0.15;
-    const messages = inStartup ? 0 : 1 + Math.floor(random() * 24);
+    const messages = inStartup ? 0 : 1 + Math.floor(random() * 32);
     const milliseconds = random() * (inStartup ? 60 : 8);
     expect(await run(arena, child, { messages, milliseconds })).toMatchObject({ wasKilled: true });
   }
@@ -104,8 +104,8 @@ test(`M-STO-09 M-STO-11 st-9 killed ${KILLS} times in the middle of the story, a
   const all = [...arena.authenticators(), toHex(authenticator ?? new Uint8Array())];
   expect(new Set(all).size).toBe(1);
   expect(report?.epoch).toBe(arena.epoch);
-  expect(arena.ciphertexts).toBeGreaterThan(KILLS);
+  expect(arena.ciphertexts).toBeGreaterThan(KILLS / 2);
   console.log(
     `${KILLS} kills, ${arena.received} requests, ${arena.ciphertexts} ciphertexts, epoch ${arena.epoch}`,
   );
-}, 120_000);
+}, 240_000);
