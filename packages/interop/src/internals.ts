@@ -1,7 +1,7 @@
 /**
- * Parts of mlskit below its public API that the server cannot do without: taking apart messages
- * that belong to no group, and handing out private keys, which the harness asks for and no
- * application should. Only this file knows where they are: types by the path `#mlskit/*` of
+ * Parts of mlskit below its public API. The server takes apart messages that belong to no group, and
+ * hands out private keys, which the harness asks for and no application should; the driver looks
+ * into what servers make. Only this file knows where the parts are: types by the path `#mlskit/*` of
  * tsconfig.json, code from the built library next door.
  */
 import { createRequire } from "node:module";
@@ -28,5 +28,21 @@ export const trees: typeof import("#mlskit/tree/ratchet-tree.js") =
   await load("tree/ratchet-tree.js");
 export const records: typeof import("#mlskit/client/record-codecs.js") =
   await load("client/record-codecs.js");
+export const secrets: typeof import("#mlskit/crypto/secret.js") = await load("crypto/secret.js");
+export const labels: typeof import("#mlskit/crypto/labels.js") = await load("crypto/labels.js");
+export const references: typeof import("#mlskit/key-packages/key-package.js") = await load(
+  "key-packages/key-package.js",
+);
+export const keySchedule: typeof import("#mlskit/key-schedule/key-schedule.js") = await load(
+  "key-schedule/key-schedule.js",
+);
+export const preSharedKeys: typeof import("#mlskit/key-schedule/pre-shared-key.js") = await load(
+  "key-schedule/pre-shared-key.js",
+);
+export const welcomes: typeof import("#mlskit/messages/welcome.js") =
+  await load("messages/welcome.js");
+export const groupInfos: typeof import("#mlskit/messages/group-info.js") = await load(
+  "messages/group-info.js",
+);
 export const recordKeys: typeof import("#mlskit/client/record-keys.js") =
   await load("client/record-keys.js");

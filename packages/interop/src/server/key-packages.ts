@@ -27,19 +27,18 @@ export async function createKeyPackage(actor: Actor, grease: boolean): Promise<M
 }
 
 /** Makes a key package of one client usable by another client of the same actor. */
-export async function moveKeyPackage(
+export async function lendKeyPackage(
   reference: Uint8Array,
   from: Actor,
   to: Actor,
 ): Promise<void> {
   const { key, record } = await storedKeyPackage(from, reference);
+  // There already if an earlier Welcome for it was refused.
+  if ((await to.storage.get(key)) !== undefined) return;
   const { name, signer, identity } = from;
   await to.client.addIdentity({ identity: name, cipherSuite: identity.cipherSuite, signer });
-  await to.storage.write({
-    puts: [{ key, value: record }],
-    deletes: [],
-    expect: [{ key, version: 0 }],
-  });
+  const expect = [{ key, version: 0 }];
+  await to.storage.write({ puts: [{ key, value: record }], deletes: [], expect });
 }
 
 async function storedKeyPackage(

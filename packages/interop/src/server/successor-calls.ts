@@ -3,7 +3,7 @@ import { EMPTY, present, sameBytes } from "../bytes.ts";
 import { handshakes, withSuite } from "./actors.ts";
 import { acceptPending, commit, handleCommit } from "./commit-calls.ts";
 import { type Context, fromWire, type Handlers, joined, newState } from "./context.ts";
-import { createKeyPackage, moveKeyPackage } from "./key-packages.ts";
+import { createKeyPackage, lendKeyPackage } from "./key-packages.ts";
 import type { State } from "./registry.ts";
 
 type Names =
@@ -76,7 +76,7 @@ export function successorCalls(context: Context): Handlers<Names> {
     HandleBranch: async ({ state_id, transaction_id, welcome, ratchet_tree }) => {
       const { actor, encrypt } = registry.state(state_id);
       const transaction = registry.transaction(transaction_id);
-      await moveKeyPackage(transaction.reference, transaction.actor, actor);
+      await lendKeyPackage(transaction.reference, transaction.actor, actor);
       const group = await actor.client.join(welcome, {
         ratchetTree: present(ratchet_tree),
         config: handshakes(encrypt),

@@ -1,0 +1,142 @@
+/** What must hold in every epoch: one secret state, and everybody reads everybody. */
+import { hex, sameBytes, utf8 } from "../bytes.ts";
+import { hasWorking } from "./peer-limits.ts";
+import { refused, tamperings } from "./tampering.ts";
+import { CheckError, type World } from "./world.ts";
+
+/** The new epoch of these members, who gave these authenticators when they entered it. */
+export async function checkEpoch(
+  world: World,
+  members: readonly string[],
+  authenticators: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  world.members = members;
+  world.tally.epochs += 1;
+  compare(world, "epoch authenticators differ", authenticators);
+  await compareStates(world, members);
+  await compareExports(world, members);
+  await exchangeMessages(world, members);
+}
+
+function compare(world: World, complaint: string, values: ReadonlyMap<string, Uint8Array>): void {
+  const [first, ...rest] = [...values];
+  for (const [actor, value] of rest) {
+    world.tally.authenticators += 1;
+    if (first !== undefined && !sameBytes(first[1], value)) {
+      throw new CheckError(complaint, world.serversOf([first[0], actor]));
+    }
+  }
+}
+
+async function compareStates(world: World, members: readonly string[]): Promise<void> {
+  const values = new Map<string, Uint8Array>();
+  for (const actor of members) {
+    if (!hasWorking(world.server(actor).description, "StateAuth")) continue;
+    const { state_auth_secret } = await world.call(actor, "StateAuth", {
+      state_id: world.state(actor),
+    });
+    values.set(actor, state_auth_secret);
+  }
+  compare(world, "StateAuth differs", values);
+}
+
+const LABELS: readonly (readonly [label: string, context: string, length: number])[] = [
+  ["interop one", "", 32],
+  ["interop two", "", 32],
+  ["interop one", "a context", 32],
+  ["interop two", "another context", 77],
+];
+
+async function compareExports(world: World, members: readonly string[]): Promise<void> {
+  const chosen = members.length > LARGE ? LABELS.slice(-1) : LABELS;
+  const different = new Set<string>();
+  for (const [label, context, key_length] of chosen) {
+    const values = new Map<string, Uint8Array>();
+    for (const actor of members) {
+      if (!hasWorking(world.server(actor).description, "Export")) continue;
+      const { exported_secret } = await world.call(actor, "Export", {
+        state_id: world.state(actor),
+        label,
+        context: utf8(context),
+        key_length,
+      });
+      world.tally.exports += 1;
+      if (exported_secret.length !== key_length) {
+        throw new CheckError("Export has the wrong length", world.serversOf([actor]));
+      }
+      values.set(actor, exported_secret);
+    }
+    compare(world, `Export differs for "${label}"`, values);
+    const [value] = values.values();
+    if (value !== undefined) different.add(hex(value.subarray(0, 32)));
+  }
+  if (different.size > 0 && different.size < chosen.length) {
+    throw new CheckError("Export does not depend on its arguments", world.serversOf(members));
+  }
+}
+
+/** More members than this, and not every pair can talk in every epoch. */
+const LARGE = 12;
+
+/** Everybody to everybody; in large groups each to the next, and the first to all. */
+async function exchangeMessages(world: World, members: readonly string[]): Promise<void> {
+  for (const [at, sender] of members.entries()) {
+    const isFirst = at === 0;
+    const next = members[(at + 1) % members.length];
+    const receivers =
+      members.length > LARGE && !isFirst
+        ? members.filter((actor) => actor === next && actor !== sender)
+        : members.filter((actor) => actor !== sender);
+    if (receivers.length === 0) continue;
+    const messages = [await protect(world, sender)];
+    if (isFirst) messages.push(await protect(world, sender));
+    for (const [i, receiver] of receivers.entries()) {
+      // The first to open a pair opens it in the wrong order.
+      const order = i === 0 ? [...messages].reverse() : messages;
+      const isProvoked = isFirst && i === 0;
+      for (const message of order) await unprotect(world, receiver, message, isProvoked);
+    }
+  }
+}
+
+interface Message {
+  readonly sender: string;
+  readonly authenticatedData: Uint8Array;
+  readonly plaintext: Uint8Array;
+  readonly ciphertext: Uint8Array;
+}
+
+async function protect(world: World, sender: string): Promise<Message> {
+  const [authenticatedData, plaintext] = [world.draw(9), world.draw(40)];
+  const { ciphertext } = await world.call(sender, "Protect", {
+    state_id: world.state(sender),
+    authenticated_data: authenticatedData,
+    plaintext,
+  });
+  return { sender, authenticatedData, plaintext, ciphertext };
+}
+
+async function unprotect(
+  world: World,
+  receiver: string,
+  message: Message,
+  isProvoked: boolean,
+): Promise<void> {
+  const request = { state_id: world.state(receiver), ciphertext: message.ciphertext };
+  if (isProvoked) {
+    for (const ciphertext of tamperings(message.ciphertext)) {
+      const what = "a message with a flipped bit";
+      await refused(world, receiver, "Unprotect", { ...request, ciphertext }, what);
+    }
+  }
+  const opened = await world.call(receiver, "Unprotect", request);
+  world.tally.messages += 1;
+  if (
+    !sameBytes(opened.plaintext, message.plaintext) ||
+    !sameBytes(opened.authenticated_data, message.authenticatedData)
+  ) {
+    const servers = world.serversOf([message.sender, receiver]);
+    throw new CheckError("a message was opened to something else", servers);
+  }
+  if (isProvoked) await refused(world, receiver, "Unprotect", request, "a replayed message");
+}

@@ -1,0 +1,82 @@
+/** Whether what was asked for was done: wire format, path, tree. */
+import type { MlsMessage } from "../internals.ts";
+import { messages } from "../internals.ts";
+import { openedWelcome } from "./open-welcome.ts";
+import type { Invitation } from "./step-joins.ts";
+import type { World } from "./world.ts";
+
+/** The wire format of a proposal or a Commit. */
+export function checkForm(
+  world: World,
+  author: string,
+  bytes: Uint8Array,
+  expected: "public" | "asConfigured",
+): void {
+  const isPrivate = expected === "asConfigured" && world.setting.encrypt;
+  const form = isPrivate ? "private" : "public";
+  world.report(author, bytes[3] === (isPrivate ? 2 : 1), `sent a handshake that is not ${form}`);
+}
+
+/** A tree comes beside a message exactly when it was asked for. */
+export function checkTreeBeside(
+  world: World,
+  actor: string,
+  tree: Uint8Array,
+  wasAsked: boolean,
+): void {
+  const complaint = wasAsked
+    ? "did not hand out the tree that was asked for"
+    : "handed out a tree that nobody asked for";
+  world.report(actor, tree.length > 0 === wasAsked, complaint);
+}
+
+/** A Commit has a path if it was asked for; visible in public handshakes only. */
+export function checkPath(
+  world: World,
+  actor: string,
+  commit: Uint8Array,
+  forcePath: boolean,
+): void {
+  const hasPath = pathOf(commit);
+  if (!forcePath || hasPath === undefined) return;
+  world.report(actor, hasPath, "left out the path that was asked for");
+}
+
+/** What a Welcome says about path and tree, with the keys that the joiner showed. */
+export async function checkWelcome(
+  world: World,
+  joiner: string,
+  { sponsor, welcome, commit, ratchetTree, forcePath }: Invitation,
+): Promise<void> {
+  const opened = await openedWelcome(world, joiner, welcome);
+  if (opened === undefined) return;
+  const hasPath = commit === undefined ? undefined : pathOf(commit);
+  if (forcePath === true || hasPath !== undefined) {
+    const isExpected = forcePath === true || hasPath === true;
+    const complaint = "made a Welcome whose path secret does not fit its Commit";
+    world.report(sponsor, opened.hasPathSecret === isExpected, complaint);
+  }
+  if (opened.hasTree === undefined) return;
+  const isBeside = ratchetTree !== undefined;
+  const complaint = isBeside
+    ? "put the tree into the Welcome although it was asked for beside it"
+    : "left the tree out of a Welcome";
+  world.report(sponsor, opened.hasTree !== isBeside, complaint);
+}
+
+/** Undefined if it cannot be seen. */
+function pathOf(commit: Uint8Array): boolean | undefined {
+  const decoded = decodeQuietly(commit);
+  if (decoded?.wireFormat !== "publicMessage") return undefined;
+  const { content } = decoded.message.content;
+  return content.contentType === "commit" ? content.commit.path !== undefined : undefined;
+}
+
+/** Undefined if a server made something that does not decode; its receivers will say so. */
+export function decodeQuietly(bytes: Uint8Array): MlsMessage | undefined {
+  try {
+    return messages.decodeMlsMessage(bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,228 @@
+/** Runs all that is planned for some servers, and says of each run what it shows. */
+import { CallError, type Connection, type ServerDescription } from "./connection.ts";
+import { type LimitedRun, PEER_LIMITS, type PeerLimit } from "./peer-limits.ts";
+import { expectedRuns, plan, type PlanOptions, type PlannedRun, type PlannedScript } from "./plan.ts";
+import { type Launched, type Launcher, startAll } from "./processes.ts";
+import type { FailedRun, MatrixResult, RunKind, ScriptResult } from "./results.ts";
+import { type RunOutcome, runScript } from "./run-script.ts";
+
+export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
+  readonly launchers: readonly Launcher[];
+  /** Only these, of the suites that all servers carry. */
+  readonly onlySuites: readonly number[] | undefined;
+  readonly provokesPeers: boolean;
+  /** New processes for every script, so that none suffers from what another left behind. */
+  readonly startsAfresh: boolean;
+  /** Told after every script. */
+  progress(result: ScriptResult): void;
+}
+
+export async function runMatrix(options: MatrixOptions): Promise<MatrixResult> {
+  const pool = new ServerPool(options.launchers, options.startsAfresh);
+  try {
+    return await runAll(options, pool);
+  } finally {
+    pool.stop();
+  }
+}
+
+async function runAll(options: MatrixOptions, pool: ServerPool): Promise<MatrixResult> {
+  const servers = (await pool.servers()).map(({ description }) => description);
+  const suites = commonSuites(servers).filter((suite) => {
+    return options.onlySuites === undefined || options.onlySuites.includes(suite);
+  });
+  const planOptions = { ...options, suites, servers: servers.length };
+  const scripts: ScriptResult[] = [];
+  const shown = new Set<PeerLimit>();
+  const expected = new Set<PeerLimit>();
+  for (const planned of plan(planOptions)) {
+    const result = await runPlanned(options, await pool.fresh(), planned, shown, expected);
+    scripts.push(result);
+    options.progress(result);
+  }
+  return {
+    servers: [...new Set(servers.map(({ family }) => family))],
+    processes: servers.length,
+    suites,
+    expectedRuns: expectedRuns(planOptions),
+    scripts,
+    vanishedLimits: [...expected].filter((limit) => !shown.has(limit)).map(({ id }) => id),
+  };
+}
+
+/** The servers in use; after a script they are replaced, if that is wanted. */
+class ServerPool {
+  readonly #launchers: readonly Launcher[];
+  readonly #startsAfresh: boolean;
+  #launched: readonly Launched[] | undefined;
+  #isUsed = false;
+
+  constructor(launchers: readonly Launcher[], startsAfresh: boolean) {
+    this.#launchers = launchers;
+    this.#startsAfresh = startsAfresh;
+  }
+
+  async servers(): Promise<readonly Connection[]> {
+    this.#launched ??= await startAll(this.#launchers);
+    return this.#launched.map(({ connection }) => connection);
+  }
+
+  /** For the next script. */
+  fresh(): Promise<readonly Connection[]> {
+    if (this.#isUsed && this.#startsAfresh) this.stop();
+    this.#isUsed = true;
+    return this.servers();
+  }
+
+  stop(): void {
+    for (const { stop } of this.#launched ?? []) stop();
+    this.#launched = undefined;
+  }
+}
+
+export function commonSuites(servers: readonly ServerDescription[]): number[] {
+  const [first, ...rest] = servers;
+  if (first === undefined) throw new Error("there is no server");
+  return first.suites.filter((suite) => rest.every(({ suites }) => suites.includes(suite)));
+}
+
+async function runPlanned(
+  { provokesPeers }: MatrixOptions,
+  servers: readonly Connection[],
+  planned: PlannedScript,
+  shown: Set<PeerLimit>,
+  expected: Set<PeerLimit>,
+): Promise<ScriptResult> {
+  const result = emptyResult(planned);
+  for (const run of planned.runs) {
+    const { suite, encrypt, seed } = run;
+    const cast = castOf(planned, run, servers);
+    const setting = { suite, encrypt, seed, provokesPeers, cast };
+    const outcome = await runScript(planned.script, setting);
+    count(result, planned, run, cast, outcome, shown, expected);
+  }
+  return result;
+}
+
+function emptyResult({ config, script }: PlannedScript): ScriptResult {
+  const checks = { epochs: 0, authenticators: 0, exports: 0, messages: 0, flags: 0, refusals: 0 };
+  const none = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  return {
+    config,
+    script: script.name,
+    actors: script.actors.length,
+    mixed: { ...none },
+    ours: { ...none },
+    peers: { ...none },
+    suites: {},
+    checks,
+    observations: [],
+    failures: [],
+  };
+}
+
+function castOf(
+  { script }: PlannedScript,
+  run: PlannedRun,
+  servers: readonly Connection[],
+): Map<string, Connection> {
+  const cast = new Map<string, Connection>();
+  for (const [i, actor] of script.actors.entries()) {
+    const server = servers[run.cast[i] ?? 0];
+    if (server !== undefined) cast.set(actor, server);
+  }
+  return cast;
+}
+
+/** Only runs with several stacks are evidence of interoperability. */
+function kindOf(cast: ReadonlyMap<string, Connection>): RunKind {
+  const families = new Set<string>();
+  let hasOurs = false;
+  for (const { description } of cast.values()) {
+    families.add(description.family);
+    hasOurs ||= description.isOurs;
+  }
+  if (families.size > 1) return "mixed";
+  return hasOurs ? "ours" : "peers";
+}
+
+function count(
+  result: ScriptResult,
+  planned: PlannedScript,
+  run: PlannedRun,
+  cast: ReadonlyMap<string, Connection>,
+  outcome: RunOutcome,
+  shown: Set<PeerLimit>,
+  expected: Set<PeerLimit>,
+): void {
+  const limits = limitsOf(planned, run, cast);
+  for (const limit of limits) expected.add(limit);
+  const tallies = [result[kindOf(cast)], suiteTally(result, run, kindOf(cast))];
+  for (const tally of tallies) tally.runs += 1;
+  for (const key of Object.keys(outcome.tally) as (keyof typeof outcome.tally)[]) {
+    result.checks[key] += outcome.tally[key];
+  }
+  for (const observation of outcome.observations) {
+    if (!result.observations.includes(observation)) result.observations.push(observation);
+  }
+  const { failure } = outcome;
+  if (failure === undefined) {
+    for (const tally of tallies) tally.passed += 1;
+    return;
+  }
+  for (const limit of limits) shown.add(limit);
+  const isLimited = limits.length > 0;
+  for (const tally of tallies) tally[isLimited ? "limited" : "failed"] += 1;
+  const failed = describeFailure(run, cast, failure);
+  const limit = limits[0]?.id;
+  if (result.failures.length < MAXIMUM_FAILURES) result.failures.push({ ...failed, limit });
+}
+
+/** More of them would not say more. */
+const MAXIMUM_FAILURES = 20;
+
+function suiteTally(result: ScriptResult, { suite, encrypt }: PlannedRun, kind: RunKind) {
+  const key = `${suite} ${encrypt ? "private" : "public"} ${kind}`;
+  const known = result.suites[key];
+  if (known !== undefined) return known;
+  const tally = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  result.suites[key] = tally;
+  return tally;
+}
+
+function limitsOf(
+  { config, script }: PlannedScript,
+  { encrypt }: PlannedRun,
+  cast: ReadonlyMap<string, Connection>,
+): PeerLimit[] {
+  return PEER_LIMITS.filter(({ peer, applies }) => {
+    const isPeer = (actor: string): boolean => {
+      const description = cast.get(actor)?.description;
+      return description !== undefined && !description.isOurs && peer.test(description.name);
+    };
+    const run: LimitedRun = { config, script: script.name, encrypt, isPeer };
+    return script.actors.some(isPeer) && applies(run);
+  });
+}
+
+function describeFailure(
+  { suite, encrypt, seed }: PlannedRun,
+  cast: ReadonlyMap<string, Connection>,
+  { step, action, error }: NonNullable<RunOutcome["failure"]>,
+): FailedRun {
+  const isMissing = error instanceof CallError && error.code === UNIMPLEMENTED;
+  return {
+    suite,
+    encrypt,
+    seed,
+    cast: Object.fromEntries(
+      [...cast].slice(0, 12).map(([actor, { description }]) => [actor, description.name]),
+    ),
+    step,
+    action,
+    error: error.message,
+    kind: isMissing ? "unimplemented" : "failure",
+  };
+}
+
+const UNIMPLEMENTED = 12;

@@ -1,0 +1,98 @@
+/** Servers that run while a script does. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
+import { Connection } from "./connection.ts";
+
+/** How to get a server, fresh for every script where that is possible. */
+export interface Launcher {
+  start(): Promise<Launched>;
+}
+
+export interface Launched {
+  readonly connection: Connection;
+  stop(): void;
+}
+
+/** A server of ours in a process of its own. */
+export function ownServer(args: readonly string[] = []): Launcher {
+  const program = fileURLToPath(new URL("../server.js", import.meta.url));
+  return {
+    async start() {
+      const child = spawn(process.execPath, [program, "--port", "0", ...args], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const line = await firstLine(child);
+      const address = /listening on (\S+)/.exec(line)?.[1];
+      if (address === undefined) throw new Error(`a server of ours said: ${line}`);
+      return launched(await Connection.open(address), child);
+    },
+  };
+}
+
+/** A program that listens on the port that it is given. */
+export function program(file: string, args: (port: number) => readonly string[]): Launcher {
+  return {
+    async start() {
+      const port = await freePort();
+      const child = spawn(file, args(port), { stdio: ["ignore", "ignore", "ignore"] });
+      return launched(await Connection.open(`127.0.0.1:${port}`), child);
+    },
+  };
+}
+
+/** Somebody else's server that is running already. */
+export function listening(address: string): Launcher {
+  return {
+    async start() {
+      const connection = await Connection.open(address);
+      return { connection, stop: () => connection.close() };
+    },
+  };
+}
+
+/** All or none. */
+export async function startAll(launchers: readonly Launcher[]): Promise<Launched[]> {
+  const results = await Promise.allSettled(launchers.map((launcher) => launcher.start()));
+  const started = results.flatMap((result) =>
+    result.status === "fulfilled" ? [result.value] : [],
+  );
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed === undefined) return started;
+  for (const { stop } of started) stop();
+  throw failed.reason;
+}
+
+function launched(connection: Connection, child: ChildProcess): Launched {
+  return {
+    connection,
+    stop() {
+      connection.close();
+      child.kill();
+    },
+  };
+}
+
+function firstLine(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    child.stdout?.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+      if (text.includes("\n")) resolve(text);
+    });
+    child.on("exit", (code) => reject(new Error(`a server of ours ended with ${code}`)));
+    child.on("error", reject);
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      const port = typeof address === "object" && address !== null ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+}
