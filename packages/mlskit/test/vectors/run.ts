@@ -50,7 +50,8 @@ async function main(args: readonly string[]): Promise<number> {
     if (options.controls) console.log(`${formatControls(results, summary)}\n`);
     const failures = formatFailures(results);
     if (failures !== "") console.log(`${failures}\n`);
-    console.log(`${seconds(performance.now() - started)} on the provider ${provider.name}`);
+    const time = seconds(performance.now() - started);
+    console.log(`${NAMES[set.name]}, provider ${provider.name}, ${time}`);
     console.log(closingLine(summary));
   }
   return summary.failed === 0 ? 0 : 1;
@@ -64,6 +65,12 @@ async function generate(): Promise<number> {
   console.log("mlskit's own vectors are written");
   return 0;
 }
+
+const NAMES: Readonly<Record<VectorSet["name"], string>> = {
+  official: "official vectors",
+  own: "mlskit's own vectors",
+  given: "given folder",
+};
 
 function choose({ directory, own }: Options): VectorSet {
   if (directory !== undefined) return givenSet(resolve(process.env["INIT_CWD"] ?? "", directory));
