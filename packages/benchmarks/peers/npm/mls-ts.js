@@ -4,9 +4,10 @@
  * measured.
  */
 import { readFileSync } from "node:fs";
-import { raw } from "mls-ts";
 import { check, PAYLOAD, serve } from "./serve.js";
 
+// Imported as a value: the bindings exist only once the module is instantiated.
+const { raw } = await import("mls-ts");
 const { Group, Identity, Provider, RatchetTree } = raw;
 
 let guests = [];
@@ -19,7 +20,13 @@ function invite(name) {
   const provider = new Provider();
   const identity = new Identity(provider, name);
   const keyPackage = identity.key_package(provider);
-  return { provider, identity, keyPackage, bytes: keyPackage.to_bytes(), stored: provider.serialize() };
+  return {
+    provider,
+    identity,
+    keyPackage,
+    bytes: keyPackage.to_bytes(),
+    stored: provider.serialize(),
+  };
 }
 
 /** A Welcome is good for one join: each begins with what the provider held before. */
@@ -68,9 +75,7 @@ await serve(
       async join(time, bytes) {
         const { stored } = guests[1];
         const provider = Provider.from_bytes(stored);
-        await time("join", async () =>
-          Group.join(provider, welcome, RatchetTree.from_bytes(tree)),
-        );
+        await time("join", async () => Group.join(provider, welcome, RatchetTree.from_bytes(tree)));
         bytes("join", welcome.length + tree.length);
       },
       async message(time, bytes) {

@@ -42,7 +42,9 @@ export async function serve(hello, library) {
     }
   };
   for await (const line of createInterface({ input: process.stdin })) {
-    const result = await answer(JSON.parse(line)).catch((error) => ({ error: String(error.stack) }));
+    const result = await answer(JSON.parse(line)).catch((error) => ({
+      error: String(error.stack),
+    }));
     process.stdout.write(`${JSON.stringify(result)}\n`);
   }
 }

@@ -63,7 +63,11 @@ async function invite(name) {
     identity: new TextEncoder().encode(name),
   };
   const made = await generateKeyPackage({ credential, cipherSuite: impl });
-  const message = { version, wireformat: wireformats.mls_key_package, keyPackage: made.publicPackage };
+  const message = {
+    version,
+    wireformat: wireformats.mls_key_package,
+    keyPackage: made.publicPackage,
+  };
   return { ...made, bytes: encode(mlsMessageEncoder, message) };
 }
 
@@ -79,7 +83,10 @@ function create({ publicPackage, privatePackage }) {
 /** Bytes in, bytes out; the new state takes the place of the old one. */
 async function commit(state, add = [], remove = []) {
   const extraProposals = [
-    ...remove.map((removed) => ({ proposalType: defaultProposalTypes.remove, remove: { removed } })),
+    ...remove.map((removed) => ({
+      proposalType: defaultProposalTypes.remove,
+      remove: { removed },
+    })),
     ...add.map((bytes) => {
       const { keyPackage } = decode(mlsMessageDecoder, bytes);
       return { proposalType: defaultProposalTypes.add, add: { keyPackage } };
