@@ -665,14 +665,9 @@ describe("mk-70", () => {
       group.createCommit("alice", { pending: [...poison, good] }),
     );
     const rules = made.unused.map(({ reason }) => (MlsError.is(reason) ? reason.rule : undefined));
-    expect(rules.toSorted((a, b) => `${a}`.localeCompare(`${b}`))).toEqual([
-      "valn0203",
-      "valn0303",
-      "valn0309",
-      "valn0701",
-      "valn0803",
-      "valn1205",
-    ]);
+    expect(new Set(rules)).toEqual(
+      new Set(["valn0203", "valn0303", "valn0309", "valn0701", "valn0803", "valn1205"]),
+    );
     expect(commitIn(made.commit).proposals).toEqual([
       { type: "reference", reference: good.reference },
     ]);
