@@ -28,11 +28,9 @@ export async function checkCredentials(
   const identities = changes.map(({ next }) => next);
   const verdicts = await authenticationService.validate(identities, { event, groupId, now });
   for (const [i, change] of changes.entries()) {
-    refuse(
-      verdicts[i] ?? { reason: "the authentication service gave no answer" },
-      change,
-      "valn0101",
-    );
+    const verdict = verdicts[i] ?? { reason: "the authentication service gave no answer" };
+    const { position } = change;
+    if (verdict !== true) throw at(position, refusal(verdict, "valn0101"));
   }
 }
 
@@ -47,7 +45,7 @@ export async function checkSuccessors(
     if (change.current === undefined || isSame(change.current, change.next)) continue;
     const context = { event, groupId, now };
     const verdict = await authenticationService.isSuccessor(change.current, change.next, context);
-    refuse(verdict, change, "mk-48");
+    if (verdict !== true) throw at(change.position, refusal(verdict, "mk-48"));
   }
 }
 
@@ -59,11 +57,14 @@ function isSame(current: Identity, next: Identity): boolean {
   );
 }
 
-function refuse(verdict: Verdict, { position }: CredentialChange, rule: RuleId): void {
-  if (verdict === true) return;
-  const error = new PolicyError("CREDENTIAL_REJECTED", "the credential was not accepted", {
+function refusal({ reason }: Exclude<Verdict, true>, rule: RuleId): PolicyError {
+  return new PolicyError("CREDENTIAL_REJECTED", "the credential was not accepted", {
     rule,
-    details: { reason: verdict.reason },
+    details: { reason },
   });
-  throw position === undefined ? error : new ProposalFault(error, [position]);
+}
+
+/** The error, blamed on a proposal if there is one. */
+function at(position: number | undefined, error: PolicyError): Error {
+  return position === undefined ? error : new ProposalFault(error, [position]);
 }

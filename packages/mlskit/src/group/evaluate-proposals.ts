@@ -6,7 +6,7 @@
  */
 import type { Identity } from "../credentials/authentication-service.ts";
 import type { Secret } from "../crypto/index.ts";
-import { CryptoError, StateError } from "../errors.ts";
+import { StateError } from "../errors.ts";
 import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
 import { pskSecret } from "../key-schedule/pre-shared-key.ts";
 import { check } from "../rules.ts";
@@ -14,7 +14,7 @@ import { supports } from "../tree/capabilities.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
 import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { LeafNode } from "../tree/nodes.ts";
-import type { SignatureJob } from "../tree/signature-batch.ts";
+import { checkResult, type SignatureJob } from "../tree/signature-batch.ts";
 import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
 import { checkChangedExtensions, contextRequirements } from "./context-extensions.ts";
 import { checkCredentials, checkSuccessors, type CredentialChange } from "./credential-checks.ts";
@@ -157,12 +157,8 @@ async function checkSignatures(evaluation: Evaluation, group: ProvisionalGroup):
   const results = await epoch.crypto.verifyMany(jobs);
   for (const [i, { position }] of subjects.entries()) {
     const job = jobs[i];
-    if (results[i] === true || job === undefined) continue;
-    const error = new CryptoError("SIGNATURE_INVALID", `the signature of a ${job.what} is wrong`, {
-      rule: job.rule,
-      details: { proposals: [position] },
-    });
-    throw new ProposalFault(error, [position]);
+    if (job === undefined) continue;
+    blaming([position], () => checkResult(job, results[i], { proposals: [position] }));
   }
   for (const { subject } of subjects) verified.add(subject);
 }

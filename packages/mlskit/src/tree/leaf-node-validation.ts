@@ -84,12 +84,6 @@ export interface LeafContext {
   readonly details: ErrorDetails | undefined;
 }
 
-const SOURCE_RULES: Readonly<Record<LeafNodeOrigin["source"], RuleId>> = {
-  keyPackage: "valn0108",
-  update: "valn0109",
-  commit: "valn0110",
-};
-
 /** valn0108, valn0109, valn0110: the leaf says where it is used. */
 export function checkSource(
   leaf: LeafNode,
@@ -97,11 +91,12 @@ export function checkSource(
   { code, details }: LeafContext,
 ): void {
   const found = leaf.origin.source;
-  check(found === source, SOURCE_RULES[source], code, "a leaf node has the wrong source", {
-    ...details,
-    expected: source,
-    found,
-  });
+  const isRight = found === source;
+  const message = "a leaf node has the wrong source";
+  const where = { ...details, expected: source, found };
+  if (source === "keyPackage") check(isRight, "valn0108", code, message, where);
+  if (source === "update") check(isRight, "valn0109", code, message, where);
+  if (source === "commit") check(isRight, "valn0110", code, message, where);
 }
 
 /** valn0109, valn1208: a replaced leaf gets a new encryption key. */
@@ -110,9 +105,10 @@ export function checkKeyIsFresh(
   replaced: LeafNode,
   { code, details }: LeafContext,
 ): void {
-  const rule = leaf.origin.source === "commit" ? "valn1208" : "valn0109";
-  const fresh = !equalBytes(leaf.encryptionKey, replaced.encryptionKey);
-  check(fresh, rule, code, "a leaf node keeps the encryption key that it replaces", details);
+  const isFresh = !equalBytes(leaf.encryptionKey, replaced.encryptionKey);
+  const message = "a leaf node keeps the encryption key that it replaces";
+  if (leaf.origin.source === "commit") check(isFresh, "valn1208", code, message, details);
+  else check(isFresh, "valn0109", code, message, details);
 }
 
 /** valn0113: the leaf's own credential type is in its capabilities. mk-17: it certifies the key. */
@@ -148,9 +144,9 @@ export function checkRequiredCapabilities(
   context: LeafContext,
 ): void {
   if (required === undefined) return;
-  checkListed(leaf, "extensions", required.extensionTypes, "valn0103", context);
-  checkListed(leaf, "proposals", required.proposalTypes, "valn0103", context);
-  checkListed(leaf, "credentials", required.credentialTypes, "valn0103", context);
+  checkListed(leaf, "extensions", required.extensionTypes, context);
+  checkListed(leaf, "proposals", required.proposalTypes, context);
+  checkListed(leaf, "credentials", required.credentialTypes, context);
 }
 
 /** valn0502, valn0602, valn1210: the leaf supports the extensions of the GroupContext. */
@@ -195,11 +191,11 @@ export function checkLifetime(
     check(notAfter - notBefore <= maximum, "mk-55", code, "a lifetime is too long", details);
   }
   if (now === undefined || (notBefore <= now && now <= notAfter)) return [];
-  const rule = mode === "sending" ? "valn0105" : "valn0106";
   const message = "a leaf node is outside its lifetime";
   const where = { ...details, notBefore, notAfter, now };
-  check(mode === undefined || mode === "notice", rule, code, message, where);
-  return [{ rule, message, details: where }];
+  check(mode !== "sending", "valn0105", code, message, where);
+  check(mode !== "strict", "valn0106", code, message, where);
+  return [{ rule: "valn0106", message, details: where }];
 }
 
 /** mk-18, mk-19: both public keys have the format of the suite. */
@@ -235,12 +231,11 @@ function checkListed(
   leaf: LeafNode,
   kind: SupportKind,
   types: readonly number[],
-  rule: RuleId,
   { code, details }: LeafContext,
 ): void {
   for (const type of types) {
     const listed = supports(leaf.capabilities, kind, type);
-    check(listed, rule, code, `a leaf node lacks support for a type the group uses`, {
+    check(listed, "valn0103", code, "a leaf node lacks support for a type the group requires", {
       ...details,
       kind,
       type,

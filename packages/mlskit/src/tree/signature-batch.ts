@@ -1,11 +1,10 @@
 /** Signature checks collected for one batch, each knowing which rule it enforces. RFC 9420 §5.1.2. */
 import type { SuiteCrypto, VerifyJob } from "../crypto/crypto-provider.ts";
 import { CryptoError, type ErrorDetails } from "../errors.ts";
-import type { RuleId } from "../rules.ts";
 
 /** A signature to verify, and what to say if it does not. */
 export interface SignatureJob extends VerifyJob {
-  readonly rule: RuleId;
+  readonly rule: "valn0102" | "valn0203";
   /** "leaf node", "key package": what was signed. */
   readonly what: string;
   readonly details?: ErrorDetails | undefined;
@@ -19,10 +18,18 @@ export async function verifySignatures(
   if (jobs.length === 0) return;
   const results = await crypto.verifyMany(jobs);
   for (const [i, job] of jobs.entries()) {
-    if (results[i] === true) continue;
-    throw new CryptoError("SIGNATURE_INVALID", `the signature of a ${job.what} is invalid`, {
-      rule: job.rule,
-      details: job.details,
-    });
+    checkResult(job, results[i], job.details);
   }
+}
+
+/** What one result of a batch means. @throws CryptoError `SIGNATURE_INVALID` unless it is true */
+export function checkResult(
+  { rule, what }: SignatureJob,
+  isValid: boolean | undefined,
+  details: ErrorDetails | undefined,
+): void {
+  if (isValid === true) return;
+  const [code, message] = ["SIGNATURE_INVALID", `the signature of a ${what} is invalid`] as const;
+  if (rule === "valn0102") throw new CryptoError(code, message, { rule: "valn0102", details });
+  throw new CryptoError(code, message, { rule: "valn0203", details });
 }

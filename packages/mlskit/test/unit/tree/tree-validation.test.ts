@@ -273,8 +273,8 @@ describe("validateTree", () => {
       broken("mk-18"),
     );
     const { capabilities } = group.tree.leaf(leafIndex(1))!;
-    const credential = { type: "x509", certificates: [new Uint8Array(1)] } as const;
-    const exotic = { credential, capabilities: { ...capabilities, credentials: [1, 2] } };
+    const credential = { type: "custom", credentialType: 9, body: new Uint8Array(1) } as const;
+    const exotic = { credential, capabilities: { ...capabilities, credentials: [1, 9] } };
     await expect(validateTree(withLeaf(group.tree, 1, exotic), options)).rejects.toEqual(
       broken("valn0104"),
     );
