@@ -88,6 +88,13 @@ function untimely(
     }
     return { kind: "buffered", ...info, contentType, isBuffered: buffer(session, bytes) };
   }
+  // Nobody may say anything in the epoch that a ReInit began.
+  if (status === "suspended" && info.epoch >= epoch.context.epoch) {
+    const error = new StateError("GROUP_SUSPENDED", "the group was closed by a ReInit", {
+      rule: "mk-104",
+    });
+    return { kind: "invalid", groupId: info.groupId, error };
+  }
   // Keys of past epochs are kept for their time; those of the last one went with our membership.
   const isReadable = contentType === "application" && info.epoch < epoch.context.epoch;
   if (status === "inactive" && !isReadable) {

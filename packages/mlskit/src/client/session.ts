@@ -100,20 +100,24 @@ export class GroupSession {
 
   /** @throws StateError unless the group is active */
   requireActive(): void {
-    const { status } = this.#state;
-    switch (status) {
-      case "active":
-        return;
-      case "pendingJoin":
-        throw new StateError("PENDING_JOIN", "our join is not accepted yet");
-      case "suspended":
-        throw new StateError("GROUP_SUSPENDED", "the group was closed by a ReInit", {
-          rule: "mk-104",
-        });
-      case "inactive":
-        throw new StateError("GROUP_INACTIVE", "we are no member of this group any more", {
-          rule: "mk-46",
-        });
-    }
+    checkActive(this.#state);
+  }
+}
+
+/** @throws StateError unless the group is active */
+export function checkActive({ status }: Pick<GroupState, "status">): void {
+  switch (status) {
+    case "active":
+      return;
+    case "pendingJoin":
+      throw new StateError("PENDING_JOIN", "our join is not accepted yet");
+    case "suspended":
+      throw new StateError("GROUP_SUSPENDED", "the group was closed by a ReInit", {
+        rule: "mk-104",
+      });
+    case "inactive":
+      throw new StateError("GROUP_INACTIVE", "we are no member of this group any more", {
+        rule: "mk-46",
+      });
   }
 }
