@@ -25,7 +25,7 @@ import { type KeyPackageOptions, makeKeyPackage } from "./key-packages.ts";
 import { closeGroup } from "./merge.ts";
 import { decodeKeyPackage } from "./messages.ts";
 import { GroupKeys } from "./record-keys.ts";
-import type { GroupSession } from "./session.ts";
+import { checkActive, type GroupSession } from "./session.ts";
 
 export interface SuccessorRequest {
   /** Ours in the new group. Default: the one with our credential and the new suite. */
@@ -70,6 +70,7 @@ export async function makeBranch(
   keyPackages: readonly Uint8Array[],
   request: BranchRequest,
 ): Promise<CreatedSuccessor> {
+  checkActive(state);
   const { crypto, context } = state.epoch;
   const options = await commonOptions(core, state, context.cipherSuite, keyPackages, request);
   const groupId = request.groupId?.slice() ?? crypto.randomBytes(crypto.suite.kdf.size);
@@ -137,17 +138,15 @@ export function checkStagedSuccession(
 
 async function findParent(
   core: ClientCore,
-  { groupId, epoch }: ResumptionPskId,
+  { usage, groupId, epoch }: ResumptionPskId,
 ): Promise<Parent | Predecessor | undefined> {
   const handle = await core.findHandle(groupId);
   if (handle === undefined) return undefined;
   const { state } = await core.load(handle);
-  if (state.epoch.context.epoch === epoch) {
-    return state.reInit === undefined
-      ? parentOf(state.epoch)
-      : predecessorOf(state.epoch, state.reInit);
+  if (usage === "reinit" && state.reInit !== undefined) {
+    return predecessorOf(state.epoch, state.reInit);
   }
-  return pastParent(state, epoch);
+  return state.epoch.context.epoch === epoch ? parentOf(state.epoch) : pastParent(state, epoch);
 }
 
 /** A branch may have been made in an epoch that is over for us. */

@@ -156,7 +156,13 @@ async function start(
     // Fresh for every group, so that no two share key material. RFC 9420 §11.3.
     nonce: crypto.randomBytes(crypto.suite.kdf.size),
   };
-  const psks = [psk, ...(options.psks ?? [])];
+  const others = options.psks ?? [];
+  if (successionPsk(others) !== undefined) {
+    throw new UsageError("INVALID_PSK", "the PSK of the older group is named by us", {
+      rule: "mk-103",
+    });
+  }
+  const psks = [psk, ...others];
   const proposals: Proposal[] = [
     ...keyPackages.map((keyPackage): Proposal => ({ type: "add", keyPackage })),
     ...psks.map((id): Proposal => ({ type: "psk", psk: id })),
