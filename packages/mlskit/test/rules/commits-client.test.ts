@@ -218,8 +218,8 @@ describe("mk-83", () => {
   });
 });
 
-describe("mk-67 mk-69", () => {
-  test("[R] a client keeps a Commit until the proposal arrives that it names", async () => {
+describe("proposals of a client", () => {
+  test("mk-67 [R] a client keeps a Commit until the proposal arrives that it names", async () => {
     const made = await scene();
     const { group, own } = made;
     const { bytes, cached } = await updateBy(group.party("bob"));
@@ -229,7 +229,7 @@ describe("mk-67 mk-69", () => {
     expect((await own.process(bytes)).kind).toBe("commit");
   });
 
-  test("[R] a client says why it lacks a proposal that it refused", async () => {
+  test("mk-67 [R] a client says why it lacks a proposal that it refused", async () => {
     const group = await TestGroup.of(["alice", "bob"]);
     const policy = {
       reviewProposal: ({ proposal }: { proposal: { type: string } }) =>
@@ -247,7 +247,7 @@ describe("mk-67 mk-69", () => {
     });
   });
 
-  test("[R] a client reports the proposals that an epoch left behind", async () => {
+  test("mk-69 [R] a client reports the proposals that an epoch left behind", async () => {
     const made = await scene();
     const { group, desk, own } = made;
     const { bytes, cached } = await updateBy(group.party("bob"));

@@ -209,7 +209,7 @@ describe("valn0304", () => {
   });
 });
 
-describe("valn0305 valn0306 mk-66 adding clients", () => {
+describe("adding clients", () => {
   const twins = async (): Promise<[KeyPackageBundle, KeyPackageBundle]> => {
     const first = await newClient("erin");
     return [first, await newClient("erin", { signer: first.signer })];
