@@ -55,7 +55,8 @@ function checkMemberList(
     switch (proposal.type) {
       case "update":
         if (isOwn) throw fault("valn0302", "a committer may not commit an Update of its own", [i]);
-        if (sender.type !== "member") throw fault("mk-61", "an Update must come from a member", [i]);
+        if (sender.type !== "member")
+          throw fault("mk-61", "an Update must come from a member", [i]);
         break;
       case "remove":
         if (proposal.removed === committer) {
@@ -103,7 +104,8 @@ function checkExternalList(entries: readonly ProposalEntry[], types: RegisteredT
         break;
       case "remove":
         removes += 1;
-        if (removes > 1) throw fault("valn0402", "an external commit removes at most one leaf", [i]);
+        if (removes > 1)
+          throw fault("valn0402", "an external commit removes at most one leaf", [i]);
         break;
       case "psk":
         break;
