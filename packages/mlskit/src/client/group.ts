@@ -36,7 +36,7 @@ import {
 import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
 import { type LostCommit, remainingProposals } from "./rebuild.ts";
 import type { GroupSession } from "./session.ts";
-import { keepPast } from "./merge.ts";
+import { keepPast, newestPsks } from "./merge.ts";
 import { discardPending, noPendingCommit } from "./settle-commit.ts";
 import { reasonsToUpdate, type UpdatePolicy, type UpdateReason } from "./update-advice.ts";
 import type { LeafUpdate } from "../group/create-commit.ts";
@@ -453,7 +453,11 @@ export class Group {
       const { environment } = session;
       const state = { ...session.state, config };
       const past = keepPast(state, state.past, environment.now);
-      session.state = { ...state, past };
+      const resumptionPsks = newestPsks(state.resumptionPsks, config);
+      for (const [epoch, psk] of state.resumptionPsks) {
+        if (!resumptionPsks.has(epoch)) session.eraseLater(() => psk.erase());
+      }
+      session.state = { ...state, past, resumptionPsks };
       const limits = { ...environment.limits, ...config };
       for (const { secretTree, context } of [...past, session.state.epoch]) {
         const change = secretTree.shrink(limits);

@@ -7,6 +7,7 @@ import { type Epoch, eraseEpoch } from "../group/epoch.ts";
 import { type PastMember, retire } from "../group/past-epoch.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import type { LeafNode } from "../tree/nodes.ts";
+import type { GroupConfig } from "./config.ts";
 import type { GroupState, StoredPastEpoch } from "./group-state.ts";
 import { afterCommit } from "./update-advice.ts";
 
@@ -103,8 +104,15 @@ function keepPsks(
   epoch: bigint,
   psk: Secret,
 ): ReadonlyMap<bigint, Secret> {
-  const all = [...resumptionPsks, [epoch, psk] as const];
-  return new Map(config.resumptionPsks === 0 ? [] : all.slice(-config.resumptionPsks));
+  return newestPsks(new Map([...resumptionPsks, [epoch, psk]]), config);
+}
+
+/** Rule mk-111: of the epochs that are over, the latest. */
+export function newestPsks(
+  psks: GroupState["resumptionPsks"],
+  config: Pick<GroupConfig, "resumptionPsks">,
+): GroupState["resumptionPsks"] {
+  return new Map(config.resumptionPsks === 0 ? [] : [...psks].slice(-config.resumptionPsks));
 }
 
 /** How the members of the epoch that ends differ from those of the next one. */
