@@ -28,7 +28,6 @@ export const RFC_TYPES: WireTypes = { proposals: new Map(), credentials: new Map
  */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   #offset: number;
   readonly #end: number;
   readonly types: WireTypes;
@@ -41,7 +40,6 @@ export class Reader {
   ) {
     this.types = types;
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = offset;
     this.#end = end;
   }
@@ -60,20 +58,22 @@ export class Reader {
     return this.#bytes.subarray(from, this.#offset);
   }
 
+  // No DataView: a decoder makes a reader for every vector, and that would be a view for each.
+
   uint8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#bytes[this.#take(1)] ?? 0;
   }
 
   uint16(): number {
-    return this.#view.getUint16(this.#take(2));
+    return this.uint8() * 0x100 + this.uint8();
   }
 
   uint32(): number {
-    return this.#view.getUint32(this.#take(4));
+    return this.uint16() * 0x10000 + this.uint16();
   }
 
   uint64(): bigint {
-    return this.#view.getBigUint64(this.#take(8));
+    return (BigInt(this.uint32()) << 32n) | BigInt(this.uint32());
   }
 
   /** `length` raw bytes, as a view. */

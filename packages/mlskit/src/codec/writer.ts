@@ -7,12 +7,11 @@ export const MAX_VECTOR_LENGTH = 0x3fff_ffff;
 /** Grows by doubling. {@link finish} hands the bytes out and ends the writer's life. */
 export class Writer {
   #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
-  constructor(capacity = 256) {
+  /** Arrays of up to 64 bytes are cheap to make, and most values fit. */
+  constructor(capacity = 64) {
     this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
   }
 
   get length(): number {
@@ -26,17 +25,21 @@ export class Writer {
 
   uint16(value: number): void {
     const at = this.#reserve(2);
-    this.#view.setUint16(at, value);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
   }
 
   uint32(value: number): void {
     const at = this.#reserve(4);
-    this.#view.setUint32(at, value);
+    this.#bytes[at] = value >>> 24;
+    this.#bytes[at + 1] = value >>> 16;
+    this.#bytes[at + 2] = value >>> 8;
+    this.#bytes[at + 3] = value;
   }
 
   uint64(value: bigint): void {
-    const at = this.#reserve(8);
-    this.#view.setBigUint64(at, value);
+    this.uint32(Number(value >> 32n));
+    this.uint32(Number(value & 0xffff_ffffn));
   }
 
   bytes(value: Uint8Array): void {
@@ -98,6 +101,5 @@ export class Writer {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
   }
 }

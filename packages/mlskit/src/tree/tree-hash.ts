@@ -7,10 +7,12 @@ import { type LeafNode, ParentNode } from "./nodes.ts";
 const LEAF = 1;
 const PARENT = 2;
 
-/** Hashes nodes one after the other, with one buffer for all their inputs. */
+/** Inputs are public, and hashed before anything else can run: one buffer serves them all. */
+let input: Uint8Array = /* @__PURE__ */ new Uint8Array(1024);
+
+/** Hashes nodes one after the other. */
 export class TreeHasher {
   readonly #crypto: SuiteCrypto;
-  #input = new Uint8Array(512);
   #length = 0;
 
   constructor(crypto: SuiteCrypto) {
@@ -38,12 +40,12 @@ export class TreeHasher {
   }
 
   #begin(capacity: number): void {
-    if (this.#input.length < capacity) this.#input = new Uint8Array(2 * capacity);
+    if (input.length < capacity) input = new Uint8Array(2 * capacity);
     this.#length = 0;
   }
 
   #bytes(bytes: ArrayLike<number>): void {
-    this.#input.set(bytes, this.#length);
+    input.set(bytes, this.#length);
     this.#length += bytes.length;
   }
 
@@ -54,6 +56,6 @@ export class TreeHasher {
   }
 
   #hash(): Uint8Array {
-    return this.#crypto.hash(this.#input.subarray(0, this.#length));
+    return this.#crypto.hash(input.subarray(0, this.#length));
   }
 }
