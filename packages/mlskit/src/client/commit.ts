@@ -163,7 +163,8 @@ function removal({ state }: GroupSession, removed: number): Proposal {
       rule: "valn0303",
     });
   }
-  if (!Number.isInteger(removed) || removed < 0 || tree.leaf(leafIndex(removed)) === undefined) {
+  const isLeaf = Number.isInteger(removed) && removed >= 0 && removed < tree.leafCount;
+  if (!isLeaf || tree.leaf(leafIndex(removed)) === undefined) {
     throw new StateError("MEMBER_NOT_FOUND", "there is no member at this leaf", {
       rule: "valn0701",
       details: { leafIndex: removed },

@@ -96,9 +96,10 @@ export function mayComeFromExternalSender(proposal: Proposal, types: RegisteredT
   }
 }
 
-function checkRemoveTarget(epoch: PublicEpoch, removed: number): void {
+function checkRemoveTarget({ tree }: PublicEpoch, removed: number): void {
+  const isLeaf = Number.isInteger(removed) && removed >= 0 && removed < tree.leafCount;
   check(
-    epoch.tree.leaf(leafIndex(removed)) !== undefined,
+    isLeaf && tree.leaf(leafIndex(removed)) !== undefined,
     "valn0701",
     "INVALID_PROPOSAL",
     "there is no member at the leaf to be removed",
