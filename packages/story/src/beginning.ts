@@ -51,7 +51,7 @@ export async function gather(world: World): Promise<void> {
     step();
   }
   world.admit(invited);
-  await world.deliverAll();
+  await world.deliverSoon();
   const count = (await alice.group()).memberCount;
   narrator.say("joined", `${listNames(invited.map(({ name }) => name))} join: ${count} members.`, {
     members: count,
@@ -86,7 +86,7 @@ export async function converse(world: World): Promise<void> {
     author.rest();
     step();
   }
-  await world.deliverAll();
+  await world.deliverSoon();
   const readers = isLarge ? `${cast.length} of them read everything` : "everybody reads it all";
   const more = count > shown ? `… and ${count - shown} more. ` : "";
   narrator.say("conversation", `${more}${count} messages, ${readers}.`, {
@@ -127,7 +127,7 @@ export async function race(world: World): Promise<void> {
   const { welcomes, epoch } = await world.settle(carol, rebuilt);
   await join(erin, welcomes);
   world.admit([erin]);
-  await world.deliverAll("following Bob and Carol");
+  await world.deliverSoon("following Bob and Carol");
   narrator.say("rebuilt", `She builds it again in the new epoch: Erin is in, epoch ${epoch}.`, {
     by: "Carol",
     added: "Erin",
@@ -167,7 +167,7 @@ export async function disorder(world: World): Promise<void> {
     outcome: verdict,
   });
   if (verdict !== "duplicate") world.problems.push("a message could be read twice");
-  await world.deliverAll("following Dave");
+  await world.deliverAll("following Bob, Carol and Dave");
 }
 
 export async function join(

@@ -27,7 +27,7 @@ async function main(args: readonly string[]): Promise<number> {
 async function tell(options: StoryOptions, directory: string): Promise<number> {
   const narrator = new Narrator(options);
   const world = new World(options, narrator);
-  let isEqual = false;
+  let isEqual: boolean | undefined;
   try {
     await meet(world, directory);
     await gather(world);
@@ -46,17 +46,18 @@ async function tell(options: StoryOptions, directory: string): Promise<number> {
   return conclude(world, isEqual);
 }
 
-function conclude({ narrator, options, members, problems, sent, read }: World, isEqual: boolean) {
-  const ok = isEqual && problems.length === 0;
+function conclude({ narrator, options, members, problems, sent, read }: World, isEqual?: boolean) {
+  const ok = isEqual === true && problems.length === 0;
   const memory = Math.round(process.memoryUsage.rss() / 2 ** 20);
-  const result = isEqual ? "all epoch authenticators are equal" : "the members do not agree";
+  const results = { true: "all epoch authenticators are equal", false: "the members do not agree" };
+  const result = isEqual === undefined ? "the story broke off" : results[`${isEqual}`];
   const people = `${members.length} members, suite ${options.suite}`;
   const mail = `${sent} messages written, ${read} read`;
   const cost = `${narrator.seconds} s, ${memory} MiB`;
   for (const problem of problems) console.error(`problem: ${problem}`);
   narrator.conclude(`${ok ? "ok" : "FAILED"}: ${people}, ${mail}: ${result} (${cost})`, {
     ok,
-    isEqual,
+    isEqual: isEqual === true,
     suite: options.suite,
     members: members.length,
     sent,

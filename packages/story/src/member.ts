@@ -52,6 +52,10 @@ export class Member {
     return this.#options.directory !== undefined;
   }
 
+  get isResident(): boolean {
+    return this.#options.isResident;
+  }
+
   /** The client, opened from its store if it is not in memory. */
   async client(): Promise<Client> {
     const { authenticationService } = this.#options;

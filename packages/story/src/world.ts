@@ -16,7 +16,7 @@ import type { StoryOptions } from "./options.ts";
 
 /** Members with a store on disk, who read everything. */
 export const CAST = 20;
-/** In larger groups the others are loaded from their stores for every use. */
+/** In larger groups the others are loaded from their stores when they get their mail. */
 const RESIDENTS = 200;
 
 export class World {
@@ -27,11 +27,10 @@ export class World {
   readonly people: Member[] = [];
   /** Who is in the group now. */
   readonly members: Member[] = [];
-  sent = 0;
-  read = 0;
   readonly problems: string[] = [];
   readonly #directory = new KeyDirectory();
-  readonly #texts: string[] = [];
+  /** What was written, and by how many it was read. */
+  readonly #texts: { readonly text: string; readers: number }[] = [];
 
   constructor(options: StoryOptions, narrator: Narrator) {
     this.options = options;
@@ -54,6 +53,18 @@ export class World {
     return member;
   }
 
+  get sent(): number {
+    return this.#texts.length;
+  }
+
+  get read(): number {
+    return this.#texts.reduce((sum, { readers }) => sum + readers, 0);
+  }
+
+  readersOf(number: number): number {
+    return this.#texts[number]?.readers ?? 0;
+  }
+
   person(name: string): Member {
     const found = this.people.find((member) => member.name === name);
     if (found === undefined) throw new Error(`nobody is called ${name}`);
@@ -61,15 +72,16 @@ export class World {
   }
 
   /** Encrypts the next text. Its number travels along, so that every reader can be checked. */
-  async write(author: Member): Promise<{ readonly bytes: Uint8Array; readonly text: string }> {
+  async write(
+    author: Member,
+  ): Promise<{ readonly bytes: Uint8Array; readonly text: string; readonly number: number }> {
     const { texts } = this.options;
     const number = this.#texts.length;
     const text = texts[number % texts.length] ?? "";
-    this.#texts.push(text);
     const group = await author.group();
     const { bytes } = await group.send(text, { authenticatedData: encodeNumber(number) });
-    this.sent += 1;
-    return { bytes, text };
+    this.#texts.push({ text, readers: 0 });
+    return { bytes, text, number };
   }
 
   /** Gives a member its mail. Returns what became of it, messages that had waited included. */
@@ -88,9 +100,21 @@ export class World {
     return outcomes;
   }
 
+  /** Gives their mail to all who are in memory; the others get it in the next {@link deliverAll}. */
+  async deliverSoon(what = "reading mail"): Promise<void> {
+    await this.#deliver(
+      this.members.filter(({ isResident }) => isResident),
+      what,
+    );
+  }
+
   /** Gives everybody their mail. */
   async deliverAll(what = "reading mail"): Promise<void> {
-    const waiting = this.members.filter(({ name }) => this.delivery.hasMail(name));
+    await this.#deliver(this.members, what);
+  }
+
+  async #deliver(members: readonly Member[], what: string): Promise<void> {
+    const waiting = members.filter(({ name }) => this.delivery.hasMail(name));
     const step = this.narrator.progress("mail", what, waiting.length);
     for (const member of waiting) {
       await this.deliver(member);
@@ -146,10 +170,9 @@ export class World {
       this.problems.push(`${member.name} refused a message: ${outcome.error.message}`);
     }
     if (outcome.kind !== "application") return;
-    const text = new TextDecoder().decode(outcome.data);
-    this.read += 1;
-    if (text === this.#texts[decodeNumber(outcome.authenticatedData)]) return;
-    this.problems.push(`${member.name} read something that nobody wrote`);
+    const written = this.#texts[decodeNumber(outcome.authenticatedData)];
+    if (written?.text === new TextDecoder().decode(outcome.data)) written.readers += 1;
+    else this.problems.push(`${member.name} read something that nobody wrote`);
   }
 }
 

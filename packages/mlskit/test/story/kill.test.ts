@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { toHex } from "../../src/codec/index.ts";
 import { Arena } from "./kill-parent.ts";
 import { randomFrom, type Reply, type Report, type Request } from "./kill-protocol.ts";
@@ -89,6 +89,7 @@ test(`M-STO-09 M-STO-11 st-9 killed ${KILLS} times in the middle of the story, a
   const random = randomFrom(seed);
   const arena = await Arena.create(random);
   let next = launch(seed, "play");
+  onTestFinished(() => void next.kill("SIGKILL"));
   for (let kill = 1; kill <= KILLS; kill++) {
     const child = next;
     // Starts while the other one plays: most of the time goes into loading the program.
@@ -108,4 +109,4 @@ test(`M-STO-09 M-STO-11 st-9 killed ${KILLS} times in the middle of the story, a
   console.log(
     `${KILLS} kills, ${arena.received} requests, ${arena.ciphertexts} ciphertexts, epoch ${arena.epoch}`,
   );
-}, 240_000);
+}, 600_000);
