@@ -43,7 +43,7 @@ export async function createGroup(
     confirmedTranscriptHash: EMPTY_BYTES,
     extensions,
   };
-  checkCreation(tree, extensions);
+  checkCreation(tree, extensions, environment);
   const change = { next: identityOf(creator.keyPackage.leafNode), position: undefined };
   await checkCredentials(environment, [change], "add", groupId);
   await checkExternalSenderList({ crypto, context }, extensions, environment);
@@ -68,10 +68,15 @@ export async function createGroup(
 }
 
 /** Rule mk-108: the creator can live in the group that it describes. */
-function checkCreation(tree: RatchetTree, extensions: readonly Extension[]): void {
+function checkCreation(
+  tree: RatchetTree,
+  extensions: readonly Extension[],
+  { types }: Environment,
+): void {
   try {
     checkContextExtensionTypes(extensions);
     checkContextSupport(tree, extensions);
+    for (const type of types.proposals.values()) type.checkExtensions?.([], extensions);
   } catch (cause) {
     throw new UsageError("INVALID_EXTENSION", "the creator does not support these extensions", {
       rule: "mk-108",
