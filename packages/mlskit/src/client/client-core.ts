@@ -47,6 +47,8 @@ export interface CoreOptions {
   readonly signers: readonly Signer[];
   /** Milliseconds that hooks may take; undefined: any. */
   readonly hookTimeout: number | undefined;
+  /** Usable key packages of an identity below which an event says so. */
+  readonly keyPackageThreshold: number;
 }
 
 interface CachedGroup {

@@ -36,6 +36,8 @@ export interface ClientOptions {
   readonly signers?: readonly Signer[] | undefined;
   /** Milliseconds that hooks may take before the operation fails. Default: 30 s. */
   readonly hookTimeout?: number | undefined;
+  /** Fewer usable key packages of an identity raise `keyPackagesLow`. Default: 10. */
+  readonly keyPackageThreshold?: number | undefined;
 }
 
 export interface NewIdentityOptions {
@@ -62,6 +64,7 @@ export interface CreateGroupRequest {
 }
 
 const DEFAULT_HOOK_TIMEOUT = 30_000;
+const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 
 /** With defaults for what was left out. */
 export function coreOf(options: ClientOptions): ClientCore {
@@ -82,5 +85,6 @@ export function coreOf(options: ClientOptions): ClientCore {
     psk: options.psk,
     signers: options.signers ?? [],
     hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
+    keyPackageThreshold: options.keyPackageThreshold ?? DEFAULT_KEY_PACKAGE_THRESHOLD,
   });
 }

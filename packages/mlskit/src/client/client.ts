@@ -33,6 +33,7 @@ import {
   consumeKeyPackage,
   countKeyPackages,
   type KeyPackageOptions,
+  type KeyPackageStock,
   listKeyPackages,
   makeKeyPackage,
   type PublishedKeyPackage,
@@ -71,7 +72,6 @@ export interface NewGroup {
 const DEFAULT_SUITE = 1;
 /** Private keys outlive their package, for a Welcome may still be on its way. */
 const KEY_PACKAGE_TARGET = 50;
-const KEY_PACKAGE_LOW = 10;
 const KEY_PACKAGE_GRACE = 14n * 86_400n;
 
 /** All methods that change something are durable when they return. */
@@ -167,20 +167,14 @@ export class Client {
     return this.#write(async (transaction) => removeKeyPackage(transaction, reference));
   }
 
-  /** Usable key packages per suite, and how many to make and publish. Rule P-KP-01. */
-  async keyPackageStock(target: number = KEY_PACKAGE_TARGET): Promise<
-    readonly {
-      readonly cipherSuite: number;
-      readonly available: number;
-      readonly missing: number;
-    }[]
-  > {
-    const counts = await countKeyPackages(this.#core);
-    const suites = new Set((await this.identities()).map(({ cipherSuite }) => cipherSuite));
-    return [...suites].map((cipherSuite) => {
-      const available = counts.get(cipherSuite) ?? 0;
-      const missing = available < KEY_PACKAGE_LOW ? target - available : 0;
-      return { cipherSuite, available, missing };
+  /** Usable key packages per identity, and how many to make and publish. Rule P-KP-01. */
+  async keyPackageStock(target: number = KEY_PACKAGE_TARGET): Promise<readonly KeyPackageStock[]> {
+    const count = await countKeyPackages(this.#core);
+    return (await this.identities()).map((identity) => {
+      const { cipherSuite, signatureKey } = identity;
+      const available = count(signatureKey);
+      const isLow = available < this.#core.options.keyPackageThreshold;
+      return { identity, cipherSuite, available, missing: isLow ? target - available : 0 };
     });
   }
 
@@ -293,7 +287,9 @@ export class Client {
       const { epoch } = staged;
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
-      transaction.onCommit(() => void this.#reportStock(epoch.context.cipherSuite));
+      const { signatureKey } = staged.keyPackage.leafNode;
+      const { cipherSuite } = staged.keyPackage;
+      transaction.onCommit(() => void this.#reportStock(cipherSuite, signatureKey));
       const config = this.#config(options.config);
       return this.#open(await succeedGroup(this.#core, transaction, epoch, config, predecessor));
     });
@@ -477,10 +473,10 @@ export class Client {
     });
   }
 
-  async #reportStock(cipherSuite: number): Promise<void> {
-    const available = (await countKeyPackages(this.#core)).get(cipherSuite) ?? 0;
-    if (available >= KEY_PACKAGE_LOW) return;
-    this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, available }]);
+  async #reportStock(cipherSuite: number, signatureKey: Uint8Array): Promise<void> {
+    const available = (await countKeyPackages(this.#core))(signatureKey);
+    if (available >= this.#core.options.keyPackageThreshold) return;
+    this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, signatureKey, available }]);
   }
 
   async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {

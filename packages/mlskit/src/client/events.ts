@@ -42,7 +42,13 @@ export type ClientEvent =
   | (GroupEvent & { readonly type: "forkSuspected"; readonly evidence: ForkEvidence })
   | (GroupEvent & { readonly type: "updateAdvised" })
   | (GroupEvent & { readonly type: "bufferFull" })
-  | { readonly type: "keyPackagesLow"; readonly cipherSuite: number; readonly available: number };
+  | {
+      readonly type: "keyPackagesLow";
+      readonly cipherSuite: number;
+      /** Of the identity whose packages run out. */
+      readonly signatureKey: Uint8Array;
+      readonly available: number;
+    };
 
 export type EventListener = (event: ClientEvent) => void;
 

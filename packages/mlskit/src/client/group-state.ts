@@ -1,5 +1,6 @@
 /** Everything one client knows about one group. Values do not change; operations make new ones. */
 import type { Secret } from "../crypto/index.ts";
+import type { ContentWireFormat } from "../framing/authenticated-content.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { Epoch } from "../group/epoch.ts";
 import type { PastEpoch, PastMember } from "../group/past-epoch.ts";
@@ -18,6 +19,7 @@ export interface StoredProposal extends CachedProposal {
   readonly number: number;
   /** Of our own proposals, to know them again and to send them again. */
   readonly bytes: Uint8Array | undefined;
+  readonly wireFormat: ContentWireFormat;
 }
 
 /** A Commit of ours that the delivery service has not accepted yet. */

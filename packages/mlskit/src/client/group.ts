@@ -26,6 +26,7 @@ import { decodeKeyPackage } from "./messages.ts";
 import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
 import type { Outcome } from "./outcome.ts";
 import { processForGroup, type ProcessOptions } from "./process.ts";
+import { describePendingProposals, type PendingProposal } from "./pending-proposals.ts";
 import {
   dropProposal,
   proposeLeave,
@@ -174,6 +175,13 @@ export class Group {
 
   get pendingProposals(): readonly StoredProposal[] {
     return [...this.#state.proposals.values()];
+  }
+
+  /** Pending proposals with what is to be known of them, in order of arrival. */
+  proposals(): Promise<readonly PendingProposal[]> {
+    return this.#access.operate(({ state, environment }) => {
+      return describePendingProposals(state, environment);
+    });
   }
 
   get pendingCommit(): PendingCommitView | undefined {

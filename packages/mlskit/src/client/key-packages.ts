@@ -1,5 +1,5 @@
 /** Key packages of ours: making, listing, using up, pruning. RFC 9420 §10, §16.8; rules P-KP. */
-import { EMPTY_BYTES, MLS10 } from "../codec/index.ts";
+import { bytesKey, EMPTY_BYTES, MLS10 } from "../codec/index.ts";
 import { type Credential, credentialTypeOf } from "../credentials/credential.ts";
 import type { Signer, SuiteCrypto } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
@@ -42,6 +42,14 @@ export interface PublishedKeyPackage {
   readonly reference: Uint8Array;
   /** Seconds since 1970. */
   readonly expiresAt: bigint;
+}
+
+/** How many key packages an identity has, and how many to make and publish. */
+export interface KeyPackageStock {
+  readonly identity: Identity;
+  readonly cipherSuite: number;
+  readonly available: number;
+  readonly missing: number;
 }
 
 export interface StoredKeyPackage extends PublishedKeyPackage {
@@ -193,16 +201,19 @@ export async function wasOurs(core: ClientCore, reference: Uint8Array): Promise<
   return (await core.storage.get(goneKey(reference))) !== undefined;
 }
 
-/** Usable packages per suite: neither expired nor suspect nor kept as a last resort. */
-export async function countKeyPackages(core: ClientCore): Promise<ReadonlyMap<number, number>> {
-  const counts = new Map<number, number>();
-  for (const { cipherSuite, isExpired, isSuspect, isLastResort: last } of await listKeyPackages(
+/** Usable packages of an identity: neither expired nor suspect nor kept as a last resort. */
+export async function countKeyPackages(
+  core: ClientCore,
+): Promise<(signatureKey: Uint8Array) => number> {
+  const counts = new Map<string, number>();
+  for (const { signatureKey, isExpired, isSuspect, isLastResort: last } of await listKeyPackages(
     core,
   )) {
     if (isExpired || isSuspect || last) continue;
-    counts.set(cipherSuite, (counts.get(cipherSuite) ?? 0) + 1);
+    const key = bytesKey(signatureKey);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  return counts;
+  return (signatureKey) => counts.get(bytesKey(signatureKey)) ?? 0;
 }
 
 /** Expired ones go when their grace time is over, for a Welcome may still be on its way. */

@@ -4,6 +4,7 @@ import type { MlsError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
+import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { LostCommit } from "./rebuild.ts";
 import type { MemberRemoval } from "./removal.ts";
 
@@ -52,6 +53,8 @@ export interface CommitOutcome extends AuthenticatedInfo {
   readonly summary: CommitSummary;
   readonly removals: readonly MemberRemoval[];
   readonly reInit: ReInit | undefined;
+  /** What is odd about it but no reason to refuse, such as an expired leaf. */
+  readonly notices: readonly ValidationNotice[];
   readonly isMerged: boolean;
   /** The pending commit of ours that lost against this one, once merged; see `Group.rebuild`. */
   readonly discarded: LostCommit | undefined;

@@ -15,6 +15,7 @@ import type {
   ProposalOutcome,
 } from "./outcome.ts";
 import { withProposal } from "./propose.ts";
+import { checkNotRepeated } from "../group/proposal-rules.ts";
 import { GroupKeys } from "./record-keys.ts";
 import {
   type GroupMessage,
@@ -163,7 +164,7 @@ async function proposalOutcome(
   } as const;
   const epoch = session.state.epoch.context.epoch;
   if (accept) {
-    const replayed = await storeProposal(access, session, cached, bytes);
+    const replayed = await storeProposal(access, session, received, bytes);
     if (replayed !== undefined) return replayed;
   }
   const outcome: ProposalOutcome = {
@@ -175,7 +176,7 @@ async function proposalOutcome(
     accept: () =>
       access.operate(async (later) => {
         requireEpoch(later.state, epoch);
-        await storeProposal(access, later, cached, bytes);
+        await storeProposal(access, later, received, bytes);
       }),
   };
   session.emit({ type: "proposalReceived", groupId: info.groupId, epoch: info.epoch, reference });
@@ -186,12 +187,14 @@ async function proposalOutcome(
 async function storeProposal(
   access: GroupAccess,
   session: GroupSession,
-  cached: CachedProposal,
+  { info, cached }: Extract<Received, { kind: "proposal" }>,
   bytes: Uint8Array,
 ): Promise<Outcome | undefined> {
   checkRoom(session.state, cached);
   remember(session, bytes);
-  session.state = withProposal(session.state, { ...cached, bytes: undefined });
+  checkNotRepeated(cached, session.state.proposals, session.environment.types);
+  const { wireFormat } = info;
+  session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });
   const waiting = [...session.state.buffer].filter(([, message]) => {
     const decoded = decodeBuffered(session, message);
     return (
@@ -263,7 +266,7 @@ function merged(): never {
 function describe(
   received: Extract<Received, { kind: "commit" }>,
   before: GroupState,
-  { summary, next }: StagedCommit,
+  { summary, next, notices }: StagedCommit,
 ) {
   const kind = next === undefined ? "removed" : summary.reInit === undefined ? "commit" : "reinit";
   return {
@@ -272,6 +275,7 @@ function describe(
     summary,
     removals: classifyRemovals(summary, before.epoch.ownLeaf),
     reInit: summary.reInit,
+    notices,
     export: (label: string, context: Uint8Array, length: number): Uint8Array => {
       if (next === undefined) throw new StateError("GROUP_INACTIVE", "this Commit removes us");
       return exportSecret(next.crypto, next.secrets.exporterSecret, label, context, length);

@@ -2,6 +2,7 @@
 import { EMPTY_BYTES } from "../codec/index.ts";
 import { StateError } from "../errors.ts";
 import { cacheKey } from "../group/proposal-entry.ts";
+import { checkNotRepeated } from "../group/proposal-rules.ts";
 import { createProposal, createUpdate } from "../group/proposal-message.ts";
 import type { LeafUpdate } from "../group/create-commit.ts";
 import type { Proposal } from "../messages/proposal.ts";
@@ -37,20 +38,22 @@ export async function sendProposal(
   const { state, environment } = session;
   const { epoch, config } = state;
   const { proposal, ownUpdate } = await complete(session, request);
+  const wireFormat = config.handshake.send === "private" ? "privateMessage" : "publicMessage";
   const sent = await createProposal(
     epoch,
     proposal,
     {
       authenticatedData: options.authenticatedData ?? EMPTY_BYTES,
-      wireFormat: config.handshake.send === "private" ? "privateMessage" : "publicMessage",
+      wireFormat,
       padding: paddingPolicy(config.padding),
     },
     environment,
     ownUpdate,
   );
-  session.useKey(epoch.secretTree, epoch.context.epoch, sent.change);
   const { bytes, cached } = sent;
-  session.state = withProposal(session.state, { ...cached, bytes });
+  checkNotRepeated(cached, state.proposals, environment.types);
+  session.useKey(epoch.secretTree, epoch.context.epoch, sent.change);
+  session.state = withProposal(session.state, { ...cached, bytes, wireFormat });
   return { bytes, reference: cached.reference, epoch: epoch.context.epoch };
 }
 

@@ -195,15 +195,16 @@ async function readProposals(
   const proposals = new Map<string, StoredProposal>();
   for (const { number, value } of rows) {
     const record = decodeRecord(proposalRecord, value, types);
-    const { proposal, sender, reference, bytes, leafPrivateKey } = record;
+    const { proposal, sender, reference, bytes, isPublic, leafPrivateKey } = record;
+    const wireFormat = isPublic ? "publicMessage" : "privateMessage";
     let ownUpdate: StoredProposal["ownUpdate"];
     if (leafPrivateKey !== undefined && proposal.type === "update") {
       const isSame = toHex(proposal.leafNode.signatureKey) === toHex(current.publicKey);
       const updateSigner = isSame ? current : await signer(proposal.leafNode.signatureKey);
       ownUpdate = { leafPrivateKey, signer: updateSigner };
     }
-    const stored = { proposal, sender, reference, bytes, number, ownUpdate };
-    proposals.set(cacheKey(reference), stored);
+    const kept = { proposal, sender, reference, bytes, wireFormat } as const;
+    proposals.set(cacheKey(reference), { ...kept, number, ownUpdate });
   }
   return proposals;
 }

@@ -1,6 +1,6 @@
 /** One entry for everything that arrives for a group. RFC 9420 §6, §12.4.2; catalogue M-RCV. */
 import { bytesKey, equalBytes, toHex } from "../codec/index.ts";
-import { MlsError, PolicyError, StateError } from "../errors.ts";
+import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
 import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
 import type { PrivateMessage, PublicMessage } from "../framing/mls-message.ts";
 import { OpenedContent, VerifiedContent } from "../group/content.ts";
@@ -58,7 +58,7 @@ export async function receiveMessage(
     throw violation("mk-24", "INVALID_MESSAGE", "the message belongs to another group");
   }
   if (bytes.length > config.maximumMessageSize * 16) {
-    throw violation("mk-14", "INVALID_MESSAGE", "the message is larger than is accepted");
+    throw new DecodeError("the message is larger than is accepted", { rule: "mk-14" });
   }
   const { joinCommit } = session.state;
   if (joinCommit !== undefined && equalBytes(joinCommit, bytes)) return { kind: "ownCommit", info };

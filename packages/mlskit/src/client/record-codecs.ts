@@ -158,6 +158,7 @@ export interface ProposalRecord {
   readonly sender: Sender;
   readonly reference: Uint8Array;
   readonly bytes: Uint8Array | undefined;
+  readonly isPublic: boolean;
   readonly leafPrivateKey: Secret | undefined;
 }
 
@@ -166,6 +167,7 @@ export const proposalRecord: Codec<ProposalRecord> = struct<ProposalRecord>({
   sender: Sender,
   reference: opaque,
   bytes: optional(opaque),
+  isPublic: flag,
   leafPrivateKey: optional(secret),
 });
 

@@ -232,9 +232,10 @@ function writeProposals(
 }
 
 function encodeProposal(stored: StoredProposal): Uint8Array {
-  const { proposal, sender, reference, bytes, ownUpdate } = stored;
+  const { ownUpdate, wireFormat, ...rest } = stored;
   const leafPrivateKey = ownUpdate?.leafPrivateKey;
-  return encodeRecord(proposalRecord, { proposal, sender, reference, bytes, leafPrivateKey });
+  const isPublic = wireFormat === "publicMessage";
+  return encodeRecord(proposalRecord, { ...rest, isPublic, leafPrivateKey });
 }
 
 function writePending(
