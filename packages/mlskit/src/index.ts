@@ -86,6 +86,7 @@ export type {
 } from "./client/key-packages.ts";
 export type { MemberSelector } from "./client/members.ts";
 export type * from "./client/outcome.ts";
+export type { PendingProposal } from "./client/pending-proposals.ts";
 export type { ProcessOptions } from "./client/process.ts";
 export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
 export type { MemberRemoval, RemovalReason } from "./client/removal.ts";

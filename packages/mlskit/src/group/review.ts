@@ -47,7 +47,8 @@ export async function reviewCommit(
   if (verdict !== true) throw refusal(verdict, "mk-91");
 }
 
-function credentialOf(
+/** The sender's credential where the group knows it. */
+export function credentialOf(
   { proposal, sender }: ProposalEntry,
   group: GroupView,
 ): Credential | undefined {
