@@ -81,6 +81,7 @@ export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/joi
 export { KeyDirectory } from "./client/key-directory.ts";
 export type {
   KeyPackageOptions,
+  KeyPackageStock,
   PublishedKeyPackage,
   StoredKeyPackage,
 } from "./client/key-packages.ts";

@@ -33,10 +33,12 @@ export {
   WireFormat,
 } from "./framing/mls-message.ts";
 export {
+  type KeyPackageView,
   type PublicCommitView,
   type Route,
   routeMessage,
   routeOf,
+  viewKeyPackage,
   viewPublicCommit,
 } from "./framing/route.ts";
 export { KeyPackage, keyPackageRef } from "./key-packages/key-package.ts";

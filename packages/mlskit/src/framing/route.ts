@@ -1,5 +1,6 @@
 /** What can be known of a message without keys and without its group. RFC 9420 §6. */
 import type { WireTypes } from "../codec/index.ts";
+import type { Credential } from "../credentials/credential.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import type { ContentType, Sender } from "./framed-content.ts";
@@ -62,6 +63,26 @@ export interface PublicCommitView {
   readonly references: readonly Uint8Array[];
   /** The committer's new leaf. */
   readonly pathLeaf: LeafNode | undefined;
+}
+
+/** What a key package says, before anybody checked it. */
+export interface KeyPackageView {
+  readonly cipherSuite: number;
+  readonly unverifiedCredential: Credential;
+  readonly unverifiedSignatureKey: Uint8Array;
+}
+
+/** Undefined unless the bytes are a key package. @throws DecodeError, UnsupportedError */
+export function viewKeyPackage(bytes: Uint8Array, types?: WireTypes): KeyPackageView | undefined {
+  const decoded = decodeMlsMessage(bytes, types);
+  if (decoded.wireFormat !== "keyPackage") return undefined;
+  const { cipherSuite, leafNode } = decoded.message;
+  const { credential, signatureKey } = leafNode;
+  return {
+    cipherSuite,
+    unverifiedCredential: credential,
+    unverifiedSignatureKey: signatureKey,
+  };
 }
 
 /** Undefined unless the bytes are a PublicMessage with a Commit. @throws DecodeError */
