@@ -55,9 +55,12 @@ export async function contents({ storage }: Desk): Promise<readonly string[]> {
   return (await storage.list("")).map(({ key, value }) => `${key} ${toHex(value)}`);
 }
 
-/** All parties but the sender process the message. */
+/** All parties but the sender process the message, and the observer if it can read it. */
 export async function tell(group: TestGroup, bytes: Uint8Array, sender?: Party): Promise<void> {
   for (const party of group.members) if (party !== sender) await party.receive(bytes);
+  const isPublic = bytes[3] === 1;
+  if (isPublic) await group.observer.receive(bytes);
   const [first] = group.members;
-  if (first !== undefined) group.observer.enter(first.epoch);
+  const { epoch } = group.observer.epoch.context;
+  if (first !== undefined && first.epoch.context.epoch !== epoch) group.observer.enter(first.epoch);
 }
