@@ -70,19 +70,22 @@ function checkSupport(
   { requiredCapabilities, groupExtensionTypes }: ReturnType<typeof contextRequirements>,
 ): void {
   const lists = [
-    ["extensions", requiredCapabilities?.extensionTypes ?? [], "valn0103"],
-    ["proposals", requiredCapabilities?.proposalTypes ?? [], "valn0103"],
-    ["credentials", requiredCapabilities?.credentialTypes ?? [], "valn0103"],
-    ["extensions", groupExtensionTypes ?? [], "valn1210"],
+    ["extensions", requiredCapabilities?.extensionTypes ?? []],
+    ["proposals", requiredCapabilities?.proposalTypes ?? []],
+    ["credentials", requiredCapabilities?.credentialTypes ?? []],
   ] as const;
-  for (const [kind, types, rule] of lists) {
-    const missing = types.find((type) => !supports(capabilities, kind, type));
-    if (missing === undefined) continue;
-    throw new UsageError("INVALID_EXTENSION", "our leaf would lack support that the group needs", {
-      rule,
-      details: { kind, type: missing },
-    });
+  const message = "our leaf would lack support that the group needs";
+  for (const [kind, types] of lists) {
+    const type = types.find((each) => !supports(capabilities, kind, each));
+    if (type === undefined) continue;
+    const details = { kind, type };
+    throw new UsageError("INVALID_EXTENSION", message, { rule: "valn0103", details });
   }
+  const kind = "extensions";
+  const type = groupExtensionTypes?.find((each) => !supports(capabilities, kind, each));
+  if (type === undefined) return;
+  const details = { kind, type };
+  throw new UsageError("INVALID_EXTENSION", message, { rule: "valn1210", details });
 }
 
 /** The same for the leaf of an external joiner, which may replace a former leaf of its own. */
