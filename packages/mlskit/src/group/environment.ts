@@ -125,6 +125,8 @@ export interface GroupLimits extends SecretTreeLimits {
   readonly maximumLifetime: bigint | undefined;
   /** Whether leaves of others that are not valid now are refused, or only reported. RFC 9420 §7.3. */
   readonly strictLifetimes: boolean;
+  /** Whether key packages with extensions of the RFC, which belong elsewhere, are refused. */
+  readonly strictExtensions: boolean;
   /** Leaves a tree may have. */
   readonly maximumLeaves: number;
   readonly maximumProposalsPerCommit: number;
@@ -137,6 +139,7 @@ export const DEFAULT_LIMITS: GroupLimits = {
   maximumSkippedKeys: 4096,
   maximumLifetime: 366n * 86_400n,
   strictLifetimes: false,
+  strictExtensions: false,
   maximumLeaves: 2 ** 20,
   maximumProposalsPerCommit: 100_000,
   maximumWelcomeSecrets: 100_000,

@@ -98,11 +98,13 @@ async function checkChangedLeaves(
   const requirements = contextRequirements(epoch.crypto, group.extensions);
   const lifetime =
     direction === "createCommit" ? sentLifetimes(environment) : receivedLifetimes(environment);
+  const { strictExtensions } = environment.limits;
   for (const change of group.added) {
     const { proposal } = change.entry;
     if (proposal.type !== "add") continue;
     await blamingAsync(offendersOf(change, group), async () => {
-      note(await checkKeyPackage(proposal.keyPackage, { ...requirements, lifetime }), change.leaf);
+      const rules = { ...requirements, lifetime, strictExtensions };
+      note(await checkKeyPackage(proposal.keyPackage, rules), change.leaf);
       checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");
     });
   }

@@ -158,8 +158,9 @@ async function checkAlone(
   const requirements = contextRequirements(crypto, context.extensions);
   if (proposal.type === "add") {
     const { keyPackage } = proposal;
+    const { strictExtensions } = environment.limits;
     // The extensions in force may change before the Add is committed; support is judged then.
-    await checkKeyPackage(keyPackage, { crypto, lifetime });
+    await checkKeyPackage(keyPackage, { crypto, lifetime, strictExtensions });
     await verifySignatures(crypto, keyPackageSignatures(keyPackage));
     const change = { next: identityOf(keyPackage.leafNode), position: undefined };
     await checkCredentials(environment, [change], "add", groupId);
