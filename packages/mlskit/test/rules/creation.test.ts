@@ -6,6 +6,7 @@ import { type Extension, ExtensionType } from "../../src/extensions/extension.ts
 import { encodeMlsMessage } from "../../src/framing/mls-message.ts";
 import { interimTranscriptHash } from "../../src/framing/transcript-hash.ts";
 import { createGroup } from "../../src/group/create-group.ts";
+import { DEFAULT_LIMITS } from "../../src/group/environment.ts";
 import type { Client, Group } from "../../src/index.ts";
 import { exportSecret } from "../../src/key-schedule/exporter.ts";
 import { confirmationTag } from "../../src/key-schedule/key-schedule.ts";
@@ -429,6 +430,25 @@ describe("extensions of a key package", () => {
     await expectRule(make, "valn1604", { code: "INVALID_KEY_PACKAGE" });
     expect(await contents(storage)).toEqual(before);
     await client.createKeyPackage();
+  });
+
+  test("valn1604 [CRO] where they are judged strictly, those of others as well", async () => {
+    const limits = { ...DEFAULT_LIMITS, strictExtensions: true };
+    const group = await TestGroup.of(NAMES, { environment: testEnvironment({ limits }) });
+    for (const type of [1, 2, 3, 4, 5]) {
+      const extensions = [{ type, data: fromHex("00") }];
+      const client = await outsider({ fields: { extensions } });
+      await notAdded(group, client, "valn1604", { as: "VAL", code: "INVALID_KEY_PACKAGE" });
+      await refusedAsAdd(group, client, "valn1604", { as: "VAL" });
+      const { bytes } = await forgeProposal(group.party("alice"), {
+        type: "add",
+        keyPackage: client.keyPackage,
+      });
+      await refusedByAll(group, "alice", bytes, "valn1604", { as: "VAL" });
+    }
+    const unknown = [{ type: 0x4444, data: utf8("?") }];
+    const { keyPackage } = await outsider({ fields: { extensions: unknown } });
+    await acceptedList(group, [{ type: "add", keyPackage }]);
   });
 
   test("valn1604 [CRO] ok: misplaced and unknown ones in the key packages of others", async () => {
