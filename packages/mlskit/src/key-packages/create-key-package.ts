@@ -110,7 +110,7 @@ export function checkOwnCapabilities(
 /**
  * valn1601, valn0107: the extensions of a leaf of ours are in their place and listed.
  *
- * @throws UsageError `INVALID_KEY_PACKAGE`, DecodeError
+ * @throws UsageError `INVALID_KEY_PACKAGE`, `INVALID_EXTENSION`, DecodeError
  */
 export function checkOwnLeafExtensions(
   capabilities: Capabilities,
@@ -120,7 +120,10 @@ export function checkOwnLeafExtensions(
     const isPlaced = type === ExtensionType.applicationId || !isDefaultType("extensions", type);
     demand(isPlaced, "valn1601", `extension ${type} does not belong in a leaf node`);
     const isListed = supports(capabilities, "extensions", type);
-    demand(isListed, "valn0107", `capabilities must list extension ${type}`);
+    if (isListed) continue;
+    throw new UsageError("INVALID_EXTENSION", `capabilities must list extension ${type}`, {
+      rule: "valn0107",
+    });
   }
   // mk-16: others decode it.
   readExtension(leafExtensions, ExtensionType.applicationId, ApplicationId);
