@@ -2,10 +2,10 @@
 import { wireTypes } from "../group/environment.ts";
 import type { ClientCore } from "./client-core.ts";
 import { Group } from "./group.ts";
+import { Mutex } from "./mutex.ts";
 import { APP_PREFIX, CHECKPOINT_KEY } from "./record-keys.ts";
 import type { GroupSession } from "./session.ts";
 import { Transaction } from "./transaction.ts";
-import { Mutex } from "./mutex.ts";
 
 interface OpenGroup {
   readonly session: GroupSession;
@@ -46,12 +46,17 @@ export class ClientTransaction {
   /** A group whose operations belong to this transaction. @throws StateError `GROUP_NOT_FOUND` */
   async group(groupId: Uint8Array): Promise<Group> {
     const core = this.#core;
+    this.#transaction.checkOpen();
     const handle = await core.handleOf(groupId);
     const open = await this.#lock(handle);
     return new Group({
       types: wireTypes(core.options.types),
       peek: () => open.session.state,
-      operate: (operation) => open.lock.run(() => operation(open.session)),
+      operate: (operation) =>
+        open.lock.run(async () => {
+          this.#transaction.checkOpen();
+          return operation(open.session);
+        }),
     });
   }
 
@@ -60,6 +65,8 @@ export class ClientTransaction {
     if (known !== undefined) return known;
     const release = await this.#core.lockOf(handle).acquire();
     try {
+      // The callback may have ended while this call waited, and nobody would give the lock back.
+      this.#transaction.checkOpen();
       const session = await this.#core.openSession(this.#transaction, handle);
       const open = { session, release, lock: new Mutex() };
       this.#groups.set(handle, open);

@@ -21,24 +21,24 @@ export class Transaction implements RecordSink {
   }
 
   put(key: string, value: Uint8Array): void {
-    this.#checkOpen();
+    this.checkOpen();
     this.#writes.set(key, value);
   }
 
   delete(key: string): void {
-    this.#checkOpen();
+    this.checkOpen();
     this.#writes.set(key, undefined);
   }
 
   /** The write fails unless the record has this version then (0: absent). */
   expect(key: string, version: number): void {
-    this.#checkOpen();
+    this.checkOpen();
     if (!this.#expected.has(key)) this.#expected.set(key, version);
   }
 
   /** Reads through the transaction's own writes. */
   async get(key: string): Promise<Uint8Array | undefined> {
-    this.#checkOpen();
+    this.checkOpen();
     if (this.#writes.has(key)) return this.#writes.get(key);
     const record = await this.#storage.get(key);
     return record?.value;
@@ -46,7 +46,7 @@ export class Transaction implements RecordSink {
 
   /** Keys and values under a prefix, own writes included. */
   async list(prefix: string): Promise<ReadonlyMap<string, Uint8Array>> {
-    this.#checkOpen();
+    this.checkOpen();
     const found = new Map<string, Uint8Array>();
     for (const { key, value } of await this.#storage.list(prefix)) found.set(key, value);
     for (const [key, value] of this.#writes) {
@@ -69,7 +69,7 @@ export class Transaction implements RecordSink {
 
   /** @throws StorageError; nothing was written then */
   async commit(): Promise<void> {
-    this.#checkOpen();
+    this.checkOpen();
     this.#isOpen = false;
     try {
       if (this.#writes.size > 0) await this.#storage.write(this.#batch());
@@ -98,7 +98,8 @@ export class Transaction implements RecordSink {
     return { puts, deletes, expect };
   }
 
-  #checkOpen(): void {
+  /** @throws UsageError `TRANSACTION_CLOSED` */
+  checkOpen(): void {
     if (this.#isOpen) return;
     throw new UsageError("TRANSACTION_CLOSED", "the transaction has ended");
   }
