@@ -29,7 +29,7 @@ import {
 } from "./record-codecs.ts";
 import { GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
 import { GroupSession } from "./session.ts";
-import { limitPolicy, limitService } from "./time-limit.ts";
+import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface CoreOptions {
@@ -247,7 +247,7 @@ export class ClientCore {
     if (id.type === "resumption") return this.#findResumptionPsk(id);
     const stored = await transaction.get(pskKey(id.pskId));
     if (stored !== undefined) return decodeRecord(secret, stored);
-    return this.options.psk?.(id);
+    return withTimeLimit(this.options.psk?.(id), this.options.hookTimeout);
   }
 
   /** Of an epoch of this group, or of another group of this client. */
