@@ -6,6 +6,7 @@ import { createCommit, type LeafUpdate } from "../group/create-commit.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import { requiresPath } from "../group/apply-proposals.ts";
 import { cacheKey } from "../group/proposal-entry.ts";
+import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { UnusedProposal } from "../group/select-proposals.ts";
 import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
@@ -60,6 +61,11 @@ export interface CommitRequest {
   readonly ratchetTree?: boolean | undefined;
   /** Joiners per Welcome; default: one Welcome for all. */
   readonly joinersPerWelcome?: number | undefined;
+  /**
+   * Hand out the Welcomes before the delivery service has taken the Commit. If it refuses it after
+   * all, whoever joined is alone in an epoch that nobody else has.
+   */
+  readonly dangerouslyReleaseWelcomes?: boolean | undefined;
 }
 
 export interface PendingCommitView {
@@ -70,6 +76,8 @@ export interface PendingCommitView {
   readonly epoch: bigint;
   /** Pending proposals that were left out, and why. */
   readonly unused?: readonly UnusedProposal[];
+  /** If they were asked for early; else they come with the acceptance. */
+  readonly welcomes?: readonly CreatedWelcome[] | undefined;
 }
 
 /** Changes nothing but the pending slot. @throws StateError `PENDING_COMMIT`, UsageError */
@@ -110,7 +118,8 @@ export async function stageOwnCommit(
   const { groupId } = epoch.context;
   session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch });
   const { commit, summary, next } = created;
-  return { commit, summary, epoch: next.context.epoch, unused };
+  const welcomes = request.dangerouslyReleaseWelcomes === true ? created.welcomes : undefined;
+  return { commit, summary, epoch: next.context.epoch, unused, welcomes };
 }
 
 /** The leaf's changes, with the credential and signer of the identity that is to take over. */
