@@ -3,7 +3,9 @@ import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
 import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
-import { mergeOwn, mergeStaged, remember } from "./settle-commit.ts";
+import type { CachedProposal } from "../group/proposal-entry.ts";
+import { checkNotRepeated } from "../group/proposal-rules.ts";
+import { exportSecret } from "../key-schedule/exporter.ts";
 import { noteDecryption } from "./fork.ts";
 import type { GroupAccess } from "./group.ts";
 import type { BufferedMessage, GroupState } from "./group-state.ts";
@@ -15,20 +17,18 @@ import type {
   ProposalOutcome,
 } from "./outcome.ts";
 import { withProposal } from "./propose.ts";
-import { checkNotRepeated } from "../group/proposal-rules.ts";
-import { GroupKeys } from "./record-keys.ts";
 import {
-  type GroupMessage,
-  messageHash,
   contentTypeOf,
+  type GroupMessage,
   infoOf,
+  messageHash,
   type Received,
   receiveMessage,
 } from "./receive.ts";
+import { GroupKeys } from "./record-keys.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
-import { exportSecret } from "../key-schedule/exporter.ts";
-import type { CachedProposal } from "../group/proposal-entry.ts";
+import { mergeOwn, mergeStaged, remember } from "./settle-commit.ts";
 
 export interface ProcessOptions {
   /** Merge Commits and store proposals at once. Default: the group's `autoAccept`. */
@@ -432,10 +432,12 @@ export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcom
 
 const MAXIMUM_BUFFERED = 256;
 const MAXIMUM_BUFFERED_BYTES = 4 * 2 ** 20;
+const MAXIMUM_BUFFERED_SECONDS = 7n * 86_400n;
 
 /** Keeps a message for later; the oldest make room. False if it is too large to keep. */
 function buffer(session: GroupSession, bytes: Uint8Array): boolean {
   if (bytes.length > MAXIMUM_BUFFERED_BYTES) return false;
+  expireBuffered(session);
   const kept = new Map(session.state.buffer);
   const hash = messageHash(session, bytes);
   if (kept.has(hash)) return true;
@@ -453,34 +455,64 @@ function buffer(session: GroupSession, bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Once per new epoch: application messages, then proposals, then Commits, as they came. */
+/** Groups in which a replay is under way. */
+const replaying = new WeakSet<GroupSession>();
+
+/**
+ * Once per merge: application messages, then proposals, then Commits, as they came. A replayed
+ * Commit starts no replay of its own; the messages that it makes readable come up in this one.
+ */
 export async function replayBuffered(
   access: GroupAccess,
   session: GroupSession,
 ): Promise<readonly Outcome[]> {
-  if (session.state.status === "inactive") return [];
-  const order = ["application", "proposal", "commit"];
-  const waiting: { hash: string; message: BufferedMessage; rank: number }[] = [];
-  for (const [hash, message] of session.state.buffer) {
+  if (replaying.has(session)) return [];
+  replaying.add(session);
+  try {
+    expireBuffered(session);
+    const outcomes: Outcome[] = [];
+    const tried = new Set<string>();
+    const { autoAccept } = session.state.config;
+    for (;;) {
+      const next = nextToReplay(session, tried);
+      if (next === undefined) return outcomes;
+      const [hash, message] = next;
+      tried.add(hash);
+      const outcome = await replayOne(access, session, hash, message, autoAccept);
+      if (outcome !== undefined) outcomes.push(outcome);
+    }
+  } finally {
+    replaying.delete(session);
+  }
+}
+
+const REPLAY_ORDER = ["application", "proposal", "commit"];
+
+function nextToReplay(
+  session: GroupSession,
+  tried: ReadonlySet<string>,
+): readonly [hash: string, message: BufferedMessage] | undefined {
+  const { buffer: kept, epoch } = session.state;
+  let next: readonly [hash: string, message: BufferedMessage] | undefined;
+  let rank = REPLAY_ORDER.length;
+  for (const [hash, message] of kept) {
+    if (tried.has(hash)) continue;
     const decoded = decodeBuffered(session, message);
-    const rank = decoded === undefined ? -1 : order.indexOf(contentTypeOf(decoded));
-    if (decoded !== undefined && infoOf(decoded).epoch > session.state.epoch.context.epoch)
-      continue;
-    waiting.push({ hash, message, rank });
+    if (decoded !== undefined && infoOf(decoded).epoch > epoch.context.epoch) continue;
+    const own = decoded === undefined ? -1 : REPLAY_ORDER.indexOf(contentTypeOf(decoded));
+    if (own >= rank) continue;
+    next = [hash, message];
+    rank = own;
   }
-  waiting.sort((a, b) => a.rank - b.rank);
-  const outcomes: Outcome[] = [];
-  for (const { hash, message } of waiting) {
-    const outcome = await replayOne(
-      access,
-      session,
-      hash,
-      message,
-      session.state.config.autoAccept,
-    );
-    if (outcome !== undefined) outcomes.push(outcome);
-  }
-  return outcomes;
+  return next;
+}
+
+/** Rule P-BUF-02: nothing waits for ever. */
+function expireBuffered(session: GroupSession): void {
+  const { state, environment } = session;
+  const oldest = environment.now - MAXIMUM_BUFFERED_SECONDS;
+  const kept = [...state.buffer].filter(([, { receivedAt }]) => receivedAt >= oldest);
+  if (kept.length < state.buffer.size) session.state = { ...state, buffer: new Map(kept) };
 }
 
 async function replayOne(

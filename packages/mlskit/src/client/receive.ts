@@ -1,21 +1,22 @@
 /** One entry for everything that arrives for a group. RFC 9420 §6, §12.4.2; catalogue M-RCV. */
 import { bytesKey, equalBytes, toHex } from "../codec/index.ts";
 import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
-import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
+import { ExtensionType, ExternalSenders, readExtension } from "../extensions/extension.ts";
 import type { PrivateMessage, PublicMessage } from "../framing/mls-message.ts";
+import type { EpochKeys } from "../group/content.ts";
 import { OpenedContent, VerifiedContent } from "../group/content.ts";
 import { wireTypes } from "../group/environment.ts";
 import { currentKeys, pastKeys } from "../group/past-epoch.ts";
+import type { StagedCommit } from "../group/process-commit.ts";
 import { processCommit } from "../group/process-commit.ts";
+import type { CachedProposal } from "../group/proposal-entry.ts";
 import { proposalRef } from "../group/proposal-entry.ts";
 import { acceptProposal } from "../group/proposal-message.ts";
 import { violation } from "../rules.ts";
-import type { EpochKeys } from "../group/content.ts";
 import { suspectFork } from "./fork.ts";
-import type { GroupSession } from "./session.ts";
-import type { StagedCommit } from "../group/process-commit.ts";
-import type { CachedProposal } from "../group/proposal-entry.ts";
+import { keepPast } from "./merge.ts";
 import type { MessageInfo, MessageSender } from "./outcome.ts";
+import type { GroupSession } from "./session.ts";
 
 /** A message of a group in either envelope. */
 export type GroupMessage =
@@ -94,6 +95,7 @@ async function receivePast(
   decoded: GroupMessage,
   info: MessageInfo,
 ): Promise<Received> {
+  dropExpired(session);
   const past = session.state.past.find(({ context }) => context.epoch === info.epoch);
   if (past === undefined) return { kind: "epochTooOld", info, contentType: "application" };
   const keys = pastKeys(past);
@@ -101,6 +103,13 @@ async function receivePast(
   if (opened === "own") return { kind: "ownMessage", info };
   const verified = await VerifiedContent.verify(past.crypto, opened, keys);
   return finish(session, verified, keys, info);
+}
+
+/** Rule mk-111: time ends an epoch's keys also in a group in which nobody commits. */
+function dropExpired(session: GroupSession): void {
+  const { state, environment } = session;
+  const past = keepPast(state, state.past, environment.now);
+  if (past.length < state.past.length) session.state = { ...state, past };
 }
 
 /** A genuine Commit for an epoch in which another one won: somebody may have followed it. */
