@@ -1,0 +1,519 @@
+/** Rules P-TX, P-CR, P-BUF, P-OWN: what a client needs on top of the protocol. */
+import { describe, expect, test } from "vitest";
+import { fromUtf8, toHex, utf8 } from "../../src/codec/index.ts";
+import {
+  Client,
+  type ClientEvent,
+  type ClientTransaction,
+  commitDelay,
+  type Group,
+  type Outcome,
+  type StoredRecord,
+} from "../../src/index.ts";
+import { memoryStorage } from "../../src/storage/memory.ts";
+import {
+  assertAgreement,
+  type FaultStorage,
+  faultStorage,
+  type TestGroup,
+  testClock,
+  testGroup,
+} from "../../src/testing/index.ts";
+
+interface FaultyWorld {
+  readonly world: TestGroup;
+  /** The store of a member, in front of which faults can be placed. */
+  store(index: number): FaultStorage;
+}
+
+async function faultyWorld(members = 2): Promise<FaultyWorld> {
+  const stores: FaultStorage[] = [];
+  const storage = (): FaultStorage => {
+    const store = faultStorage(memoryStorage());
+    stores.push(store);
+    return store;
+  };
+  const world = await testGroup({ members, storage });
+  return { world, store: (index) => world.member(index).storage as FaultStorage };
+}
+
+async function dump(store: {
+  list(prefix: string): readonly StoredRecord[] | Promise<readonly StoredRecord[]>;
+}): Promise<string> {
+  const records = await store.list("");
+  return records.map(({ key, version, value }) => `${key} ${version} ${toHex(value)}`).join("\n");
+}
+
+const listen = (client: Client): ClientEvent[] => {
+  const events: ClientEvent[] = [];
+  client.on((event) => events.push(event));
+  return events;
+};
+
+const kinds = (outcomes: readonly Outcome[]): string[] => outcomes.map(({ kind }) => kind);
+
+function replayedOf(outcome: Outcome): readonly Outcome[] {
+  if (outcome.kind !== "commit" && outcome.kind !== "ownCommit") throw new Error(outcome.kind);
+  return outcome.replayed;
+}
+
+/** Resolves when the loop has turned a few times. */
+const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
+
+describe("transactions", () => {
+  test("P-TX-01: calls grouped in a transaction are one write, and a throw drops them all", async () => {
+    const { world, store } = await faultyWorld();
+    const { client, group } = world.member(0);
+    const writes = store(0).writes;
+    await client.transaction(async (tx) => {
+      const inside = await tx.group(group.id);
+      await inside.send("one");
+      await inside.send("two");
+      tx.put("note", utf8("three"));
+    });
+    expect(store(0).writes).toBe(writes + 1);
+    expect(group.nextGeneration).toBe(2);
+    const before = await dump(store(0));
+    const failure = client.transaction(async (tx) => {
+      await (await tx.group(group.id)).update();
+      tx.put("note", utf8("four"));
+      throw new Error("the application changed its mind");
+    });
+    await expect(failure).rejects.toThrow("changed its mind");
+    expect(await dump(store(0))).toBe(before);
+    await group.send("a call of its own is a transaction of its own");
+    expect(store(0).writes).toBe(writes + 2);
+  });
+
+  test("P-TX-02: a transaction reads its own writes, and nobody else does before its end", async () => {
+    const world = await testGroup({ members: 2 });
+    const { client, group, storage } = world.member(0);
+    const before = await dump(storage);
+    await client.transaction(async (tx) => {
+      const inside = await tx.group(group.id);
+      await inside.update();
+      tx.put("note", utf8("x"));
+      tx.setCheckpoint(utf8("y"));
+      expect(inside.status).toBe("pendingCommit");
+      expect(await tx.get("note")).toEqual(utf8("x"));
+      expect(await tx.checkpoint()).toEqual(utf8("y"));
+      expect((await tx.group(group.id)).status).toBe("pendingCommit");
+      expect(group.status).toBe("active");
+      expect(await dump(storage)).toBe(before);
+    });
+    expect(group.status).toBe("pendingCommit");
+  });
+
+  test("P-TX-03: writers wait in order, also those outside of transactions", async () => {
+    const world = await testGroup({ members: 2 });
+    const { client, group } = world.member(0);
+    const order: string[] = [];
+    const transaction = (name: string): Promise<void> =>
+      client.transaction(async (tx) => {
+        order.push(`${name} begins`);
+        await (await tx.group(group.id)).send(name);
+        await soon();
+        order.push(`${name} ends`);
+      });
+    const first = transaction("first");
+    await Promise.all([
+      first,
+      transaction("second"),
+      transaction("third"),
+      first.then(() => group.send("outside")),
+    ]);
+    expect(order).toEqual(
+      ["first", "second", "third"].flatMap((name) => [`${name} begins`, `${name} ends`]),
+    );
+    expect(group.nextGeneration).toBe(4);
+  });
+
+  test("P-TX-03: a transaction over another group prepares while the first one is slow", async () => {
+    const world = await testGroup({ members: 2 });
+    const { client, group } = world.member(0);
+    const other = await client.createGroup();
+    let release = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow = client.transaction(async (tx) => {
+      await (await tx.group(group.id)).send("slow");
+      await gate;
+    });
+    await soon();
+    await other.update();
+    release();
+    await slow;
+    expect(other.status).toBe("pendingCommit");
+    expect(group.nextGeneration).toBe(1);
+  });
+
+  test("P-TX-04: a transaction that has ended is closed, for its groups and its records", async () => {
+    const world = await testGroup({ members: 2 });
+    const { client, group } = world.member(0);
+    let leaked: ClientTransaction | undefined;
+    let inside: Group | undefined;
+    await client.transaction(async (tx) => {
+      leaked = tx;
+      inside = await tx.group(group.id);
+    });
+    const closed = { code: "TRANSACTION_CLOSED" };
+    await expect(leaked!.group(group.id)).rejects.toMatchObject(closed);
+    await expect(leaked!.get("note")).rejects.toMatchObject(closed);
+    expect(() => leaked!.put("note", utf8("x"))).toThrow(expect.objectContaining(closed));
+    await expect(inside!.send("late")).rejects.toMatchObject(closed);
+    await expect(inside!.dropAllProposals()).rejects.toMatchObject(closed);
+    // And no lock is left behind.
+    await group.send("on time");
+  });
+
+  test("P-TX-04: after a failed write the group is what the store says", async () => {
+    const { world, store } = await faultyWorld();
+    const { client, group } = world.member(0);
+    const before = await dump(store(0));
+    const failNext = (): void => {
+      store(0).plan.failWrite = store(0).writes + 1;
+    };
+    failNext();
+    await expect(group.send("lost")).rejects.toMatchObject({ blame: "storage" });
+    failNext();
+    await expect(group.update()).rejects.toMatchObject({ blame: "storage" });
+    failNext();
+    const failed = client.transaction(async (tx) => (await tx.group(group.id)).send("lost too"));
+    await expect(failed).rejects.toMatchObject({ blame: "storage" });
+    expect(await dump(store(0))).toBe(before);
+    const sent = await group.send("kept");
+    expect(sent.generation).toBe(0);
+    expect(group.status).toBe("active");
+    expect(kinds(await world.deliver(sent.bytes, 0))).toEqual(["application"]);
+  });
+
+  test("P-TX-05: events wait for the write, keep their order, and vanish with what was aborted", async () => {
+    const world = await testGroup({ members: 2 });
+    const { client, group } = world.member(0);
+    const events = listen(client);
+    await client.transaction(async (tx) => {
+      const inside = await tx.group(group.id);
+      await inside.update();
+      await inside.acceptCommit();
+      expect(events).toEqual([]);
+    });
+    expect(events.map(({ type }) => type)).toEqual([
+      "commitStaged",
+      "commitAccepted",
+      "epochAdvanced",
+      "ownUpdateDone",
+    ]);
+    events.length = 0;
+    const aborted = client.transaction(async (tx) => {
+      await (await tx.group(group.id)).update();
+      throw new Error("no");
+    });
+    await expect(aborted).rejects.toThrow("no");
+    expect(events).toEqual([]);
+  });
+
+  test("P-TX-06: the checkpoint changes together with the groups, or not at all", async () => {
+    const { world, store } = await faultyWorld();
+    const { group } = world.member(1);
+    const { client: receiver, group: receiving } = world.member(0);
+    const sent = await group.send("one");
+    const receive = (): Promise<Outcome> =>
+      receiver.transaction(async (tx) => {
+        tx.setCheckpoint(utf8("cursor 1"));
+        return (await tx.group(receiving.id)).process(sent.bytes);
+      });
+    store(0).plan.failWrite = store(0).writes + 1;
+    await expect(receive()).rejects.toMatchObject({ blame: "storage" });
+    expect(await receiver.transaction((tx) => tx.checkpoint())).toBeUndefined();
+    expect((await receive()).kind).toBe("application");
+    const reopened = await world.reopen(0, store(0).reopen());
+    expect(await reopened.client.transaction((tx) => tx.checkpoint())).toEqual(utf8("cursor 1"));
+    // Processed, but perhaps not acknowledged: coming again it is told apart.
+    expect((await reopened.group.process(sent.bytes)).kind).toBe("duplicate");
+  });
+
+  test("P-TX-07: plaintext is stored in the write that uses up its key", async () => {
+    const { world, store } = await faultyWorld();
+    const { client, group } = world.member(0);
+    const sent = await world.member(1).group.send("precious");
+    const receive = (): Promise<void> =>
+      client.transaction(async (tx) => {
+        const outcome = await (await tx.group(group.id)).process(sent.bytes);
+        if (outcome.kind === "application") tx.put("inbox 1", outcome.data);
+      });
+    store(0).plan.crashAfterWrite = store(0).writes + 1;
+    await expect(receive()).rejects.toMatchObject({ blame: "storage" });
+    const { client: again, group: reopened } = await world.reopen(0, store(0).reopen());
+    const kept = await again.transaction((tx) => tx.get("inbox 1"));
+    expect(fromUtf8(kept!)).toBe("precious");
+    expect((await reopened.process(sent.bytes)).kind).toBe("duplicate");
+    await again.transaction(async (tx) => tx.delete("inbox 1"));
+    expect(await again.transaction((tx) => tx.get("inbox 1"))).toBeUndefined();
+  });
+});
+
+describe("crash safety", () => {
+  test("P-CR-01: neither a discarded Commit nor an unsent message gives back its generation", async () => {
+    const { world, store } = await faultyWorld();
+    const { group } = world.member(0);
+    const first = await group.update();
+    await group.discardCommit();
+    expect((await group.send("never sent")).generation).toBe(0);
+    const { group: again } = await world.reopen(0, store(0).reopen());
+    const second = await again.update();
+    expect(toHex(second.commit)).not.toBe(toHex(first.commit));
+    expect(again.nextGeneration).toBe(1);
+    // The receiver saw the first one's generation: the second must have another.
+    const other = world.member(1).group;
+    await other.process(first.commit);
+    expect((await other.process(second.commit, { accept: true })).kind).toBe("commit");
+    await again.acceptCommit();
+    world.assertAgreement();
+  });
+
+  test("P-CR-02: a time-out keeps the pending Commit, and the same bytes go out again", async () => {
+    const world = await testGroup({ members: 2 });
+    const { group } = world.member(0);
+    const sent: Uint8Array[] = [];
+    const lost = group.commitAndDeliver(({ commit }) => {
+      sent.push(commit);
+      throw new Error("connection lost");
+    });
+    await expect(lost).rejects.toMatchObject({ code: "TRANSPORT_RETRY", retryable: true });
+    expect(group.status).toBe("pendingCommit");
+    const unknown = group.redeliver(({ commit }) => {
+      sent.push(commit);
+      return { type: "retry", reason: "504" };
+    });
+    await expect(unknown).rejects.toMatchObject({ code: "TRANSPORT_RETRY" });
+    expect(group.status).toBe("pendingCommit");
+    await group.redeliver(async ({ commit }) => {
+      sent.push(commit);
+      await world.deliver(commit, 0);
+      return { type: "accepted" };
+    });
+    expect(new Set(sent.map(toHex)).size).toBe(1);
+    world.assertAgreement();
+  });
+});
+
+describe("buffering", () => {
+  test("P-BUF-01: what is early by one epoch, lacks its proposal, or precedes a join is kept", async () => {
+    const world = await testGroup({ members: 3 });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const update = await a.update();
+    await b.process(update.commit, { accept: true });
+    await a.acceptCommit();
+    const early = await a.send("early");
+    const next = await b.update();
+    await a.process(next.commit, { accept: true });
+    await b.acceptCommit();
+    const tooEarly = await a.send("too early");
+    expect(await c.process(early.bytes)).toMatchObject({ kind: "future", isBuffered: true });
+    expect(await c.process(tooEarly.bytes)).toMatchObject({ kind: "farFuture", isBuffered: false });
+    const merged = await c.process(update.commit, { accept: true });
+    expect(kinds(replayedOf(merged))).toEqual(["application"]);
+    await c.process(next.commit, { accept: true });
+    world.assertAgreement();
+
+    const proposal = await a.proposeUpdate();
+    await b.process(proposal.bytes, { accept: true });
+    const commit = await b.commit();
+    await a.process(commit.commit, { accept: true });
+    await b.acceptCommit();
+    expect(await c.process(commit.commit, { accept: true })).toMatchObject({
+      kind: "missingProposal",
+      missing: [proposal.reference],
+    });
+    expect((await c.process(proposal.bytes, { accept: true })).kind).toBe("commit");
+    world.assertAgreement();
+
+    const { client } = await world.newClient("dave");
+    const join = await client.joinExternally(await a.groupInfo());
+    await world.deliver(join.commit);
+    const greeting = await a.send("welcome");
+    expect(await join.group.process(greeting.bytes)).toMatchObject({
+      kind: "buffered",
+      isBuffered: true,
+    });
+    const joined = await join.group.process(join.commit);
+    expect(kinds(replayedOf(joined))).toEqual(["application"]);
+  });
+
+  test("the oldest of 256 early messages make room, with an event", async () => {
+    const world = await testGroup({ members: 2 });
+    const [a, b] = world.groups as [Group, Group];
+    const events = listen(world.member(1).client);
+    const { commit } = await a.update();
+    await a.acceptCommit();
+    const sent = await a.sendMany(Array.from({ length: 258 }, (_, i) => `${i}`));
+    await b.processMany(sent.map(({ bytes }) => bytes));
+    expect(events.filter(({ type }) => type === "bufferFull")).toHaveLength(2);
+    const replayed = replayedOf(await b.process(commit, { accept: true }));
+    expect(replayed).toHaveLength(256);
+    expect(replayed[0]).toMatchObject({ kind: "application", generation: 2 });
+    const missed = await b.process(sent[0]!.bytes);
+    expect(missed.kind).toBe("application");
+  });
+
+  test("early messages wait for seven days and no longer", async () => {
+    const clock = testClock();
+    const world = await testGroup({ members: 2, clock });
+    const [a, b] = world.groups as [Group, Group];
+    const { commit } = await a.update();
+    await a.acceptCommit();
+    const [expired, kept] = [await a.send("expired"), await a.send("kept")];
+    await b.process(expired.bytes);
+    clock.advance(1);
+    await b.process(kept.bytes);
+    clock.advance(7 * 86_400);
+    const replayed = replayedOf(await b.process(commit, { accept: true }));
+    expect(replayed).toMatchObject([{ kind: "application", generation: 1 }]);
+  });
+
+  test("P-BUF-03: the replay takes messages, proposals and Commits in turn and survives bad ones", async () => {
+    const world = await testGroup({ members: 3, config: { autoAccept: true } });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const first = await a.update();
+    await b.process(first.commit);
+    await a.acceptCommit();
+    const message = await a.send("hello");
+    const damaged = (await a.send("damaged")).bytes.slice();
+    damaged[damaged.length - 1]! ^= 1;
+    const proposal = await a.proposeUpdate();
+    await b.process(proposal.bytes);
+    const second = await b.commit();
+    for (const bytes of [second.commit, proposal.bytes, damaged, message.bytes]) {
+      expect(await c.process(bytes)).toMatchObject({ kind: "future", isBuffered: true });
+    }
+    const replayed = replayedOf(await c.process(first.commit));
+    // The Commit needs the proposal, whose outcome it replaces: it came first and was tried last.
+    expect(kinds(replayed)).toEqual(["invalid", "application", "commit"]);
+    expect(replayed[2]).toMatchObject({ isMerged: true, replayed: [] });
+    await a.process(second.commit);
+    await b.acceptCommit();
+    world.assertAgreement();
+    // Nothing is left to be replayed again.
+    const third = await a.update();
+    expect(replayedOf(await c.process(third.commit))).toEqual([]);
+  });
+
+  test("P-BUF-03: a replayed Commit makes the rest readable without a replay inside", async () => {
+    const world = await testGroup({ members: 2, config: { autoAccept: true } });
+    const [a] = world.groups as [Group];
+    const { client } = await world.newClient("carol");
+    const join = await client.joinExternally(await a.groupInfo());
+    await world.deliver(join.commit);
+    const { commit } = await a.update();
+    await a.acceptCommit();
+    const later = await a.send("in the epoch after");
+    await join.group.process(later.bytes);
+    await join.group.process(commit);
+    const replayed = replayedOf(await join.group.process(join.commit));
+    expect(kinds(replayed)).toEqual(["commit", "application"]);
+    expect(replayed[0]).toMatchObject({ replayed: [] });
+    assertAgreement([a, join.group]);
+  });
+
+  test("P-BUF-04: a waiting Commit is tried after each proposal that it might have waited for", async () => {
+    const world = await testGroup({ members: 4 });
+    const [a, b, c, d] = world.groups as [Group, Group, Group, Group];
+    const proposals = [await a.proposeUpdate(), await b.proposeUpdate()];
+    for (const { bytes } of proposals) {
+      for (const group of [a, b, c]) await group.process(bytes, { accept: true });
+    }
+    const { commit } = await c.commit();
+    expect(await d.process(commit)).toMatchObject({ kind: "missingProposal" });
+    expect((await d.process(proposals[0]!.bytes, { accept: true })).kind).toBe("proposal");
+    const last = await d.process(proposals[1]!.bytes, { accept: true });
+    expect(last).toMatchObject({ kind: "commit", isMerged: true });
+    for (const group of [a, b]) await group.process(commit, { accept: true });
+    await c.acceptCommit();
+    world.assertAgreement();
+  });
+
+  test("P-BUF-05: being removed wipes the buffer", async () => {
+    const world = await testGroup({ members: 3 });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const { storage } = world.member(2);
+    const { commit } = await a.remove([c.ownLeafIndex]);
+    await b.process(commit, { accept: true });
+    await a.acceptCommit();
+    const early = await a.send("not for you");
+    expect((await c.process(early.bytes)).kind).toBe("future");
+    const hidden = toHex(early.bytes);
+    expect(await dump(storage)).toContain(hidden);
+    expect((await c.process(commit, { accept: true })).kind).toBe("removed");
+    expect(await dump(storage)).not.toContain(hidden);
+  });
+});
+
+describe("own Commits", () => {
+  test("P-OWN-01: a Commit is merged when it is accepted or echoed, and by nothing else", async () => {
+    const world = await testGroup({ members: 2 });
+    const [a, b] = world.groups as [Group, Group];
+    const first = await a.update();
+    await b.process((await b.send("something else")).bytes);
+    await a.process((await b.send("and more")).bytes, { accept: true });
+    expect([a.status, a.epoch]).toEqual(["pendingCommit", 1n]);
+    await b.process(first.commit, { accept: true });
+    await a.acceptCommit();
+    const second = await b.update();
+    await a.process(second.commit, { accept: true });
+    const echo = await b.process(second.commit, { accept: true });
+    expect(echo).toMatchObject({ kind: "ownCommit", isMerged: true });
+    const third = await a.update();
+    const seen = await a.process(third.commit);
+    expect(seen).toMatchObject({ kind: "ownCommit", isMerged: false });
+    expect(a.status).toBe("pendingCommit");
+    await b.process(third.commit, { accept: true });
+    if (seen.kind === "ownCommit") await seen.accept();
+    world.assertAgreement();
+  });
+
+  test("P-OWN-03: a pending proposal blocks data until the member whose turn it is commits", async () => {
+    const world = await testGroup({ members: 3 });
+    const proposal = await world.member(0).group.proposeUpdate();
+    await world.deliver(proposal.bytes, 0);
+    const turns = world.groups.map(({ commitDelay: delay }) => delay);
+    expect(new Set(turns).size).toBe(3);
+    for (const group of world.groups) {
+      await expect(group.send("x")).rejects.toMatchObject({ code: "COMMIT_REQUIRED" });
+    }
+    const first = turns.indexOf(0);
+    await world.commit(first === 0 ? 1 : first);
+    await world.say(0, "unblocked");
+    expect(world.groups.map(({ commitDelay: delay }) => delay)).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(commitDelay(10, 9, 1n)).toBe(0);
+  });
+
+  test("P-OWN-04: duplicates are told by generation, by reference, and by hash, also after a restart", async () => {
+    const { world, store } = await faultyWorld(3);
+    const [a, b] = world.groups as [Group, Group];
+    const message = await a.send("once");
+    const proposal = await a.proposeUpdate();
+    for (const bytes of [message.bytes, proposal.bytes]) await world.deliver(bytes, 0);
+    const { commit } = await b.commit();
+    expect((await b.process(proposal.bytes)).kind).toBe("duplicate");
+    expect((await a.process(proposal.bytes)).kind).toBe("ownProposal");
+    await world.deliver(commit, 1);
+    await b.process(commit, { accept: true });
+    for (const again of [false, true]) {
+      if (again) {
+        for (const index of [0, 1, 2]) await world.reopen(index, store(index).reopen());
+      }
+      for (const [index, { group }] of world.members.entries()) {
+        expect((await group.process(message.bytes)).kind).toBe(
+          index === 0 ? "ownMessage" : "duplicate",
+        );
+        expect((await group.process(commit)).kind).toBe("duplicate");
+      }
+    }
+    world.assertAgreement();
+  });
+});
