@@ -286,13 +286,16 @@ export class Group {
   }
 
   /** Adds members by their key packages (MLSMessage bytes). */
-  add(keyPackages: readonly Uint8Array[], request: CommitRequest = {}): Promise<PendingCommitView> {
+  async add(
+    keyPackages: readonly Uint8Array[],
+    request: CommitRequest = {},
+  ): Promise<PendingCommitView> {
     requireSome(keyPackages);
     return this.commit({ ...request, add: keyPackages });
   }
 
   /** Removes members by leaf index. */
-  remove(leaves: readonly number[], request: CommitRequest = {}): Promise<PendingCommitView> {
+  async remove(leaves: readonly number[], request: CommitRequest = {}): Promise<PendingCommitView> {
     requireSome(leaves);
     return this.commit({ ...request, remove: leaves });
   }

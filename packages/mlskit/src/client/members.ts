@@ -1,6 +1,6 @@
 /** Finding members. */
-import { equalBytes, utf8 } from "../codec/index.ts";
-import type { Credential } from "../credentials/credential.ts";
+import { encode, equalBytes, utf8 } from "../codec/index.ts";
+import { Credential } from "../credentials/credential.ts";
 import { StateError, UsageError } from "../errors.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 
@@ -9,6 +9,7 @@ export interface MemberSelector {
   readonly leafIndex?: number | undefined;
   /** Of a Basic credential. */
   readonly identity?: Uint8Array | string | undefined;
+  readonly credential?: Credential | undefined;
   readonly signatureKey?: Uint8Array | undefined;
   /** Accept several leaves, such as all devices of one person. */
   readonly all?: boolean | undefined;
@@ -24,10 +25,15 @@ export function findMembers(tree: RatchetTree, selector: MemberSelector): number
   const { leafIndex, signatureKey } = selector;
   const identity =
     typeof selector.identity === "string" ? utf8(selector.identity) : selector.identity;
+  const credential =
+    selector.credential === undefined ? undefined : encode(Credential, selector.credential);
   const found: number[] = [];
   for (const [index, leaf] of tree.members()) {
     if (leafIndex !== undefined && leafIndex !== index) continue;
     if (signatureKey !== undefined && !equalBytes(signatureKey, leaf.signatureKey)) continue;
+    if (credential !== undefined && !equalBytes(encode(Credential, leaf.credential), credential)) {
+      continue;
+    }
     if (identity !== undefined) {
       const own = identityOfCredential(leaf.credential);
       if (own === undefined || !equalBytes(own, identity)) continue;
