@@ -289,7 +289,7 @@ export class Client {
       await consumeKeyPackage(this.#core, transaction, staged.reference);
       const { signatureKey } = staged.keyPackage.leafNode;
       const { cipherSuite } = staged.keyPackage;
-      transaction.onCommit(() => void this.#reportStock(cipherSuite, signatureKey));
+      transaction.onCommit(() => this.#reportStock(cipherSuite, signatureKey));
       const config = this.#config(options.config);
       return this.#open(await succeedGroup(this.#core, transaction, epoch, config, predecessor));
     });
@@ -473,10 +473,14 @@ export class Client {
     });
   }
 
-  async #reportStock(cipherSuite: number, signatureKey: Uint8Array): Promise<void> {
-    const available = (await countKeyPackages(this.#core))(signatureKey);
-    if (available >= this.#core.options.keyPackageThreshold) return;
-    this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, signatureKey, available }]);
+  /** A notice on the side: if the store cannot be read now, we have joined all the same. */
+  #reportStock(cipherSuite: number, signatureKey: Uint8Array): void {
+    const report = async (): Promise<void> => {
+      const available = (await countKeyPackages(this.#core))(signatureKey);
+      if (available >= this.#core.options.keyPackageThreshold) return;
+      this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, signatureKey, available }]);
+    };
+    report().catch(() => undefined);
   }
 
   async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {

@@ -67,14 +67,19 @@ export interface GroupState {
   readonly ownUpdate: UpdateRecord;
   /** Raw messages that came too early, by hash, oldest first. */
   readonly buffer: ReadonlyMap<string, BufferedMessage>;
-  /** Hashes of handshake messages that took effect, and the slot that the next one takes. */
+  /** Handshake messages that took effect. */
   readonly seen: SeenMessages;
 }
 
 export interface SeenMessages {
-  readonly slots: ReadonlyMap<number, string>;
+  /** Hashes by running number; the last {@link SEEN_SLOTS} of them. */
+  readonly hashes: ReadonlyMap<number, string>;
+  /** The next running number. */
   readonly next: number;
 }
+
+/** Handshake messages that are remembered. */
+export const SEEN_SLOTS = 1024;
 
 export interface BufferedMessage {
   readonly bytes: Uint8Array;

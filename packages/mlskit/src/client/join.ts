@@ -219,6 +219,6 @@ export function freshState(
     joinCommit: join?.commit,
     replaces: join?.replaces,
     buffer: new Map(),
-    seen: { slots: new Map(), next: 0 },
+    seen: { hashes: new Map(), next: 0 },
   };
 }

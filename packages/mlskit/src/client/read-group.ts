@@ -1,6 +1,6 @@
 /** A group as it was stored. The tree's chunks are decoded only when they are needed. */
 import { cacheKey } from "../group/proposal-entry.ts";
-import { decode, opaque, toHex, type WireTypes } from "../codec/index.ts";
+import { decode, toHex, type WireTypes } from "../codec/index.ts";
 import type { CryptoProvider, Secret, Signer, SuiteCrypto } from "../crypto/index.ts";
 import { GroupContext } from "../key-schedule/group-context.ts";
 import type { HashRatchet, RatchetKind } from "../secret-tree/hash-ratchet.ts";
@@ -27,6 +27,7 @@ import {
   proposalRecord,
   ratchetRecord,
   secret,
+  seenRecord,
 } from "./record-codecs.ts";
 import { GroupKeys } from "./record-keys.ts";
 import { RAW, statusOf } from "./write-group.ts";
@@ -78,13 +79,10 @@ export async function readGroup(
     past: readPast(crypto, rows, tree, types),
     resumptionPsks: rows.resumptionPsks,
     buffer: rows.buffer,
-    seen: { slots: rows.seen, next: (Math.max(-1, ...rows.seen.keys()) + 1) % SEEN_SLOTS },
+    seen: { hashes: rows.seen, next: Math.max(-1, ...rows.seen.keys()) + 1 },
   };
   return { state, version };
 }
-
-/** Handshake messages that are remembered. */
-export const SEEN_SLOTS = 1024;
 
 interface Rows {
   readonly head: Uint8Array | undefined;
@@ -154,7 +152,10 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
         buffer.push([name.slice(1), decodeRecord(bufferedRecord, record.value)]);
         break;
       case "s":
-        seen.set(Number(first), toHex(decodeRecord(opaque, record.value)));
+        {
+          const { number, hash } = decodeRecord(seenRecord, record.value);
+          seen.set(number, toHex(hash));
+        }
         break;
       default:
         break;

@@ -297,6 +297,6 @@ export function messageHash({ state }: GroupSession, bytes: Uint8Array): string 
 
 function isSeen(session: GroupSession, bytes: Uint8Array): boolean {
   const hash = messageHash(session, bytes);
-  for (const seen of session.state.seen.slots.values()) if (seen === hash) return true;
+  for (const seen of session.state.seen.hashes.values()) if (seen === hash) return true;
   return false;
 }

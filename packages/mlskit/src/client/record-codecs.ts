@@ -328,3 +328,9 @@ export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
 });
 
 export const bufferedRecord: Codec<BufferedMessage> = struct({ bytes: opaque, receivedAt: uint64 });
+
+/** A handshake message that took effect; numbers run on, while storage slots are used again. */
+export const seenRecord: Codec<{ readonly number: number; readonly hash: Uint8Array }> = struct({
+  number: uint32,
+  hash: opaque,
+});

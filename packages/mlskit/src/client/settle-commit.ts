@@ -2,10 +2,9 @@
 import { StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
-import type { GroupState, PendingCommit } from "./group-state.ts";
+import { type GroupState, type PendingCommit, SEEN_SLOTS } from "./group-state.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { messageHash } from "./receive.ts";
-import { SEEN_SLOTS } from "./read-group.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
 
@@ -81,10 +80,11 @@ function announce(session: GroupSession, before: GroupState, summary: CommitSumm
 
 /** Remembers a handshake message that took effect, to know it if it comes again. */
 export function remember(session: GroupSession, bytes: Uint8Array): void {
-  const { slots, next } = session.state.seen;
-  const seen = { slots: new Map(slots), next: (next + 1) % SEEN_SLOTS };
-  seen.slots.set(next, messageHash(session, bytes));
-  session.state = { ...session.state, seen };
+  const { hashes, next } = session.state.seen;
+  const kept = new Map(hashes);
+  kept.set(next, messageHash(session, bytes));
+  kept.delete(next - SEEN_SLOTS);
+  session.state = { ...session.state, seen: { hashes: kept, next: next + 1 } };
 }
 
 export function noPendingCommit(): StateError {

@@ -1,14 +1,15 @@
 /** What a store must write when a group goes from one state to another. */
-import { type Codec, fromHex, opaque, uint32 } from "../codec/index.ts";
+import { type Codec, fromHex, uint32 } from "../codec/index.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { GroupConfig } from "./config.ts";
 import { epochToRecord, untouchedSecret } from "./epoch-records.ts";
-import type {
-  GroupState,
-  GroupStatus,
-  PendingCommit,
-  StoredPastEpoch,
-  StoredProposal,
+import {
+  type GroupState,
+  type GroupStatus,
+  type PendingCommit,
+  type StoredPastEpoch,
+  type StoredProposal,
+  SEEN_SLOTS,
 } from "./group-state.ts";
 import {
   bufferedRecord,
@@ -20,6 +21,7 @@ import {
   proposalRecord,
   ratchetRecord,
   secret,
+  seenRecord,
 } from "./record-codecs.ts";
 import { GroupKeys, groupKey } from "./record-keys.ts";
 
@@ -267,8 +269,9 @@ function writeSeen(
   after: GroupState,
 ): void {
   if (before?.seen === after.seen) return;
-  for (const [slot, hash] of after.seen.slots) {
-    if (before?.seen.slots.get(slot) === hash) continue;
-    sink.put(keys.seen(slot), encodeRecord(opaque, fromHex(hash)));
+  for (const [number, hash] of after.seen.hashes) {
+    if (before?.seen.hashes.has(number) === true) continue;
+    const record = encodeRecord(seenRecord, { number, hash: fromHex(hash) });
+    sink.put(keys.seen(number % SEEN_SLOTS), record);
   }
 }
