@@ -51,6 +51,7 @@ async function checkOwnLeafUnder(
   environment: Environment,
 ): Promise<void> {
   const { credential, capabilities, extensions } = leaf;
+  checkScheme(epoch, leaf);
   checkOwnCapabilities(capabilities, epoch.crypto.suite.id, credential);
   checkOwnLeafExtensions(capabilities, extensions);
   checkSupport(leaf, contextRequirements(epoch.crypto, groupExtensions));
@@ -62,6 +63,12 @@ async function checkOwnLeafUnder(
   const changes = [{ current, next, position: undefined }];
   await checkCredentials(environment, changes, event, epoch.context.groupId);
   await checkSuccessors(environment, changes, event, epoch.context.groupId);
+}
+
+/** @throws UsageError `INVALID_SIGNER` if the key is for another suite */
+function checkScheme({ crypto }: PublicEpoch, { signer }: LeafTemplate): void {
+  if (signer.scheme === crypto.suite.signature.scheme) return;
+  throw new UsageError("INVALID_SIGNER", "the signer is for another cipher suite");
 }
 
 /** Rules valn0103, valn1210 for our own leaf. */
@@ -96,6 +103,7 @@ export async function checkJoinerLeaf(
   environment: Environment,
 ): Promise<void> {
   const { credential, capabilities, extensions, signer } = leaf;
+  checkScheme(epoch, leaf);
   checkOwnCapabilities(capabilities, epoch.crypto.suite.id, credential);
   checkOwnLeafExtensions(capabilities, extensions);
   checkSupport(leaf, contextRequirements(epoch.crypto, list.extensions));
