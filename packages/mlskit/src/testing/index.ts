@@ -12,6 +12,14 @@ export {
   type SubmitAnswer,
   VirtualDeliveryService,
 } from "./delivery-service.ts";
+export {
+  formatStorageSizes,
+  measureStorage,
+  type MeasureStorageOptions,
+  MeasuringStorage,
+  type Spread,
+  type StorageSizes,
+} from "./measure-storage.ts";
 export { type ProviderFactory, SeededRandom, seededProvider } from "./random.ts";
 export {
   randomWalk,

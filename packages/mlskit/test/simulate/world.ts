@@ -581,8 +581,8 @@ export class World {
       if (welcomes.length > 0) return `${name} has Welcomes to use`;
       for (const group of await device.client.groups()) {
         const id = toHex(group.id);
-        if (group.status === "inactive") continue;
-        if (group.status !== "active") return `${name} is ${group.status}`;
+        const isAtRest = group.status === "active" || group.status === "inactive";
+        if (!isAtRest) return `${name} is ${group.status}`;
         if (device.cursor(id) < this.service.lastSequence(group.id)) return `${name} is behind`;
       }
     }
