@@ -84,6 +84,10 @@ export class ClientCore {
     this.#signers.set(bytesKey(signer.publicKey), signer);
   }
 
+  removeSigner(publicKey: Uint8Array): void {
+    this.#signers.delete(bytesKey(publicKey));
+  }
+
   /** The signer of a key of ours. @throws StateError `SIGNER_NOT_FOUND` */
   async signer(publicKey: Uint8Array): Promise<Signer> {
     const known = this.#signers.get(bytesKey(publicKey));

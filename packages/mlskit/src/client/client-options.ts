@@ -59,6 +59,8 @@ export interface CreateGroupRequest {
   readonly config?: Partial<GroupConfig> | undefined;
   /** Of the creator's leaf. */
   readonly leaf?: KeyPackageOptions | undefined;
+  /** KeyPackageRef of a key package of ours that is used up for this, instead of `leaf`. */
+  readonly keyPackage?: Uint8Array | undefined;
   /** Take the id from an inactive group of this client. */
   readonly replace?: boolean | undefined;
 }

@@ -1,5 +1,5 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
-import { uint32 } from "../codec/index.ts";
+import { equalBytes, uint32 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { decodeMlsMessage } from "../framing/mls-message.ts";
@@ -19,6 +19,7 @@ import { enterGroup, succeedGroup } from "./enter-group.ts";
 import type { ClientEvent, EventListener } from "./events.ts";
 import { Group } from "./group.ts";
 import { createIdentity, findIdentity, type Identity, listIdentities } from "./identity.ts";
+import { removeIdentity } from "./remove-identity.ts";
 import {
   checkGroupInfo,
   type ExternalJoinRequest,
@@ -41,6 +42,7 @@ import {
   removeKeyPackage,
   type StoredKeyPackage,
   storeKeyPackage,
+  takeKeyPackage,
 } from "./key-packages.ts";
 import { decodeKeyPackage } from "./messages.ts";
 import { Mutex } from "./mutex.ts";
@@ -77,7 +79,7 @@ const KEY_PACKAGE_GRACE = 14n * 86_400n;
 /** All methods that change something are durable when they return. */
 export class Client {
   readonly #core: ClientCore;
-  readonly #identity: Identity;
+  #identity: Identity;
   /** Guards records that belong to no group. */
   readonly #lock = new Mutex();
 
@@ -129,6 +131,20 @@ export class Client {
     return this.#write((transaction) => {
       return createIdentity(this.#core, transaction, identity, cipherSuite, signer);
     });
+  }
+
+  /**
+   * Deletes an identity with its signature key and its unused key packages. If it was the one used
+   * by default, the oldest of the others takes its place.
+   *
+   * @throws UsageError `CREDENTIAL_IN_USE`
+   */
+  async removeIdentity(identity: Pick<Identity, "signatureKey">): Promise<void> {
+    const [first] = await this.#write((transaction) => {
+      return removeIdentity(this.#core, transaction, identity);
+    });
+    const isDefault = equalBytes(identity.signatureKey, this.#identity.signatureKey);
+    if (isDefault && first !== undefined) this.#identity = first;
   }
 
   // Key packages
@@ -190,12 +206,10 @@ export class Client {
     return this.#write(async (transaction) => {
       const identity = request.identity ?? this.#identity;
       const signer = await this.#core.signer(identity.signatureKey);
-      const { crypto, ...creator } = await makeKeyPackage(
-        this.#core,
-        identity,
-        signer,
-        request.leaf ?? {},
-      );
+      const { crypto, ...creator } =
+        request.keyPackage === undefined
+          ? await makeKeyPackage(this.#core, identity, signer, request.leaf ?? {})
+          : await takeKeyPackage(this.#core, transaction, request.keyPackage);
       const groupId = request.groupId?.slice() ?? crypto.randomBytes(crypto.suite.kdf.size);
       await this.#requireFree(groupId, request.replace === true);
       const config = this.#config(request.config);

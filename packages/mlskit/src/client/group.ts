@@ -88,6 +88,11 @@ export class Group {
     return this.#state.epoch.context.epoch;
   }
 
+  /** Of the protocol. */
+  get version(): number {
+    return this.#state.epoch.context.version;
+  }
+
   get cipherSuite(): number {
     return this.#state.epoch.context.cipherSuite;
   }

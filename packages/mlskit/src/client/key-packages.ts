@@ -190,6 +190,22 @@ export async function consumeKeyPackage(
   if (!isLastResort(bundle.keyPackage)) removeKeyPackage(transaction, reference);
 }
 
+/** A key package for a group that we make ourselves, which uses it up. */
+export async function takeKeyPackage(
+  core: ClientCore,
+  transaction: Transaction,
+  reference: Uint8Array,
+): Promise<KeyPackageBundle & { readonly crypto: SuiteCrypto }> {
+  const bundle = await findKeyPackage(core, reference);
+  if (bundle === undefined) {
+    throw new StateError("NO_MATCHING_KEY_PACKAGE", "this client has no such key package", {
+      rule: "mk-60",
+    });
+  }
+  await consumeKeyPackage(core, transaction, reference);
+  return { ...bundle, crypto: core.options.provider.suite(bundle.keyPackage.cipherSuite) };
+}
+
 /** Deletes a package of ours and remembers that there was one, see `ORPHAN_WELCOME`. */
 export function removeKeyPackage(transaction: Transaction, reference: Uint8Array): void {
   transaction.delete(keyPackageKey(reference));
