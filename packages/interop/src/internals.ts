@@ -41,8 +41,7 @@ export const preSharedKeys: typeof import("#mlskit/key-schedule/pre-shared-key.j
 );
 export const welcomes: typeof import("#mlskit/messages/welcome.js") =
   await load("messages/welcome.js");
-export const groupInfos: typeof import("#mlskit/messages/group-info.js") = await load(
-  "messages/group-info.js",
-);
+export const groupInfos: typeof import("#mlskit/messages/group-info.js") =
+  await load("messages/group-info.js");
 export const recordKeys: typeof import("#mlskit/client/record-keys.js") =
   await load("client/record-keys.js");

@@ -1,8 +1,10 @@
 /** `npm run interop`: the strict driver. Exit code 0 if everything is as it must be. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { type ResultFile, writeDocs } from "./driver/docs.ts";
 import { loadConfigs, LONG_CONFIG } from "./driver/configs.ts";
 import { runMatrix } from "./driver/matrix.ts";
+import { findMlsGo } from "./driver/mls-go.ts";
 import { BadUsage, type Options, parseOptions, USAGE } from "./driver/options.ts";
 import { type Launcher, listening, ownServer } from "./driver/processes.ts";
 import { describeScript, summary } from "./driver/report.ts";
@@ -17,6 +19,10 @@ interface Contest {
 const OWN_PROCESSES = 2;
 
 async function main(options: Options): Promise<number> {
+  if (options.writesDocs) {
+    writeDocs();
+    return 0;
+  }
   const { configs, missing } = loadConfigs(options);
   for (const reason of missing) console.log(`skipped: ${reason}`);
   const chosen = options.short ? configs.filter(({ name }) => name !== LONG_CONFIG) : configs;
@@ -30,7 +36,7 @@ async function main(options: Options): Promise<number> {
       casts: options.short ? "one" : casts,
       onlySuites: options.suites,
       forms: options.forms,
-      rotatesSuites: options.short,
+      rotates: options.short,
       seed: options.seed,
       provokesPeers: false,
       startsAfresh: !options.short,
@@ -39,34 +45,50 @@ async function main(options: Options): Promise<number> {
     console.log(`\n${summary(matrix).join("\n")}`);
     results.push(matrix);
   }
+  const date = new Date().toISOString().slice(0, 10);
+  const file: ResultFile = { date, seed: options.seed, results };
   if (options.json !== undefined) {
     mkdirSync(dirname(options.json), { recursive: true });
-    writeFileSync(options.json, `${JSON.stringify({ seed: options.seed, results }, null, 2)}\n`);
+    writeFileSync(options.json, `${JSON.stringify(file, null, 2)}\n`);
   }
   return results.length > 0 && results.every(isGood) ? 0 : 1;
 }
 
 function contestsOf(options: Options): Contest[] {
   const ours = ownServer();
-  if (options.broken !== undefined) {
-    const launchers = [ours, ownServer(["--broken", options.broken])];
-    return [{ name: `mlskit with a broken ${options.broken}`, launchers, casts: "one" }];
+  const { broken, self, clients, together } = options;
+  if (broken !== undefined) {
+    const launchers = [ours, ownServer(["--broken", broken])];
+    return [{ name: `mlskit with a broken ${broken}`, launchers, casts: "one" }];
   }
   const alone: Contest = {
     name: "mlskit alone",
     launchers: Array.from({ length: OWN_PROCESSES }, () => ours),
     casts: "one",
   };
-  if (options.self) return [alone];
-  const peers = options.clients.map((address) => ({ name: address, launcher: listening(address) }));
-  if (options.together) {
-    const launchers = [ours, ...peers.map(({ launcher }) => launcher)];
-    return [alone, { name: "all together", launchers, casts: "all" }];
+  if (self) return [alone];
+  if (together) {
+    const launchers = [ours, ...clients.map(listening)];
+    return [{ name: "all together", launchers, casts: "all" }];
   }
-  const pairs = peers.map(({ name, launcher }): Contest => {
-    return { name: `mlskit with ${name}`, launchers: [ours, launcher], casts: "all" };
-  });
-  return [alone, ...pairs];
+  if (clients.length > 0) {
+    return clients.map((address): Contest => {
+      const launchers = [ours, listening(address)];
+      return { name: `mlskit with ${address}`, launchers, casts: "all" };
+    });
+  }
+  return [alone, ...withMlsGo(options)];
+}
+
+/** mls-go v1.6.0 reads no padded handshakes, although RFC 9420 §6.3.1 has them: so none for it. */
+function withMlsGo(options: Options): Contest[] {
+  const found = findMlsGo(options.mlsGo);
+  if ("missing" in found) {
+    console.log(`skipped: ${found.missing}`);
+    return [];
+  }
+  const launchers = [ownServer(["--no-padding"]), found.launcher];
+  return [{ name: `mlskit with mls-go ${found.version}`, launchers, casts: "all" }];
 }
 
 try {

@@ -193,8 +193,7 @@ export interface Calls {
     CreatedSubgroup
   >;
   readonly HandleBranch: Call<
-    OfState &
-      OfTransaction & { readonly welcome: Uint8Array; readonly ratchet_tree: Uint8Array },
+    OfState & OfTransaction & { readonly welcome: Uint8Array; readonly ratchet_tree: Uint8Array },
     Joined
   >;
   readonly NewMemberAddProposal: Call<

@@ -30,6 +30,7 @@ function mlsClient(): grpc.ServiceClientConstructor {
   });
   const loaded = grpc.loadPackageDefinition(definition)["mls_client"];
   const found = typeof loaded === "object" ? (loaded as grpc.GrpcObject)["MLSClient"] : undefined;
-  if (typeof found !== "function") throw new Error("proto/mls_client.proto has no service MLSClient");
+  if (typeof found !== "function")
+    throw new Error("proto/mls_client.proto has no service MLSClient");
   return found as grpc.ServiceClientConstructor;
 }

@@ -1,8 +1,7 @@
 /** Whether what was asked for was done: wire format, path, tree. */
-import type { MlsMessage } from "../internals.ts";
-import { messages } from "../internals.ts";
+import { decodeQuietly } from "./decode-quietly.ts";
+import type { Invitation } from "./invitation.ts";
 import { openedWelcome } from "./open-welcome.ts";
-import type { Invitation } from "./step-joins.ts";
 import type { World } from "./world.ts";
 
 /** The wire format of a proposal or a Commit. */
@@ -70,13 +69,4 @@ function pathOf(commit: Uint8Array): boolean | undefined {
   if (decoded?.wireFormat !== "publicMessage") return undefined;
   const { content } = decoded.message.content;
   return content.contentType === "commit" ? content.commit.path !== undefined : undefined;
-}
-
-/** Undefined if a server made something that does not decode; its receivers will say so. */
-export function decodeQuietly(bytes: Uint8Array): MlsMessage | undefined {
-  try {
-    return messages.decodeMlsMessage(bytes);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,7 +1,13 @@
 /** Runs all that is planned for some servers, and says of each run what it shows. */
 import { CallError, type Connection, type ServerDescription } from "./connection.ts";
 import { type LimitedRun, PEER_LIMITS, type PeerLimit } from "./peer-limits.ts";
-import { expectedRuns, plan, type PlanOptions, type PlannedRun, type PlannedScript } from "./plan.ts";
+import {
+  expectedRuns,
+  plan,
+  type PlanOptions,
+  type PlannedRun,
+  type PlannedScript,
+} from "./plan.ts";
 import { type Launched, type Launcher, startAll } from "./processes.ts";
 import type { FailedRun, MatrixResult, RunKind, ScriptResult } from "./results.ts";
 import { type RunOutcome, runScript } from "./run-script.ts";

@@ -11,7 +11,7 @@ import {
   secrets,
   welcomes,
 } from "../internals.ts";
-import { decodeQuietly } from "./flags.ts";
+import { decodeQuietly } from "./decode-quietly.ts";
 import type { World } from "./world.ts";
 
 export interface WelcomeContents {

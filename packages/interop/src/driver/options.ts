@@ -4,10 +4,12 @@ import { type Fault, FAULTS, isFault } from "../server/broken.ts";
 export interface Options {
   /** mlskit alone. */
   readonly self: boolean;
-  /** One cast per script, its suites in turn. */
+  /** One run per script, with suites and forms in turn. */
   readonly short: boolean;
   /** Servers that are running already. */
   readonly clients: readonly string[];
+  /** A server of mls-go that was built elsewhere. */
+  readonly mlsGo: string | undefined;
   /** All servers in one mix, rather than ours with each of them. */
   readonly together: boolean;
   readonly suites: readonly number[] | undefined;
@@ -25,8 +27,9 @@ export class BadUsage extends Error {}
 
 export const USAGE: string = `usage: npm run interop -- [options]
   --self               mlskit alone, in several processes
-  --short              one cast per script, the suites in turn
+  --short              one run per script, suites and handshake forms in turn
   --client HOST:PORT   also with this server (repeat)
+  --mls-go PROGRAM     its server, if it is not to be built here
   --together           all servers in one mix, instead of mlskit with each
   --suite N            only this suite (repeat)
   --config NAME        only this configuration (repeat)
@@ -36,7 +39,7 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --seed TEXT          of group ids, PSKs and sampled casts
   --broken ${FAULTS.join("|")}   one server is wrong on purpose; must fail
   --json FILE          where the results go
-  --docs               write docs/interop.md from all results`;
+  --docs               only write docs/interop.md from packages/interop/results`;
 
 type Draft = { -readonly [Key in keyof Options]: Options[Key] };
 
@@ -45,6 +48,7 @@ export function parseOptions(args: readonly string[]): Options {
     self: false,
     short: false,
     clients: [],
+    mlsGo: undefined,
     together: false,
     suites: undefined,
     configs: undefined,
@@ -81,6 +85,7 @@ const FLAGS: Readonly<Record<string, ((draft: Draft) => void) | undefined>> = {
 
 const VALUES: Readonly<Record<string, ((draft: Draft, value: string) => void) | undefined>> = {
   "--client": (draft, value) => (draft.clients = [...draft.clients, value]),
+  "--mls-go": (draft, value) => (draft.mlsGo = value),
   "--config": (draft, value) => (draft.configs = [...(draft.configs ?? []), value]),
   "--script": (draft, value) => (draft.scripts = [...(draft.scripts ?? []), value]),
   "--configs": (draft, value) => (draft.folder = value),

@@ -26,6 +26,9 @@ export interface LimitedRun {
   isPeer(actor: string): boolean;
 }
 
+/** A peer of which several limits are known. */
+const MLS_GO = { peer: /mls-?go/i, version: "v1.6.0" };
+
 export const PEER_LIMITS: readonly PeerLimit[] = [
   {
     id: "openmls-branch-calls",
@@ -33,6 +36,30 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     version: "main 79ebb5b",
     reason: "main has no GroupContextExtensions, external proposals, ReInit and branches",
     applies: ({ config }) => ["branch", "reinit", "external_proposals"].includes(config),
+  },
+  {
+    id: "mls-go-given-tree",
+    ...MLS_GO,
+    reason: "a joiner ignores the ratchet_tree that it is given beside the Welcome",
+    applies: ({ script, isPeer }) =>
+      (script === "with_external_tree" && !isPeer("alice") && isPeer("bob")) ||
+      (script === "external_tree_for_two_joiners" &&
+        !isPeer("alice") &&
+        (isPeer("charlie") || isPeer("diana"))),
+  },
+  {
+    id: "mls-go-truncated-tree",
+    ...MLS_GO,
+    reason:
+      "an external joiner does not extend a tree that it is given beside the GroupInfo to a full one",
+    applies: ({ script, isPeer }) =>
+      script === "external_join_with_everything" && !isPeer("alice") && isPeer("bob"),
+  },
+  {
+    id: "mls-go-merges-at-once",
+    ...MLS_GO,
+    reason: "Commit applies the Commit at once, so that a member that lost a race cannot follow",
+    applies: ({ script, isPeer }) => script === "race" && (isPeer("alice") || isPeer("bob")),
   },
 ];
 

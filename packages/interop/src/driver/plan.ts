@@ -11,8 +11,8 @@ export interface PlanOptions {
   readonly servers: number;
   /** All casts of two servers and more, or one that mixes them. */
   readonly casts: "all" | "one";
-  /** One suite per script, in turn. */
-  readonly rotatesSuites: boolean;
+  /** One suite and one form per script, in turn. */
+  readonly rotates: boolean;
   readonly seed: string;
 }
 
@@ -37,13 +37,14 @@ const SAMPLES = 2;
 
 export function plan(options: PlanOptions): PlannedScript[] {
   const planned: PlannedScript[] = [];
-  let turn = 0;
   for (const { name, scripts } of options.configs) {
     for (const script of scripts) {
-      const suites = options.rotatesSuites ? rotate(options.suites, turn++) : options.suites;
+      const turn = planned.length;
+      const suites = options.rotates ? rotate(options.suites, turn) : options.suites;
+      const forms = options.rotates ? rotate(options.forms, turn) : options.forms;
       const runs = suites.flatMap((suite) =>
-        options.forms.flatMap((encrypt) =>
-          castsOf(script, options).map((cast, i) => {
+        forms.flatMap((encrypt) =>
+          castsOf(script, options, turn).map((cast, i) => {
             const seed = `${options.seed} ${name}/${script.name} ${suite} ${encrypt} ${i}`;
             return { suite, encrypt, cast, seed };
           }),
@@ -65,18 +66,18 @@ export function expectedRuns(options: PlanOptions): number {
       casts += options.casts === "one" ? 1 : all;
     }
   }
-  const suites = options.rotatesSuites ? Math.min(1, options.suites.length) : options.suites.length;
-  return casts * suites * options.forms.length;
+  return options.rotates ? casts : casts * options.suites.length * options.forms.length;
 }
 
-function rotate(suites: readonly number[], turn: number): number[] {
-  const suite = suites[turn % suites.length];
-  return suite === undefined ? [] : [suite];
+function rotate<T>(list: readonly T[], turn: number): readonly T[] {
+  const at = turn % list.length;
+  return list.slice(at, at + 1);
 }
 
-function castsOf(script: Script, { servers, casts, seed }: PlanOptions): number[][] {
+function castsOf(script: Script, { servers, casts, seed }: PlanOptions, turn: number): number[][] {
   const { length } = script.actors;
-  if (casts === "one") return [script.actors.map((_, i) => i % servers)];
+  // Who begins differs from script to script.
+  if (casts === "one") return [script.actors.map((_, i) => (i + turn) % servers)];
   if (length > MAXIMUM_ACTORS) {
     return Array.from({ length: SAMPLES }, (_, sample) =>
       script.actors.map((actor) => choice(`${seed} ${sample} ${actor}`, servers)),

@@ -12,7 +12,9 @@ export interface RunOutcome {
   readonly tally: Tally;
   readonly observations: readonly string[];
   /** Undefined if everything was right. */
-  readonly failure: { readonly step: number; readonly action: string; readonly error: Error } | undefined;
+  readonly failure:
+    | { readonly step: number; readonly action: string; readonly error: Error }
+    | undefined;
 }
 
 export async function runScript(script: Script, setting: RunSetting): Promise<RunOutcome> {
@@ -80,11 +82,7 @@ async function runStep(world: World, index: number, step: Step): Promise<void> {
   }
 }
 
-async function installPsk(
-  world: World,
-  index: number,
-  actors: readonly string[],
-): Promise<void> {
+async function installPsk(world: World, index: number, actors: readonly string[]): Promise<void> {
   const [psk_id, psk_secret] = [world.draw(32), world.draw(32)];
   world.keep(index, "psk id", psk_id);
   world.keep(index, "psk secret", psk_secret);

@@ -3,6 +3,7 @@ import { EMPTY, utf8 } from "../bytes.ts";
 import type { RequestOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
 import { checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
+import type { Invitation } from "./invitation.ts";
 import type { Step } from "./script.ts";
 import { refused, tamperings } from "./tampering.ts";
 import type { World } from "./world.ts";
@@ -53,17 +54,6 @@ export async function createKeyPackage(world: World, actor: string): Promise<Uin
   world.transactions.set(actor, made.transaction_id);
   world.showedKeys(actor, { keyPackage: made.key_package, initKey: made.init_priv });
   return made.key_package;
-}
-
-export interface Invitation {
-  readonly sponsor: string;
-  readonly joiners: readonly string[];
-  readonly welcome: Uint8Array;
-  /** Undefined if it is not shown. */
-  readonly commit?: Uint8Array | undefined;
-  /** Only if it was asked for. */
-  readonly ratchetTree?: Uint8Array | undefined;
-  readonly forcePath?: boolean | undefined;
 }
 
 /** All joiners of one Welcome. */

@@ -65,9 +65,7 @@ async function make(world: World, step: ProposalStep): Promise<Uint8Array> {
   }
 }
 
-async function proposalOf(
-  answer: Promise<{ readonly proposal: Uint8Array }>,
-): Promise<Uint8Array> {
+async function proposalOf(answer: Promise<{ readonly proposal: Uint8Array }>): Promise<Uint8Array> {
   return (await answer).proposal;
 }
 

@@ -7,10 +7,18 @@ import {
   type GroupConfig,
   type Identity,
   memoryStorage,
+  type Padding,
   type Signer,
   type Storage,
 } from "mlskit";
 import { sameBytes } from "../bytes.ts";
+
+/** What all actors of a server have in common. */
+export interface ActorSettings {
+  readonly provider: CryptoProvider;
+  /** Of encrypted messages. */
+  readonly padding: Padding;
+}
 
 export interface Actor {
   readonly client: Client;
@@ -35,7 +43,7 @@ const everybody: AuthenticationService = {
 };
 
 export async function createActor(
-  provider: CryptoProvider,
+  { provider, padding }: ActorSettings,
   name: Uint8Array,
   cipherSuite: number,
 ): Promise<Actor> {
@@ -50,7 +58,7 @@ export async function createActor(
     authenticationService: everybody,
     policy: { reviewProposal: () => true },
     limits: { maximumLifetime: undefined },
-    config: { pendingProposals: 4096, pendingProposalsPerSender: 4096 },
+    config: { pendingProposals: 4096, pendingProposalsPerSender: 4096, padding },
   });
   return { client, provider, storage, name, identity: client.identity, signer, signatureKey };
 }

@@ -1,12 +1,12 @@
 /** What all calls of one server share. */
-import type { CryptoProvider, Extension } from "mlskit";
+import type { Extension } from "mlskit";
 import type { CallName, Extension as WireExtension, RequestOf, ResponseOf } from "../protocol.ts";
+import type { ActorSettings } from "./actors.ts";
 import type { Distortion } from "./distortion.ts";
 import type { Registry, State } from "./registry.ts";
 
-export interface Context {
+export interface Context extends ActorSettings {
   readonly name: string;
-  readonly provider: CryptoProvider;
   readonly registry: Registry;
   /** Whether our leaves and key packages carry random values that peers must ignore. */
   readonly grease: boolean;
@@ -35,10 +35,6 @@ export function joined(
   };
 }
 
-export function newState(
-  actor: State["actor"],
-  group: State["group"],
-  encrypt: boolean,
-): State {
+export function newState(actor: State["actor"], group: State["group"], encrypt: boolean): State {
   return { kind: "state", actor, group, encrypt, proposals: new Map() };
 }

@@ -25,7 +25,7 @@ export function externalCalls(context: Context): Handlers<Names> {
   return {
     NewMemberAddProposal: async ({ group_info, identity }) => {
       const group = contextOf(group_info);
-      const actor = await createActor(provider, identity, group.cipherSuite);
+      const actor = await createActor(context, identity, group.cipherSuite);
       const { bytes, reference, keys } = await createKeyPackage(actor, grease);
       const keyPackage = keyPackageOf(bytes);
       return {

@@ -28,7 +28,7 @@ export function groupCalls(context: Context): Handlers<Names> {
     SupportedCiphersuites: async () => ({ ciphersuites: [...provider.suites] }),
 
     CreateGroup: async ({ group_id, cipher_suite, encrypt_handshake, identity }) => {
-      const actor = await createActor(provider, identity, cipher_suite);
+      const actor = await createActor(context, identity, cipher_suite);
       const group = await actor.client.createGroup({
         groupId: group_id,
         config: handshakes(encrypt_handshake),
@@ -38,7 +38,7 @@ export function groupCalls(context: Context): Handlers<Names> {
     },
 
     CreateKeyPackage: async ({ cipher_suite, identity }) => {
-      const actor = await createActor(provider, identity, cipher_suite);
+      const actor = await createActor(context, identity, cipher_suite);
       const { reference, bytes, keys } = await createKeyPackage(actor, grease);
       const transaction = registry.add({ kind: "transaction", actor, reference });
       return { transaction_id: transaction, key_package: bytes, ...keys };
@@ -56,7 +56,7 @@ export function groupCalls(context: Context): Handlers<Names> {
     ExternalJoin: async (request) => {
       const { group_info, ratchet_tree, encrypt_handshake, identity, remove_prior } = request;
       const { groupId, cipherSuite } = contextOf(group_info);
-      const actor = await createActor(provider, identity, cipherSuite);
+      const actor = await createActor(context, identity, cipherSuite);
       for (const { psk_id, psk_secret } of request.psks) {
         await actor.client.putPsk(psk_id, psk_secret);
       }

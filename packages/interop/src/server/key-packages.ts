@@ -27,11 +27,7 @@ export async function createKeyPackage(actor: Actor, grease: boolean): Promise<M
 }
 
 /** Makes a key package of one client usable by another client of the same actor. */
-export async function lendKeyPackage(
-  reference: Uint8Array,
-  from: Actor,
-  to: Actor,
-): Promise<void> {
+export async function lendKeyPackage(reference: Uint8Array, from: Actor, to: Actor): Promise<void> {
   const { key, record } = await storedKeyPackage(from, reference);
   // There already if an earlier Welcome for it was refused.
   if ((await to.storage.get(key)) !== undefined) return;

@@ -18,5 +18,7 @@ export function describeError(error: unknown): string {
 
 function detailsOf({ details }: MlsError): string {
   const entries = Object.entries(details).filter(([, value]) => typeof value !== "object");
-  return entries.length === 0 ? "" : ` ${entries.map(([key, v]) => `${key}=${v}`).join(" ")}`;
+  return entries.length === 0
+    ? ""
+    : ` ${entries.map(([key, v]) => `${key}=${String(v)}`).join(" ")}`;
 }

@@ -58,11 +58,7 @@ export function proposalCalls(context: Context): Handlers<Names> {
   };
 }
 
-export function externalPsk(
-  context: Context,
-  cipherSuite: number,
-  pskId: Uint8Array,
-): Proposal {
+export function externalPsk(context: Context, cipherSuite: number, pskId: Uint8Array): Proposal {
   const nonce = freshNonce(context, cipherSuite);
   return { type: "psk", psk: { type: "external", pskId, nonce } };
 }

@@ -1,7 +1,7 @@
 /** A server of the harness's service around mlskit. */
 import { createRequire } from "node:module";
 import * as grpc from "@grpc/grpc-js";
-import { defaultProvider } from "mlskit";
+import { DEFAULT_CONFIG, defaultProvider, type Padding } from "mlskit";
 import type { CallName } from "../protocol.ts";
 import { CHANNEL_OPTIONS, serviceDefinition } from "../service-definition.ts";
 import { commitCalls } from "./commit-calls.ts";
@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly host?: string | undefined;
   /** Default: yes. */
   readonly grease?: boolean | undefined;
+  /** Default: as the library does it. */
+  readonly padding?: Padding | undefined;
   readonly distortion?: Distortion | undefined;
 }
 
@@ -38,6 +40,7 @@ export async function serve(options: ServerOptions): Promise<RunningServer> {
     provider: defaultProvider(),
     registry: new Registry(),
     grease: options.grease ?? true,
+    padding: options.padding ?? DEFAULT_CONFIG.padding,
     distortion,
   };
   server.addService(serviceDefinition(), implementation(allCalls(context)));

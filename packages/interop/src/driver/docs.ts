@@ -1,0 +1,89 @@
+/** docs/interop.md, made from the results of the last matrices. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PEER_LIMITS } from "./peer-limits.ts";
+import { checksOf, matrixTable } from "./report.ts";
+import { type Count, KINDS, type MatrixResult, total } from "./results.ts";
+
+const packageFolder = fileURLToPath(new URL("../../", import.meta.url));
+
+export const RESULTS_FOLDER: string = join(packageFolder, "results");
+const DOCUMENT = join(packageFolder, "../../docs/interop.md");
+
+export interface ResultFile {
+  readonly date: string;
+  readonly seed: string;
+  readonly results: readonly MatrixResult[];
+}
+
+export function writeDocs(): void {
+  const files = existsSync(RESULTS_FOLDER) ? readdirSync(RESULTS_FOLDER).sort() : [];
+  const sections = files
+    .filter((file) => file.endsWith(".json"))
+    .flatMap((file) => sectionsOf(JSON.parse(readFileSync(join(RESULTS_FOLDER, file), "utf8"))));
+  writeFileSync(DOCUMENT, `${[...INTRODUCTION, ...sections, ...limits()].join("\n")}\n`);
+}
+
+const INTRODUCTION: readonly string[] = [
+  "# Interoperability",
+  "",
+  "<!-- Written by `npm run interop -- --docs` from packages/interop/results. -->",
+  "",
+  "Groups of several implementations, driven by the scripts of the MLS working group's harness and by",
+  "our own ([configs](../packages/interop/configs)), with `npm run interop`. In every epoch the driver",
+  "compares epoch authenticators and exported secrets, lets everybody write to everybody (in groups of",
+  "more than twelve: each to the next, and one to all), and hands members tampered, replayed and",
+  "untimely input, which mlskit must refuse and peers are watched with. It checks that paths, trees and",
+  "wire formats are those that were asked for, and that the number of runs is the number of",
+  "scripts × suites × handshake forms × casts.",
+  "",
+  "Only mixed runs, in which several implementations are in one group, show that they work together.",
+  "Runs of one implementation with itself are counted apart.",
+  "",
+];
+
+function sectionsOf({ date, seed, results }: ResultFile): string[] {
+  return results.flatMap((matrix) => {
+    const { servers, suites, processes } = matrix;
+    const counts = KINDS.flatMap((kind) => {
+      const count = total(matrix, [kind]);
+      return count.runs === 0 ? [] : [`${kind} ${describe(count)}`];
+    });
+    const notes = [...new Set(matrix.scripts.flatMap(({ observations }) => observations))];
+    return [
+      `## ${servers.join(" × ")}`,
+      "",
+      `${date}, suites ${suites.join(", ")}, ${processes} processes, start value \`${seed}\`.`,
+      `Runs: ${counts.join("; ")}. Checks: ${checksOf(matrix)}.`,
+      "",
+      ...matrixTable(matrix),
+      "",
+      ...(notes.length === 0 ? [] : ["Noted without failing:", ""]),
+      ...notes.map((note) => `- ${note}`),
+      ...(notes.length === 0 ? [] : [""]),
+    ];
+  });
+}
+
+function describe({ runs, passed, limited, failed }: Count): string {
+  return `${passed} of ${runs} passed, ${limited} limited, ${failed} failed`;
+}
+
+function limits(): string[] {
+  return [
+    "## Known limits of peers",
+    "",
+    "A run that fails as listed here counts as limited. One that is listed and never fails counts as a",
+    "failure, so that the list stays true.",
+    "",
+    "| id | seen at | what |",
+    "| --- | --- | --- |",
+    ...PEER_LIMITS.map(({ id, version, reason }) => `| ${id} | ${version} | ${reason} |`),
+    "",
+    "mls-go v1.6.0 does not read padded handshakes (RFC 9420 §6.3.1: “A receiver identifies the padding",
+    "field in a plaintext decoded from PrivateMessage.ciphertext by first decoding the content and the auth",
+    "field; then the padding field comprises any remaining octets of plaintext”), so mlskit's server runs",
+    "with `--no-padding` beside it.",
+  ];
+}

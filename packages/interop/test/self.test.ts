@@ -1,0 +1,154 @@
+/** The driver against servers of ours, and against servers that are wrong on purpose. */
+import { existsSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { loadConfigs, LONG_CONFIG, OFFICIAL_FOLDER } from "../src/driver/configs.ts";
+import { Connection } from "../src/driver/connection.ts";
+import { runMatrix, type MatrixOptions } from "../src/driver/matrix.ts";
+import type { Launcher } from "../src/driver/processes.ts";
+import { isGood, total, type MatrixResult } from "../src/driver/results.ts";
+import { serviceDefinition } from "../src/service-definition.ts";
+import { distortionOf, FAULTS, type Fault } from "../src/server/broken.ts";
+import { serve } from "../src/server/serve.ts";
+
+/** Seconds on an idle machine; busy ones get much more. */
+const PATIENCE = 300_000;
+
+/** In this process, for a process of its own takes longer to start than a script to run. */
+function server(fault?: Fault): Launcher {
+  return {
+    async start() {
+      const distortion = fault === undefined ? undefined : distortionOf(fault);
+      const running = await serve({ port: 0, distortion });
+      const connection = await Connection.open(running.address);
+      return {
+        connection,
+        stop() {
+          connection.close();
+          running.stop();
+        },
+      };
+    },
+  };
+}
+
+interface Choice {
+  readonly configs?: readonly string[];
+  readonly scripts?: readonly string[];
+  readonly launchers?: readonly Launcher[];
+}
+
+function play(choice: Choice, changes: Partial<MatrixOptions> = {}): Promise<MatrixResult> {
+  const { configs, scripts } = choice;
+  const loaded = loadConfigs({ folder: undefined, configs, scripts });
+  return runMatrix({
+    configs: loaded.configs.filter(({ name }) => name !== LONG_CONFIG),
+    launchers: choice.launchers ?? [server(), server()],
+    casts: "one",
+    onlySuites: undefined,
+    forms: [false, true],
+    rotates: true,
+    seed: "test",
+    provokesPeers: false,
+    startsAfresh: false,
+    progress: () => undefined,
+    ...changes,
+  });
+}
+
+const errors = (matrix: MatrixResult): string[] =>
+  matrix.scripts.flatMap(({ failures }) => failures.map(({ error }) => error));
+
+test("M-INT-01 the server carries out all 34 calls of the service", async () => {
+  const running = await serve({ port: 0 });
+  const connection = await Connection.open(running.address);
+  const names = Object.keys(serviceDefinition());
+  expect(names).toHaveLength(34);
+  for (const name of names) {
+    // Nothing is there that these could refer to: they may refuse, but they must exist.
+    const call = connection.call(name as "Free", { state_id: 999 });
+    const answer = await call.then(
+      () => "answered",
+      (error: Error) => error.message,
+    );
+    expect(answer).not.toMatch(/UNIMPLEMENTED/);
+  }
+  connection.close();
+  running.stop();
+});
+
+const isOfficial = existsSync(OFFICIAL_FOLDER);
+const CONFIGS = [
+  "application",
+  "branch",
+  "commit",
+  "external_join",
+  "external_proposals",
+  "reinit",
+  "welcome_join",
+];
+
+describe.runIf(isOfficial)("the official scripts", () => {
+  test(
+    "M-INT-02 every script passes with ourselves, suites and handshake forms in turn",
+    async () => {
+      const matrix = await play({ configs: CONFIGS }, { onlySuites: [1, 2, 3, 5] });
+      expect(errors(matrix)).toEqual([]);
+      expect(isGood(matrix)).toBe(true);
+      expect(total(matrix).runs).toBe(39);
+    },
+    PATIENCE,
+  );
+});
+
+test(
+  "M-INT-07 our scripts pass: races, late messages, removal, signers, trees apart",
+  async () => {
+    const matrix = await play({ configs: ["strict"] }, { onlySuites: [1, 2, 3] });
+    expect(errors(matrix)).toEqual([]);
+    expect(isGood(matrix)).toBe(true);
+    for (const { checks } of matrix.scripts) {
+      expect(Math.min(...Object.values(checks))).toBeGreaterThan(0);
+    }
+  },
+  PATIENCE,
+);
+
+describe("a server that is wrong on purpose", () => {
+  const complaints: Record<Fault, RegExp> = {
+    exporter: /Export differs/,
+    membership: /HandleCommit accepted a Commit with a flipped bit/,
+    confirmation: /TAG_INVALID|confirmation tag/,
+  };
+  for (const fault of FAULTS) {
+    test(
+      `M-INT-07 is caught: ${fault}`,
+      async () => {
+        const launchers = [server(), server(fault)];
+        const options = { casts: "all", rotates: false, onlySuites: [1], forms: [false] } as const;
+        const scripts = ["two_epochs_late"];
+        const matrix = await play({ configs: ["strict"], scripts, launchers }, options);
+        expect(isGood(matrix)).toBe(false);
+        expect(errors(matrix).join("\n")).toMatch(complaints[fault]);
+      },
+      PATIENCE,
+    );
+  }
+});
+
+test(
+  "M-INT-06 runs are counted apart: several stacks, ours alone, a peer alone",
+  async () => {
+    const launchers = [server(), server("exporter")];
+    const options = { casts: "all", rotates: false, onlySuites: [1], forms: [false] } as const;
+    const scripts = ["two_epochs_late"];
+    const matrix = await play({ configs: ["strict"], scripts, launchers }, options);
+    expect(matrix.servers).toEqual([
+      expect.stringMatching(/^mlskit \d+\.\d+\.\d+$/),
+      expect.stringMatching(/^mlskit \d+\.\d+\.\d+ broken-exporter$/),
+    ]);
+    expect(total(matrix, ["mixed"])).toMatchObject({ runs: 2, failed: 2 });
+    expect(total(matrix, ["ours"])).toMatchObject({ runs: 2, passed: 2 });
+    expect(matrix.expectedRuns).toBe(4);
+  },
+  PATIENCE,
+);
