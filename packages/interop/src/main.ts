@@ -33,7 +33,7 @@ async function main(options: Options): Promise<number> {
     const matrix = await runMatrix({
       configs: chosen,
       launchers,
-      casts: options.short ? "one" : casts,
+      casts: options.short || options.oneCast ? "one" : casts,
       onlySuites: options.suites,
       forms: options.forms,
       rotates: options.short,

@@ -6,6 +6,8 @@ export interface Options {
   readonly self: boolean;
   /** One run per script, with suites and forms in turn. */
   readonly short: boolean;
+  /** One cast per script also where all could be played. */
+  readonly oneCast: boolean;
   /** Servers that are running already. */
   readonly clients: readonly string[];
   /** A server of mls-go that was built elsewhere. */
@@ -28,6 +30,7 @@ export class BadUsage extends Error {}
 export const USAGE: string = `usage: npm run interop -- [options]
   --self               mlskit alone, in several processes
   --short              one run per script, suites and handshake forms in turn
+  --one-cast           one cast per script, in all suites and forms
   --client HOST:PORT   also with this server (repeat)
   --mls-go PROGRAM     its server, if it is not to be built here
   --together           all servers in one mix, instead of mlskit with each
@@ -47,6 +50,7 @@ export function parseOptions(args: readonly string[]): Options {
   const draft: Draft = {
     self: false,
     short: false,
+    oneCast: false,
     clients: [],
     mlsGo: undefined,
     together: false,
@@ -79,6 +83,7 @@ export function parseOptions(args: readonly string[]): Options {
 const FLAGS: Readonly<Record<string, ((draft: Draft) => void) | undefined>> = {
   "--self": (draft) => (draft.self = true),
   "--short": (draft) => (draft.short = true),
+  "--one-cast": (draft) => (draft.oneCast = true),
   "--together": (draft) => (draft.together = true),
   "--docs": (draft) => (draft.writesDocs = true),
 };
