@@ -127,6 +127,8 @@ export interface InvalidOutcome {
   readonly kind: "invalid" | "invalidProposal";
   readonly groupId: Uint8Array | undefined;
   readonly error: MlsError;
+  /** Only if it is certain who sent it. */
+  readonly sender?: MessageSender | undefined;
 }
 
 export type Outcome =

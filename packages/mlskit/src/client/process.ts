@@ -1,4 +1,5 @@
 /** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
+import { equalBytes } from "../codec/index.ts";
 import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
 import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
 import { wireTypes } from "../group/environment.ts";
@@ -18,6 +19,7 @@ import type {
 } from "./outcome.ts";
 import { withProposal } from "./propose.ts";
 import {
+  authorOfFailure,
   contentTypeOf,
   type GroupMessage,
   infoOf,
@@ -51,6 +53,8 @@ export async function processForGroup(
   if (decoded.wireFormat !== "publicMessage" && decoded.wireFormat !== "privateMessage") {
     return { kind: decoded.wireFormat, bytes };
   }
+  const { groupId: addressed } = infoOf(decoded);
+  if (!equalBytes(addressed, groupId)) return { kind: "wrongGroup", groupId: addressed };
   return processGroupMessage(access, session, Uint8Array.from(bytes), decoded, options);
 }
 
@@ -70,7 +74,9 @@ export async function processGroupMessage(
     return await outcomeOf(access, session, bytes, received, accept);
   } catch (error) {
     session.state = before;
-    return failure(session, bytes, decoded, error);
+    const outcome = failure(session, bytes, decoded, error);
+    if (outcome.kind !== "invalid" && outcome.kind !== "invalidProposal") return outcome;
+    return { ...outcome, sender: authorOfFailure(outcome.error) };
   }
 }
 

@@ -55,9 +55,6 @@ export async function receiveMessage(
 ): Promise<Received> {
   const { epoch, config } = session.state;
   const info = infoOf(decoded);
-  if (!equalBytes(info.groupId, epoch.context.groupId)) {
-    throw violation("mk-24", "INVALID_MESSAGE", "the message belongs to another group");
-  }
   if (bytes.length > config.maximumMessageSize * 16) {
     throw new DecodeError("the message is larger than is accepted", { rule: "mk-14" });
   }
@@ -155,10 +152,32 @@ async function finish(
   keys: EpochKeys,
   info: MessageInfo,
 ): Promise<Received> {
-  const { state, environment } = session;
-  const { epoch } = state;
   const { authenticatedData } = verified.authenticated.content;
   const authored = { info, sender: senderOf(session, verified, keys), authenticatedData };
+  try {
+    return await finishAuthored(session, verified, keys, authored);
+  } catch (error) {
+    if (error instanceof MlsError) authors.set(error, authored.sender);
+    throw error;
+  }
+}
+
+/** Who sent the messages that led to these errors, where it is certain. */
+const authors = new WeakMap<MlsError, MessageSender>();
+
+export function authorOfFailure(error: MlsError): MessageSender | undefined {
+  return authors.get(error);
+}
+
+async function finishAuthored(
+  session: GroupSession,
+  verified: VerifiedContent,
+  keys: EpochKeys,
+  authored: Authored,
+): Promise<Received> {
+  const { state, environment } = session;
+  const { epoch } = state;
+  const { info } = authored;
   const { content } = verified;
   switch (content.contentType) {
     case "application": {
