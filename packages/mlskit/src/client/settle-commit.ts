@@ -2,6 +2,7 @@
 import { StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
+import { isCovered } from "./covered.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "./group-state.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { messageHash } from "./receive.ts";
@@ -70,7 +71,9 @@ function announce(session: GroupSession, before: GroupState, summary: CommitSumm
   ) {
     session.emit({ type: "ownUpdateDone", groupId, epoch });
   }
-  for (const { reference, bytes } of before.proposals.values()) {
+  for (const proposal of before.proposals.values()) {
+    if (isCovered(proposal, summary)) continue;
+    const { reference, bytes } = proposal;
     const isOwn = bytes !== undefined;
     session.emit({ type: "proposalDropped", groupId, epoch, reference, isOwn });
   }
