@@ -1,5 +1,54 @@
 /** mlskit: Messaging Layer Security, RFC 9420. */
 
+export type { AcceptedCommit } from "./client/accept-commit.ts";
+export { Client, type NewGroup } from "./client/client.ts";
+export type {
+  ClientOptions,
+  CreateGroupRequest,
+  NewIdentityOptions,
+} from "./client/client-options.ts";
+export type { ClientTransaction } from "./client/client-transaction.ts";
+export { type Clock, systemClock } from "./client/clock.ts";
+export type { CommitRequest, PendingCommitView } from "./client/commit.ts";
+export { commitDelay } from "./client/commit-delay.ts";
+export {
+  DEFAULT_CONFIG,
+  type GroupConfig,
+  type HandshakePolicy,
+  type Padding,
+} from "./client/config.ts";
+export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
+export type { ClientEvent, EventListener } from "./client/events.ts";
+export type { BeaconComparison, ForkEvidence } from "./client/fork.ts";
+export { Group, type GroupStatusView, type Member } from "./client/group.ts";
+export type { Identity } from "./client/identity.ts";
+export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";
+export { KeyDirectory } from "./client/key-directory.ts";
+export type {
+  KeyPackageOptions,
+  KeyPackageStock,
+  PublishedKeyPackage,
+  StoredKeyPackage,
+} from "./client/key-packages.ts";
+export type { MemberSelector } from "./client/members.ts";
+export type * from "./client/outcome.ts";
+export type { PendingProposal } from "./client/pending-proposals.ts";
+export {
+  isBadSignature,
+  isCommitRequired,
+  isDecryptionFailure,
+  isEpochMismatch,
+  isKeyPackageMissing,
+  isNotOperational,
+  isPskMissing,
+  isUnknownMember,
+  isWrongGroup,
+} from "./client/predicates.ts";
+export type { ProcessOptions } from "./client/process.ts";
+export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
+export type { MemberRemoval, RemovalReason } from "./client/removal.ts";
+export type { SendOptions, SentApplicationMessage } from "./client/send.ts";
+export type { UpdatePolicy, UpdateReason } from "./client/update-advice.ts";
 export type {
   AuthenticationService,
   CredentialContext,
@@ -11,8 +60,8 @@ export type { Credential } from "./credentials/credential.ts";
 export {
   CIPHER_SUITES,
   type CipherSuite,
-  cipherSuite,
   type CryptoProvider,
+  cipherSuite,
   type Signer,
   type SuiteCrypto,
 } from "./crypto/index.ts";
@@ -20,12 +69,12 @@ export { createSigner } from "./crypto/signer.ts";
 export * from "./errors.ts";
 export {
   type Extension,
+  ExtensionType,
   ExternalSender,
   ExternalSenders,
-  ExtensionType,
   makeExtension,
-  readExtension,
   RequiredCapabilities,
+  readExtension,
 } from "./extensions/extension.ts";
 export type { CommitSummary } from "./group/commit-summary.ts";
 export {
@@ -54,44 +103,6 @@ export {
   ProposalType,
   type ReInit,
 } from "./messages/proposal.ts";
-export type { AcceptedCommit } from "./client/accept-commit.ts";
-export { Client, type NewGroup } from "./client/client.ts";
-export type {
-  ClientOptions,
-  CreateGroupRequest,
-  NewIdentityOptions,
-} from "./client/client-options.ts";
-export type { ClientTransaction } from "./client/client-transaction.ts";
-export { type Clock, systemClock } from "./client/clock.ts";
-export type { CommitRequest, PendingCommitView } from "./client/commit.ts";
-export {
-  DEFAULT_CONFIG,
-  type GroupConfig,
-  type HandshakePolicy,
-  type Padding,
-} from "./client/config.ts";
-export type { BeaconComparison, ForkEvidence } from "./client/fork.ts";
-export type { UpdatePolicy, UpdateReason } from "./client/update-advice.ts";
-export { commitDelay } from "./client/commit-delay.ts";
-export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
-export type { ClientEvent, EventListener } from "./client/events.ts";
-export { Group, type GroupStatusView, type Member } from "./client/group.ts";
-export type { Identity } from "./client/identity.ts";
-export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";
-export { KeyDirectory } from "./client/key-directory.ts";
-export type {
-  KeyPackageOptions,
-  KeyPackageStock,
-  PublishedKeyPackage,
-  StoredKeyPackage,
-} from "./client/key-packages.ts";
-export type { MemberSelector } from "./client/members.ts";
-export type * from "./client/outcome.ts";
-export type { PendingProposal } from "./client/pending-proposals.ts";
-export type { ProcessOptions } from "./client/process.ts";
-export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
-export type { MemberRemoval, RemovalReason } from "./client/removal.ts";
-export type { SendOptions, SentApplicationMessage } from "./client/send.ts";
 export { defaultProvider } from "./providers/default.ts";
 export { memoryStorage } from "./storage/memory.ts";
 export type { Storage, StoredRecord, WriteBatch } from "./storage/storage.ts";
