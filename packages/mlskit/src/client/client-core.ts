@@ -128,7 +128,10 @@ export class ClientCore {
   /** The last known state, for reading. */
   peek(handle: number): GroupState {
     const cached = this.#groups.get(handle);
-    if (cached === undefined) throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
+    if (cached === undefined) {
+      this.checkOpen();
+      throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
+    }
     return cached.state;
   }
 
