@@ -128,7 +128,7 @@ class History {
       const copies = this.#random.chance(0.3) ? 0 : this.#random.chance(0.3) ? 2 : 1;
       return Array.from({ length: copies }, () => ({ bytes, at: this.#random.below(1000) }));
     });
-    return order.toSorted((a, b) => a.at - b.at).map(({ bytes }) => bytes);
+    return order.sort((a, b) => a.at - b.at).map(({ bytes }) => bytes);
   }
 
   async #everybodyHears(): Promise<void> {

@@ -349,6 +349,6 @@ export const WIRE_TYPES: readonly WireType[] = [
     AppDataDictionary,
     fc
       .uniqueArray(componentData, { maxLength: 3, selector: ({ componentId }) => componentId })
-      .map((all) => all.toSorted((a, b) => a.componentId - b.componentId)),
+      .map((all) => [...all].sort((a, b) => a.componentId - b.componentId)),
   ),
 ];
