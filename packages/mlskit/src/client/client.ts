@@ -443,6 +443,13 @@ export class Client {
     });
   }
 
+  /** An external PSK from the store. */
+  async psk(id: Uint8Array): Promise<Uint8Array | undefined> {
+    this.#core.checkOpen();
+    const record = await this.#core.storage.get(pskKey(id));
+    return record === undefined ? undefined : decodeRecord(secret, record.value).bytes.slice();
+  }
+
   deletePsk(id: Uint8Array): Promise<void> {
     return this.#write(async (transaction) => transaction.delete(pskKey(id)));
   }
