@@ -1,0 +1,116 @@
+/** Catalogue M-EXP: what can be derived from an epoch. RFC 9420 §8.5, §8.6, §8.7. */
+import { inspect } from "node:util";
+import { expect, test } from "vitest";
+import { toHex, utf8 } from "../../src/codec/index.ts";
+import { Secret } from "../../src/crypto/index.ts";
+import type { Group } from "../../src/index.ts";
+import { type TestGroup, testGroup } from "../../src/testing/index.ts";
+
+async function three(): Promise<{ world: TestGroup; a: Group; b: Group; c: Group }> {
+  const world = await testGroup();
+  const [a, b, c] = world.groups as readonly [Group, Group, Group];
+  return { world, a, b, c };
+}
+
+const reInit = { groupId: utf8("successor"), version: 1, cipherSuite: 1, extensions: [] } as const;
+
+test("M-EXP-01: the exporter derives by label, context and length, in the states that allow it", async () => {
+  const { world, a, b } = await three();
+  const context = utf8("context");
+  const exported = a.export("label", context, 64);
+  expect(exported).toHaveLength(64);
+  expect(b.export("label", context, 64)).toEqual(exported);
+  for (const other of [
+    a.export("another", context, 64),
+    a.export("label", utf8("another"), 64),
+    a.export("label", context, 65).subarray(0, 64),
+  ]) {
+    expect(other).not.toEqual(exported);
+  }
+  expect(a.export("label", context, 255 * 32)).toHaveLength(255 * 32);
+  for (const length of [255 * 32 + 1, 65_536, -1]) {
+    expect(() => a.export("label", context, length)).toThrow(
+      expect.objectContaining({ code: "INVALID_LENGTH" }) as Error,
+    );
+  }
+  const { commit } = await a.commit({ reInit });
+  expect(a.status).toBe("pendingCommit");
+  expect(a.export("label", context, 64)).toEqual(exported);
+  await world.deliver(commit, 0);
+  await a.acceptCommit();
+  expect(a.status).toBe("suspended");
+  expect(a.export("label", context, 64)).toEqual(b.export("label", context, 64));
+});
+
+test("M-EXP-02: all members of an epoch have the same epoch authenticator, and no other epoch has it", async () => {
+  const { world, a, b, c } = await three();
+  const before = a.epochAuthenticator;
+  expect(before).toHaveLength(32);
+  expect([b.epochAuthenticator, c.epochAuthenticator]).toEqual([before, before]);
+  await world.commit(1);
+  expect(a.epochAuthenticator).not.toEqual(before);
+  world.assertAgreement();
+});
+
+test("M-EXP-03: a resumption secret is named by its epoch, and becomes bytes by an explicit call only", async () => {
+  const { world, a, b } = await three();
+  const bytes = a.dangerouslyExportResumptionPsk();
+  expect(b.dangerouslyExportResumptionPsk()).toEqual(bytes);
+  const epoch = a.epoch;
+  await world.commit(0);
+  const { summary } = await world.commit(1, { resumptionPsks: [{ epoch }] });
+  expect(summary.psks).toMatchObject([{ type: "resumption", epoch }]);
+  world.assertAgreement();
+});
+
+test("M-EXP-04: secrets are exported for the epoch that a staged or pending Commit will start", async () => {
+  const { a, b } = await three();
+  const { commit } = await a.update();
+  const staged = await b.process(commit);
+  if (staged.kind !== "commit") throw new Error("a Commit was expected");
+  const early = [staged.export("label", utf8("x"), 32), a.exportPending("label", utf8("x"), 32)];
+  await a.acceptCommit();
+  await staged.accept();
+  const now = b.export("label", utf8("x"), 32);
+  expect(early).toEqual([now, now]);
+});
+
+test("M-EXP-08: tree, tree hash, confirmation tag and transcript hashes can be compared with peers", async () => {
+  const { world, a, b } = await three();
+  const view = (group: Group): Uint8Array[] => [
+    group.ratchetTree(),
+    group.treeHash,
+    group.confirmationTag,
+    group.confirmedTranscriptHash,
+    group.contextBytes,
+  ];
+  const before = view(a);
+  expect(view(b)).toEqual(before);
+  await world.commit(2);
+  expect(view(b)).toEqual(view(a));
+  for (const [i, value] of view(a).entries()) expect(value).not.toEqual(before[i]);
+});
+
+test("M-EXP-09: internal secrets are no public property and print as redacted", async () => {
+  const { world, a, b } = await three();
+  const sent = await b.proposeUpdate();
+  await a.process(sent.bytes, { accept: true });
+  await b.queue({ type: "remove", removed: 2 });
+  const { commit } = await a.commit();
+  const outcome = await b.process(commit);
+  const shown = [a, b, world.members[0]!.client, a.pendingCommit, outcome, b.pendingProposals];
+  const known = toHex(b.dangerouslyExportResumptionPsk());
+  for (const value of shown) {
+    const text = inspect(value, { depth: 20, showHidden: true });
+    expect(text).not.toMatch(/initSecret|joinerSecret|commitSecret|pathSecret|encryptionSecret/);
+    expect(text.replaceAll(/\W/g, "")).not.toContain(known);
+  }
+  expect(Object.keys(a)).toEqual([]);
+  const secret = new Secret(utf8("very secret"));
+  const hex = toHex(secret.bytes);
+  for (const text of [inspect(secret), JSON.stringify({ secret }), `${String(secret)}`]) {
+    expect(text).not.toContain("very secret");
+    expect(text).not.toContain(hex);
+    expect(text).not.toContain([...secret.bytes].join());
+  }
+});
