@@ -19,7 +19,7 @@ export {
 } from "./client/config.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { ClientEvent, EventListener } from "./client/events.ts";
-export type { BeaconComparison, ForkEvidence } from "./client/fork.ts";
+export type { BeaconComparison, ForkEvidence, ForkFingerprints } from "./client/fork.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
 export type { Identity } from "./client/identity.ts";
 export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";

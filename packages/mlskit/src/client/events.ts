@@ -1,6 +1,6 @@
 /** What a client tells the application about, after it is durable. */
 import type { Credential } from "../credentials/credential.ts";
-import type { ForkEvidence } from "./fork.ts";
+import type { ForkEvidence, ForkFingerprints } from "./fork.ts";
 import type { RemovalReason } from "./removal.ts";
 
 interface GroupEvent {
@@ -39,7 +39,12 @@ export type ClientEvent =
   | (GroupEvent & { readonly type: "leaveNotCovered" })
   | (GroupEvent & { readonly type: "removedFromGroup"; readonly reason: RemovalReason })
   | (GroupEvent & { readonly type: "reInit" })
-  | (GroupEvent & { readonly type: "forkSuspected"; readonly evidence: ForkEvidence })
+  | (GroupEvent & {
+      readonly type: "forkSuspected";
+      readonly evidence: ForkEvidence;
+      /** Both values, if a beacon is the evidence. */
+      readonly fingerprints: ForkFingerprints | undefined;
+    })
   | (GroupEvent & { readonly type: "updateAdvised" })
   | (GroupEvent & { readonly type: "bufferFull" })
   | {

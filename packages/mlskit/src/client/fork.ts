@@ -89,16 +89,24 @@ export async function compareBeacon(
   const ours = fingerprintOf(epoch);
   const isSame = equalBytes(ours, said.fingerprint);
   const result = said.epoch !== context.epoch ? "other" : isSame ? "equal" : "different";
-  if (result === "different") suspectFork(session, "beacon");
   const { leafIndex: author, epoch: number, fingerprint: theirs } = said;
+  if (result === "different") suspectFork(session, "beacon", { ours, theirs });
   return { leafIndex: author, epoch: number, result, ours, theirs };
 }
 
+/** What tells two branches of an epoch apart. */
+export type ForkFingerprints = Pick<BeaconComparison, "ours" | "theirs">;
+
 export type ForkEvidence = "beacon" | "secondCommit" | "decryptionFailures";
 
-export function suspectFork(session: GroupSession, evidence: ForkEvidence): void {
+/** `fingerprints` are hashes of the epoch authenticators, where a beacon gave both. */
+export function suspectFork(
+  session: GroupSession,
+  evidence: ForkEvidence,
+  fingerprints?: ForkFingerprints,
+): void {
   const { groupId, epoch } = session.state.epoch.context;
-  session.emit({ type: "forkSuspected", groupId, epoch, evidence });
+  session.emit({ type: "forkSuspected", groupId, epoch, evidence, fingerprints });
 }
 
 function fingerprintOf({ crypto, secrets }: Epoch): Uint8Array {
