@@ -1,0 +1,170 @@
+/** Catalogue M-EVT: what a client tells the application about. */
+import { describe, expect, test } from "vitest";
+import { utf8 } from "../../src/codec/index.ts";
+import type { Client, ClientEvent, Group } from "../../src/index.ts";
+import { memoryStorage } from "../../src/storage/memory.ts";
+import { faultStorage, testGroup } from "../../src/testing/index.ts";
+
+function listen(client: Client): ClientEvent[] {
+  const events: ClientEvent[] = [];
+  client.on((event) => events.push(event));
+  return events;
+}
+
+/** The events since the last call. */
+const taken = (events: ClientEvent[]): ClientEvent[] => events.splice(0);
+
+describe("events", () => {
+  test("M-EVT-01: joining, leaving, epochs, messages and updates are events with types", async () => {
+    const world = await testGroup({ members: ["alice", "bob"] });
+    const events = listen(world.member(1).client);
+    const [a, b] = world.groups as [Group, Group];
+    const groupId = a.id;
+    await world.add(["carol"]);
+    expect(taken(events)).toEqual([
+      {
+        type: "memberJoined",
+        groupId,
+        epoch: 2n,
+        leafIndex: 2,
+        credential: { type: "basic", identity: utf8("carol") },
+      },
+      { type: "epochAdvanced", groupId, epoch: 2n, committer: 0 },
+    ]);
+    await world.say(0, "hello");
+    expect(taken(events)).toEqual([
+      { type: "messageReceived", groupId, epoch: 2n, leafIndex: 0, generation: 0 },
+    ]);
+    await world.commit(1, { forcePath: true });
+    expect(taken(events)).toContainEqual({ type: "ownUpdateDone", groupId, epoch: 3n });
+    const { bytes } = await b.proposeUpdate();
+    await world.deliver(bytes, 1);
+    await world.commit(0);
+    expect(taken(events)).toContainEqual({ type: "ownUpdateDone", groupId, epoch: 4n });
+    await world.commit(0, { remove: [2] });
+    expect(taken(events)[0]).toMatchObject({
+      type: "memberRemoved",
+      leafIndex: 2,
+      credential: { type: "basic", identity: utf8("carol") },
+      reason: expect.anything(),
+    });
+  });
+
+  test("M-EVT-03: local and received changes raise the same events", async () => {
+    const world = await testGroup({ members: ["alice", "bob", "carol"] });
+    const [mine, theirs] = [listen(world.member(0).client), listen(world.member(1).client)];
+    const shared = new Set(["memberJoined", "memberRemoved", "epochAdvanced"]);
+    const changes = (events: ClientEvent[]): ClientEvent[] => {
+      return taken(events).filter(({ type }) => shared.has(type));
+    };
+    const compare = (count: number): void => {
+      const own = changes(mine).map((event) => ({ ...event, reason: undefined }));
+      expect(own).toHaveLength(count);
+      expect(changes(theirs).map((event) => ({ ...event, reason: undefined }))).toEqual(own);
+    };
+    const { client: dave } = await world.newClient("dave");
+    await world.commit(0, { add: [(await dave.createKeyPackage()).bytes] });
+    compare(2);
+    await world.commit(1, { remove: [2] });
+    world.forget(2);
+    compare(2);
+    await world.commit(0);
+    compare(1);
+  });
+
+  test("M-EVT-04: they come after the write, in order, as callbacks or from an iterator", async () => {
+    const store = faultStorage(memoryStorage());
+    const world = await testGroup({ members: ["solo"], storage: () => store });
+    const { client, group } = world.member(0);
+    const abort = new AbortController();
+    const iterated: ClientEvent[] = [];
+    const reading = (async () => {
+      for await (const event of client.events(abort.signal)) {
+        iterated.push(event);
+        if (event.type === "ownUpdateDone") break;
+      }
+    })();
+    await Promise.resolve();
+    client.on(() => {
+      throw new Error("a handler fails");
+    });
+    const called: ClientEvent[] = [];
+    const states: bigint[] = [];
+    const stop = client.on((event) => {
+      called.push(event);
+      states.push(group.epoch);
+    });
+    store.plan.failWrite = store.writes + 1;
+    await expect(group.update()).rejects.toMatchObject({ blame: "storage" });
+    await group.update();
+    await group.acceptCommit();
+    await reading;
+    expect(called.map(({ type }) => type)).toEqual([
+      "commitStaged",
+      "commitAccepted",
+      "epochAdvanced",
+      "ownUpdateDone",
+    ]);
+    expect(states).toEqual([0n, 1n, 1n, 1n]);
+    expect(iterated).toEqual(called);
+    stop();
+    await group.update();
+    expect(called).toHaveLength(4);
+    const rest = client.events(abort.signal);
+    const waiting = rest.next();
+    abort.abort();
+    expect((await waiting).done).toBe(true);
+  });
+
+  test("proposals, Commits, races, removal, ReInit and stocks are events, too", async () => {
+    const world = await testGroup({ members: 3 });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const events = listen(world.member(1).client);
+    const seen = (): string[] => taken(events).map(({ type }) => type);
+    const kept = await a.proposeUpdate();
+    await world.deliver(kept.bytes, 0);
+    expect(events).toMatchObject([{ type: "proposalReceived", reference: kept.reference }]);
+    taken(events);
+    await b.update();
+    await b.discardCommit();
+    expect(seen()).toEqual(["commitStaged", "commitDiscarded"]);
+    await b.update();
+    const winner = await c.commit({ exclude: [kept.reference] });
+    await world.deliver(winner.commit, 2);
+    await c.acceptCommit();
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: "lostRace", epoch: 2n, committer: 2 }),
+    );
+    expect(events).toContainEqual(
+      expect.objectContaining({ type: "proposalDropped", reference: kept.reference, isOwn: false }),
+    );
+    taken(events);
+    const covered = await a.proposeUpdate();
+    await world.deliver(covered.bytes, 0);
+    await world.commit(2);
+    expect(seen()).not.toContain("proposalDropped");
+    const leave = await b.leave();
+    await a.process(leave.bytes, { accept: true });
+    const uncovered = await c.commit();
+    await world.deliver(uncovered.commit, 2);
+    await c.acceptCommit();
+    expect(seen()).toContain("leaveNotCovered");
+    await world.commit(0, { remove: [1] });
+    expect(seen()).toEqual(["memberRemoved", "removedFromGroup"]);
+    const others = listen(world.member(2).client);
+    const { cipherSuite } = a;
+    const reInit = { groupId: utf8("next"), version: 1, cipherSuite, extensions: [] };
+    world.forget(1);
+    await world.commit(0, { reInit });
+    expect(others.map(({ type }) => type)).toContain("reInit");
+    const { client } = await world.newClient("dave");
+    const stock = listen(client);
+    const made = await client.createKeyPackages(10);
+    const { group } = await world.member(0).client.createGroupWith([made[0]!.bytes]);
+    const { welcomes } = await group.acceptCommit();
+    await client.join(welcomes[0]!.bytes);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const low = { type: "keyPackagesLow", cipherSuite: 1, available: 9 };
+    expect(stock).toContainEqual(expect.objectContaining(low));
+  });
+});

@@ -1,0 +1,160 @@
+/** Catalogue M-FRK: telling that a group has split, and becoming one group again. */
+import { describe, expect, test } from "vitest";
+import { utf8 } from "../../src/codec/index.ts";
+import {
+  type ClientEvent,
+  ExtensionType,
+  type Group,
+  makeExtension,
+  RequiredCapabilities,
+} from "../../src/index.ts";
+import { assertAgreement, broadcast, type TestGroup, testGroup } from "../../src/testing/index.ts";
+
+type Forked = Extract<ClientEvent, { type: "forkSuspected" }>;
+
+function suspicions(world: TestGroup, index: number): Forked[] {
+  const found: Forked[] = [];
+  world.member(index).client.on((event) => {
+    if (event.type === "forkSuspected") found.push(event);
+  });
+  return found;
+}
+
+/** Members 0 and 1 follow one Commit, members 2 and 3 another of the same epoch. */
+async function split(options: Parameters<typeof testGroup>[0] = {}): Promise<TestGroup> {
+  const world = await testGroup({ members: 4, ...options });
+  const [a, b, c, d] = world.groups as [Group, Group, Group, Group];
+  const [left, right] = [await a.update(), await c.update()];
+  await b.process(left.commit, { accept: true });
+  await d.process(right.commit, { accept: true });
+  await a.acceptCommit();
+  await c.acceptCommit();
+  return world;
+}
+
+describe("detecting a fork", () => {
+  test("M-FRK-01: a signed beacon of the other branch raises forkSuspected, with both values", async () => {
+    const world = await split();
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const found = suspicions(world, 0);
+    expect(await a.compareBeacon(await b.createBeacon())).toMatchObject({ result: "equal" });
+    expect(found).toEqual([]);
+    const beacon = await c.createBeacon();
+    const comparison = await a.compareBeacon(beacon);
+    expect(comparison).toMatchObject({ result: "different", leafIndex: 2, epoch: 2n });
+    expect(comparison.ours).not.toEqual(comparison.theirs);
+    const { ours, theirs } = comparison;
+    const fingerprints = { ours, theirs };
+    expect(found).toMatchObject([{ evidence: "beacon", groupId: a.id, epoch: 2n, fingerprints }]);
+    const forged = beacon.slice();
+    forged[forged.length - 1]! ^= 1;
+    await expect(a.compareBeacon(forged)).rejects.toMatchObject({ code: "SIGNATURE_INVALID" });
+    expect(found).toHaveLength(1);
+  });
+
+  test("two valid Commits of one epoch raise it, and so do repeated failures", async () => {
+    const world = await testGroup({ members: 4 });
+    const [a, b, c, d] = world.groups as [Group, Group, Group, Group];
+    const found = suspicions(world, 1);
+    const [left, right] = [await a.update(), await c.update()];
+    await b.process(left.commit, { accept: true });
+    expect((await b.process(right.commit, { accept: true })).kind).toBe("stale");
+    expect(found).toMatchObject([{ evidence: "secondCommit" }]);
+    await d.process(right.commit, { accept: true });
+    await c.acceptCommit();
+    // Neither a damaged Commit nor the same one again is evidence.
+    const damaged = right.commit.slice();
+    damaged[damaged.length - 1]! ^= 1;
+    await b.process(damaged);
+    await b.process(left.commit);
+    expect(found).toHaveLength(1);
+    for (const text of ["1", "2", "3"]) {
+      expect((await b.process((await d.send(text)).bytes)).kind).toBe("invalid");
+    }
+    expect(found.map(({ evidence }) => evidence)).toEqual(["secondCommit", "decryptionFailures"]);
+  });
+});
+
+describe("recovering from a fork", () => {
+  test("M-FRK-03 M-FRK-06: lost members return by replacing their leaf, and their branch is deleted", async () => {
+    const world = await split();
+    const [a, b] = world.groups as [Group, Group];
+    const members = [a, b];
+    for (const index of [2, 3]) {
+      const { client, storage } = world.member(index);
+      const old = (await storage.list("")).map(({ key, value }) => [key, value] as const);
+      const request = { resync: true } as const;
+      const { group, commit } = await client.joinExternally(await a.groupInfo(), request);
+      for (const outcome of await broadcast(commit, members)) {
+        expect(outcome).toMatchObject({ kind: "commit", isMerged: true });
+      }
+      await group.process(commit);
+      members.push(group);
+      // The branch that lost is gone from memory and from the store.
+      const now = new Map((await storage.list("")).map(({ key, value }) => [key, value]));
+      const ofOldBranch = old.filter(([key]) => /^g\d+\//.test(key) && now.has(key));
+      expect(ofOldBranch).toEqual([]);
+      expect(await client.groups()).toHaveLength(1);
+      expect(group.ownLeafIndex).toBe(index);
+    }
+    assertAgreement(members);
+    expect(a.memberCount).toBe(4);
+    const { bytes } = await members[3]!.send("together again");
+    for (const outcome of await broadcast(bytes, members.slice(0, 3))) {
+      expect(outcome.kind).toBe("application");
+    }
+  });
+
+  test("M-FRK-04 M-FRK-06: one Commit removes and adds the lost members again", async () => {
+    const world = await split();
+    const [a, b] = world.groups as [Group, Group];
+    const lost = [world.member(2), world.member(3)];
+    const add: Uint8Array[] = [];
+    for (const { client } of lost) add.push((await client.createKeyPackage()).bytes);
+    const pending = await a.commit({ swap: { remove: [2, 3], add } });
+    await b.process(pending.commit, { accept: true });
+    const { welcomes } = await a.acceptCommit();
+    const members = [a, b];
+    for (const { client, group, storage } of lost) {
+      // A live branch is not overwritten by a Welcome: it has to be given up first.
+      await expect(client.join(welcomes[0]!.bytes)).rejects.toMatchObject({ code: "GROUP_EXISTS" });
+      await client.deleteGroup(group.id);
+      const left = (await storage.list("g")).filter(({ key }) => /^g(\d+|roup)\//.test(key));
+      expect(left).toEqual([]);
+      members.push(await client.join(welcomes[0]!.bytes));
+      expect(await client.groups()).toHaveLength(1);
+    }
+    assertAgreement(members);
+    expect(a.members().map(({ identity }) => identity)).toEqual(
+      ["member 0", "member 1", "member 2", "member 3"].map(utf8),
+    );
+  });
+
+  test("M-FRK-05 M-FRK-06: a new group takes over members and extensions, and the old ones go", async () => {
+    const required = { extensionTypes: [], proposalTypes: [], credentialTypes: [1] };
+    const extensions = [
+      makeExtension(ExtensionType.requiredCapabilities, RequiredCapabilities, required),
+    ];
+    const world = await split({ extensions });
+    const { client, group: old } = world.member(0);
+    const members = old.members().filter(({ isOwn }) => !isOwn);
+    const packages = new Map<string, Uint8Array>();
+    for (const { name, client: other } of world.members) {
+      packages.set(name, (await other.createKeyPackage()).bytes);
+    }
+    const add = members.map(({ identity }) => packages.get(new TextDecoder().decode(identity))!);
+    const { group } = await client.createGroupWith(add, { extensions: old.extensions });
+    const { welcomes } = await group.acceptCommit();
+    const joined = [group];
+    for (const other of world.members.slice(1)) {
+      joined.push(await other.client.join(welcomes[0]!.bytes));
+    }
+    for (const { client: each, group: branch } of world.members) {
+      await each.deleteGroup(branch.id);
+      expect(await each.groups()).toHaveLength(1);
+    }
+    assertAgreement(joined);
+    expect(group.extensions).toEqual(extensions);
+    expect(group.memberCount).toBe(4);
+  });
+});
