@@ -32,6 +32,12 @@ interface Authored extends Base {
   readonly authenticatedData: Uint8Array;
 }
 
+/** A Commit that waits to be merged, with the message key that opened it. */
+export interface IncomingCommit extends StagedCommit {
+  /** Undefined for a PublicMessage. */
+  readonly key: { readonly leaf: number; readonly generation: number } | undefined;
+}
+
 /** What a message turned out to be. Only `application` has changed anything: it used a key. */
 export type Received =
   | (Authored & {
@@ -40,7 +46,7 @@ export type Received =
       readonly generation: number;
     })
   | (Authored & { readonly kind: "proposal"; readonly cached: CachedProposal })
-  | (Authored & { readonly kind: "commit"; readonly staged: StagedCommit })
+  | (Authored & { readonly kind: "commit"; readonly staged: IncomingCommit })
   | (Base & { readonly kind: "ownCommit" | "ownMessage" | "ownProposal" | "duplicate" })
   | (Base & {
       readonly kind: "future" | "farFuture" | "stale" | "epochTooOld";
@@ -203,9 +209,14 @@ async function finishAuthored(
         });
       }
       const staged = await processCommit(epoch, verified, state.proposals, environment);
-      return { ...authored, kind: "commit", staged };
+      return { ...authored, kind: "commit", staged: { ...staged, key: keyOf(verified) } };
     }
   }
+}
+
+function keyOf({ sender, generation }: VerifiedContent): IncomingCommit["key"] {
+  if (sender.type !== "member" || generation === undefined) return undefined;
+  return { leaf: sender.leafIndex, generation };
 }
 
 /** A message of ours in an envelope that we cannot open: told by what we remember of it. */

@@ -1,11 +1,10 @@
 /** Beginning a new epoch, or staying in the old one. RFC 9420 §14. */
-import { StateError } from "../errors.ts";
+import { MlsError, StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
-import type { StagedCommit } from "../group/process-commit.ts";
 import { isCovered } from "./covered.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "./group-state.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
-import { messageHash } from "./receive.ts";
+import { type IncomingCommit, messageHash } from "./receive.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
 
@@ -24,7 +23,12 @@ export function mergeOwn(session: GroupSession, pending: PendingCommit): void {
 }
 
 /** Begins the epoch of somebody else's Commit, or ends the group if it removes us. */
-export function mergeStaged(session: GroupSession, staged: StagedCommit, bytes: Uint8Array): void {
+export function mergeStaged(
+  session: GroupSession,
+  staged: IncomingCommit,
+  bytes: Uint8Array,
+): void {
+  if (staged.key !== undefined) useUp(session, staged.key);
   const before = session.state;
   const { summary, next } = staged;
   const { groupId, epoch } = before.epoch.context;
@@ -39,6 +43,22 @@ export function mergeStaged(session: GroupSession, staged: StagedCommit, bytes: 
     session.emit({ type: "lostRace", groupId, epoch: epoch + 1n, committer: summary.committer });
   }
   announce(session, before, summary);
+}
+
+/**
+ * RFC 9420 §9.2: the key that opened the Commit goes, with all above it, from the tree that is kept
+ * for late messages. It is sought anew, for the tree may have been used since the Commit was opened.
+ */
+function useUp(session: GroupSession, key: NonNullable<IncomingCommit["key"]>): void {
+  const { secretTree, context } = session.state.epoch;
+  const { limits } = session.environment;
+  try {
+    const { change } = secretTree.prepareReceive(key.leaf, "handshake", key.generation, limits);
+    session.useKey(secretTree, context.epoch, change);
+  } catch (error) {
+    // Later handshake messages of the sender may have pushed it out.
+    if (!MlsError.is(error, "GENERATION_TOO_OLD")) throw error;
+  }
 }
 
 export async function discardPending(session: GroupSession): Promise<void> {

@@ -51,6 +51,7 @@ async function prepare(operation: Operation): Promise<Prepared> {
   return { operation, world, snapshot, run, states, reads };
 }
 
+const CUTS = ["before", "torn", "after"] as const;
 const counts = { operations: 0, cuts: 0, disk: 0, faults: 0, failures: 0 };
 
 /** The error of an operation that was cut; anything else is a finding. */
@@ -151,7 +152,9 @@ async function diskCuts({ world: origin, snapshot, run, states }: Prepared): Pro
   await run(whole.world);
   const count = whole.disk.operations - first;
   for (let operation = 1; operation <= count; operation++) {
-    for (const kind of ["before", "torn", "after"] as const) {
+    // To die after one operation is to die before the next.
+    const kinds = operation < count ? (["before", "torn"] as const) : CUTS;
+    for (const kind of kinds) {
       const { disk, directory, world } = await start();
       disk.fault = { operation: disk.operations + operation, kind };
       await run(world).catch((error: unknown) => {
