@@ -394,7 +394,8 @@ function failure(
 ): Outcome {
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
-  if (!(error instanceof MlsError)) throw error;
+  // A hook that did not answer is our own trouble: the message can be processed again.
+  if (!(error instanceof MlsError) || error.code === "POLICY_TIMEOUT") throw error;
   if (error.code === "DECRYPTION_FAILED" && info.epoch === session.state.epoch.context.epoch) {
     noteDecryption(session, false);
   }
