@@ -1,6 +1,6 @@
 /** Our own Commits: from a request to a pending commit. RFC 9420 §12.4, §14. */
 import { EMPTY_BYTES } from "../codec/index.ts";
-import { StateError, UsageError } from "../errors.ts";
+import { MlsError, StateError, UsageError } from "../errors.ts";
 import { type Extension, withExtension } from "../extensions/extension.ts";
 import { createCommit, type LeafUpdate } from "../group/create-commit.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
@@ -111,7 +111,7 @@ export async function stageOwnCommit(
       joinersPerWelcome: request.joinersPerWelcome,
     },
     environment,
-  );
+  ).catch(asUnsupported);
   const { change, unused, ...kept } = created;
   session.useKey(epoch.secretTree, epoch.context.epoch, change);
   session.state = { ...session.state, pending: { ...kept, proposals } };
@@ -120,6 +120,14 @@ export async function stageOwnCommit(
   const { commit, summary, next } = created;
   const welcomes = request.dangerouslyReleaseWelcomes === true ? created.welcomes : undefined;
   return { commit, summary, epoch: next.context.epoch, unused, welcomes };
+}
+
+/** A type that members do not know is a mistake of the caller here. */
+function asUnsupported(cause: unknown): never {
+  if (!(cause instanceof MlsError) || cause.rule !== "valn0311") throw cause;
+  const { rule, details } = cause;
+  const message = "a member does not support this type of proposal";
+  throw new UsageError("UNSUPPORTED_PROPOSAL", message, { rule, details, cause });
 }
 
 /** The leaf's changes, with the credential and signer of the identity that is to take over. */
