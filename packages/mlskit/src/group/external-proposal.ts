@@ -20,7 +20,7 @@ export type GroupAddress = Pick<GroupContext, "groupId" | "epoch">;
  * A proposal by a sender that the group lists in external_senders. Its index is found by its key.
  * @throws UsageError `INVALID_SIGNER`, `INVALID_PROPOSAL`
  */
-export function createExternalProposal(
+export async function createExternalProposal(
   group: GroupAddress & Pick<GroupContext, "extensions">,
   proposal: Proposal,
   signer: Signer,
@@ -47,7 +47,7 @@ export function createExternalProposal(
 }
 
 /** A client's proposal to be added itself, signed with the key of its key package. */
-export function createNewMemberProposal(
+export async function createNewMemberProposal(
   group: GroupAddress,
   keyPackage: KeyPackage,
   signer: Signer,
