@@ -10,7 +10,7 @@ import {
   union,
   type Writer,
 } from "../codec/index.ts";
-import { UnsupportedError } from "../errors.ts";
+import { UnsupportedError, UsageError } from "../errors.ts";
 import { type Extension, Extensions } from "../extensions/extension.ts";
 import { KeyPackage } from "../key-packages/key-package.ts";
 import { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
@@ -127,7 +127,16 @@ export function proposalTypeOf(proposal: Proposal): number {
   return proposal.type === "custom" ? proposal.proposalType : ProposalType[proposal.type];
 }
 
-/** A custom proposal whose body is one `opaque<V>`. */
+/**
+ * A custom proposal whose body is one `opaque<V>`. Types from 0xF000 are for private use.
+ *
+ * @throws UsageError `INVALID_PROPOSAL` for a type that RFC 9420 defines or reserves
+ */
 export function customProposal(proposalType: number, data: Uint8Array): CustomProposal {
+  if (proposalType >= 0 && proposalType <= ProposalType.groupContextExtensions) {
+    throw new UsageError("INVALID_PROPOSAL", "this proposal type belongs to the RFC", {
+      details: { proposalType },
+    });
+  }
   return { type: "custom", proposalType, body: encode(opaque, data) };
 }
