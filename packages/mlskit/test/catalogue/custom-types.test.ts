@@ -1,0 +1,212 @@
+/** Catalogue M-CUS: types of the application's own. RFC 9420 §13. */
+import { expect, test } from "vitest";
+import { utf8 } from "../../src/codec/index.ts";
+import { UsageError } from "../../src/errors.ts";
+import {
+  createExternalProposal,
+  customProposal,
+  type CustomProposalType,
+  type Group,
+  type RegisteredTypes,
+} from "../../src/index.ts";
+import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
+import { type Capabilities, decodeMlsMessage, skipOpaque } from "../../src/wire.ts";
+import { acceptAnyCredential } from "../support/environment.ts";
+import { externalSenders, required } from "../support/forge-lists.ts";
+import { newSigner } from "../support/parties.ts";
+
+const CUSTOM = 0xf001;
+const [ONE, TWO] = [0xf0a1, 0xf0a2];
+
+function registered(type: CustomProposalType = {}): RegisteredTypes {
+  return {
+    proposals: new Map([[CUSTOM, type]]),
+    credentials: new Map(),
+    extensions: new Set([ONE, TWO]),
+  };
+}
+
+async function three(
+  options: TestGroupOptions = {},
+): Promise<{ world: TestGroup; a: Group; b: Group; c: Group }> {
+  const world = await testGroup({ types: registered(), ...options });
+  const [a, b, c] = world.groups as readonly [Group, Group, Group];
+  return { world, a, b, c };
+}
+
+const proposal = customProposal(CUSTOM, utf8("body"));
+
+/** What a client says that knows no types but the RFC's. */
+const plain: Capabilities = {
+  versions: [1],
+  cipherSuites: [1],
+  extensions: [],
+  proposals: [],
+  credentials: [1],
+};
+
+test("M-CUS-01: custom proposals use types that the RFC does not define, and can be skipped", async () => {
+  for (const type of [0, 1, 7]) {
+    expect(() => customProposal(type, utf8("x"))).toThrow(UsageError);
+  }
+  const { a } = await three({ config: { handshake: { send: "public", accept: "both" } } });
+  const { bytes } = await a.propose(proposal);
+  // A reader that knows nothing of the type but that its body is an opaque vector.
+  const types = { proposals: new Map([[CUSTOM, skipOpaque]]), credentials: new Map() };
+  const decoded = decodeMlsMessage(bytes, types);
+  expect(decoded.wireFormat === "publicMessage" && decoded.message.content.content).toMatchObject({
+    proposal: { type: "custom", proposalType: CUSTOM, body: proposal.body },
+  });
+});
+
+test("M-CUS-02: a custom type needs the support of every remaining member, of no one else", async () => {
+  const { world, a } = await three();
+  const { client } = await world.newClient("dave");
+  const options = { capabilities: plain };
+  const keyPackage = (await client.createKeyPackage(options)).bytes;
+  // Whoever is added by the same Commit does not process it.
+  await world.commit(0, { add: [keyPackage], proposals: [proposal] });
+  await expect(a.commit({ proposals: [proposal] })).rejects.toMatchObject({
+    code: "UNSUPPORTED_PROPOSAL",
+    rule: "valn0311",
+  });
+  const { summary } = await world.commit(0, { remove: [3], proposals: [proposal] });
+  expect(summary.custom).toHaveLength(1);
+  world.assertAgreement();
+});
+
+test("M-CUS-03: each type says whether it needs a path and where it may come from", async () => {
+  const server = await newSigner();
+  const run = async (type: CustomProposalType): Promise<unknown[]> => {
+    const types = registered(type);
+    const { a } = await three({
+      types,
+      authenticationService: acceptAnyCredential,
+      extensions: [externalSenders(server)],
+    });
+    const { summary } = await a.commit({ proposals: [proposal], withoutPath: true });
+    await a.discardCommit();
+    const address = { groupId: a.id, epoch: a.epoch, extensions: a.extensions };
+    const outside = await createExternalProposal(address, proposal, server, types).then(
+      async (bytes) => (await a.process(bytes)).kind,
+      (error: unknown) => (error instanceof UsageError ? error.code : error),
+    );
+    return [summary.hasPath, outside];
+  };
+  expect(await run({})).toEqual([true, "INVALID_PROPOSAL"]);
+  expect(await run({ requiresPath: false, fromExternalSender: true })).toEqual([
+    false,
+    "externalProposal",
+  ]);
+});
+
+test("M-CUS-04: custom proposals of a staged Commit can be inspected before accepting", async () => {
+  const { a, b, c } = await three();
+  await a.process((await c.propose(proposal)).bytes, { accept: true });
+  await b.process(c.pendingProposals[0]!.bytes!, { accept: true });
+  const other = customProposal(CUSTOM, utf8("by value"));
+  const { commit } = await a.commit({ proposals: [other] });
+  const staged = await b.process(commit);
+  expect(staged).toMatchObject({
+    isMerged: false,
+    summary: {
+      custom: [
+        { proposal, sender: { type: "member", leafIndex: 2 } },
+        { proposal: other, sender: { type: "member", leafIndex: 0 } },
+      ],
+    },
+  });
+});
+
+test("M-CUS-05: a validation hook runs for each custom type on receipt and in Commits", async () => {
+  let isStrict = false;
+  const seen: number[] = [];
+  const types = registered({
+    validate: ({ body }) => {
+      seen.push(body.length);
+      if (isStrict) throw new UsageError("INVALID_PROPOSAL", "the application refuses the body");
+    },
+  });
+  const { a, b } = await three({ types });
+  const sent = await a.propose(proposal);
+  const before = seen.length;
+  expect((await b.process(sent.bytes, { accept: true })).kind).toBe("proposal");
+  expect(seen.length).toBeGreaterThan(before);
+  const { commit } = await a.commit({ proposals: [proposal] });
+  const received = seen.length;
+  expect((await b.process(commit)).kind).toBe("commit");
+  expect(seen.length).toBe(received + 2);
+  await a.discardCommit();
+  isStrict = true;
+  await expect(a.propose(proposal)).rejects.toMatchObject({ code: "INVALID_PROPOSAL" });
+  await expect(a.commit({ proposals: [proposal] })).rejects.toMatchObject({
+    code: "INVALID_PROPOSAL",
+  });
+});
+
+test("M-CUS-06: unknown extensions are set and read in all four places, and checked where the RFC says so", async () => {
+  const { world, a } = await three();
+  const { client } = await world.newClient("dave");
+  const [one, two] = [
+    { type: ONE, data: utf8("one") },
+    { type: TWO, data: utf8("two") },
+  ];
+  const published = await client.createKeyPackage({ extensions: [one], leafExtensions: [two] });
+  const decoded = decodeMlsMessage(published.bytes);
+  if (decoded.wireFormat !== "keyPackage") throw new Error("a key package was expected");
+  expect(decoded.message.extensions).toEqual([one]);
+  expect(decoded.message.leafNode.extensions).toEqual([two]);
+  await world.commit(0, { add: [published.bytes], extensions: [one] });
+  expect(a.extensions).toEqual([one]);
+  expect(a.members()[3]?.extensions).toEqual([two]);
+  const unlisted = { type: 0xf0ff, data: utf8("GroupInfo lists nothing") };
+  const info = decodeMlsMessage(await a.groupInfo({ extensions: [unlisted] }));
+  expect(info.wireFormat === "groupInfo" && info.message.extensions).toContainEqual(unlisted);
+  await expect(a.commit({ extensions: [unlisted] })).rejects.toMatchObject({
+    code: "INVALID_PROPOSAL",
+  });
+  await expect(client.createKeyPackage({ leafExtensions: [unlisted] })).rejects.toMatchObject({
+    rule: "valn0107",
+  });
+});
+
+test("M-CUS-08: custom credential types appear in the capabilities and are validated by the service", async () => {
+  const type = 0xf0c0;
+  const types = { ...registered(), credentials: new Map([[type, skipOpaque]]) };
+  const validated: string[] = [];
+  const { world, a } = await three({
+    types,
+    authenticationService: {
+      ...acceptAnyCredential,
+      validate: (identities) => {
+        for (const { credential } of identities) validated.push(credential.type);
+        return identities.map(() => true);
+      },
+    },
+  });
+  const { client } = world.members[0]!;
+  const body = Uint8Array.of(1, 42);
+  const credential = { type: "custom", credentialType: type, body } as const;
+  const identity = await client.addIdentity({ identity: credential });
+  expect(a.members()[1]?.capabilities.credentials).toContain(type);
+  await world.commit(0, { identity });
+  expect(validated).toContain("custom");
+  expect(world.groups[1]!.members()[0]?.credential).toEqual(credential);
+});
+
+test("M-CUS-09: required capabilities that a remaining or added member lacks are refused", async () => {
+  const { world, a } = await three();
+  const { client } = await world.newClient("dave");
+  const extension = required({ proposalTypes: [CUSTOM] });
+  const able = (await client.createKeyPackage()).bytes;
+  const unable = (await client.createKeyPackage({ capabilities: plain })).bytes;
+  // For members that are added, and for those that stay.
+  await expect(a.commit({ add: [unable], setExtension: extension })).rejects.toThrow();
+  await world.commit(0, { add: [unable] });
+  await expect(a.commit({ setExtension: extension })).rejects.toThrow();
+  // Not for one that goes.
+  await world.commit(0, { remove: [3], setExtension: extension });
+  await expect(a.commit({ add: [unable] })).rejects.toThrow();
+  await world.commit(0, { add: [able] });
+  expect(a.memberCount).toBe(4);
+});
