@@ -1,0 +1,326 @@
+/** Catalogue M-ID: identities, credentials, and who believes them. */
+import { describe, expect, test } from "vitest";
+import { decodeRecord, identityRecord, storedTypes } from "../../src/client/record-codecs.ts";
+import { equalBytes, RFC_TYPES, toHex, utf8 } from "../../src/codec/index.ts";
+import {
+  type AuthenticationService,
+  Client,
+  type ClientOptions,
+  createSigner,
+  type CredentialEvent,
+  defaultProvider,
+  ExternalSenders,
+  ExtensionType,
+  type Group,
+  KeyDirectory,
+  makeExtension,
+  memoryStorage,
+} from "../../src/index.ts";
+import { testGroup } from "../../src/testing/index.ts";
+import { ApplicationId, findExtension } from "../../src/wire.ts";
+import { contents } from "../support/forge-join.ts";
+
+const directory = new KeyDirectory();
+
+async function newClient(name: string, options: Partial<ClientOptions> = {}): Promise<Client> {
+  const client = await Client.create({
+    storage: memoryStorage(),
+    authenticationService: directory,
+    identity: name,
+    ...options,
+  });
+  directory.add(client.identity);
+  return client;
+}
+
+/** Writes down where it was asked, and refuses names for events. */
+function inquisitive() {
+  const events: CredentialEvent[] = [];
+  const sizes: number[] = [];
+  const refuses = new Set<CredentialEvent>();
+  const service: AuthenticationService = {
+    validate: async (identities, { event }) => {
+      events.push(event);
+      sizes.push(identities.length);
+      return identities.map(() => (refuses.has(event) ? { reason: "not today" } : true));
+    },
+    isSuccessor: () => true,
+  };
+  return { events, sizes, refuses, service };
+}
+
+describe("identities", () => {
+  test("M-ID-01: an identity is any byte string but the empty one", async () => {
+    const identity = Uint8Array.of(0, 255, 128, 7);
+    const client = await newClient("x", {});
+    const odd = await client.addIdentity({ identity });
+    expect(odd.credential).toEqual({ type: "basic", identity });
+    for (const empty of ["", new Uint8Array(0)]) {
+      await expect(client.addIdentity({ identity: empty })).rejects.toMatchObject({
+        code: "EMPTY_IDENTITY",
+      });
+    }
+    expect(await client.identities()).toHaveLength(2);
+  });
+
+  test("M-ID-02: the service is asked at every event, and its refusal changes nothing", async () => {
+    const { events, refuses, service } = inquisitive();
+    const world = await testGroup({ members: 3, authenticationService: service });
+    const [a, b] = world.groups as [Group, Group];
+    expect(events).toContain("join");
+    expect(events).toContain("add");
+    const rejected = { code: "CREDENTIAL_REJECTED", details: { reason: "not today" } };
+    const state = async (): Promise<readonly string[]> => contents(world.member(1).storage);
+    const { client } = await world.newClient("d");
+    const { bytes: keyPackage } = await client.createKeyPackage();
+    const suite = defaultProvider().suite(1);
+    const signer = createSigner(suite, await suite.generateSignatureKeyPair());
+    const update = await a.proposeUpdate({ signer });
+    const add = await a.proposeAdd(keyPackage);
+    await a.dropAllProposals();
+    const senders = makeExtension(ExtensionType.externalSenders, ExternalSenders, [
+      client.identity,
+    ]);
+    const external = await client.joinExternally(await a.groupInfo());
+    const { commit: path } = await a.update({ signer });
+    await a.discardCommit();
+    const { commit: context } = await a.commit({ extensions: [senders] });
+    await a.discardCommit();
+    const received: readonly [CredentialEvent, Uint8Array][] = [
+      ["update", update.bytes],
+      ["add", add.bytes],
+      ["externalJoin", external.commit],
+      ["commit", path],
+      ["externalSender", context],
+    ];
+    for (const [event, bytes] of received) {
+      refuses.clear();
+      refuses.add(event);
+      const before = await state();
+      expect(await b.process(bytes), event).toMatchObject({ error: rejected });
+      expect(await state(), event).toEqual(before);
+    }
+    refuses.clear();
+    const { welcomes } = await a.commitImmediately({ add: [keyPackage] });
+    await client.rejectJoin(a.id);
+    refuses.add("join");
+    await expect(client.join(welcomes[0]!.bytes)).rejects.toMatchObject(rejected);
+    await expect(client.joinExternally(await a.groupInfo())).rejects.toMatchObject(rejected);
+    expect(await client.groups()).toEqual([]);
+    expect(await client.keyPackages()).toHaveLength(1);
+    refuses.clear();
+    refuses.add("add");
+    const { client: last } = await world.newClient("e");
+    const adding = a.add([(await last.createKeyPackage()).bytes]);
+    await expect(adding).rejects.toMatchObject(rejected);
+    expect(a.status).toBe("active");
+  });
+
+  test("M-ID-03: key pairs per scheme, once per client under their public key, readable and deletable", async () => {
+    const storage = memoryStorage();
+    const client = await newClient("x", { storage });
+    const second = await client.addIdentity({ identity: "x", cipherSuite: 2 });
+    expect(second.signatureKey.length).toBe(65);
+    const groups = [await client.createGroup(), await client.createGroup()];
+    expect(groups).toHaveLength(2);
+    const records = await contents(storage);
+    const keys = records.filter((record) => record.startsWith("identity/"));
+    expect(keys).toHaveLength(2);
+    for (const { signatureKey } of [client.identity, second]) {
+      expect(keys.some((record) => record.startsWith(`identity/${toHex(signatureKey)} `))).toBe(
+        true,
+      );
+    }
+    const stored = await storage.get(`identity/${toHex(client.identity.signatureKey)}`);
+    const record = decodeRecord(identityRecord, stored!.value, storedTypes(RFC_TYPES));
+    const privateKey = toHex(record.privateKey!.bytes);
+    expect(privateKey).toHaveLength(64);
+    expect(records.filter((entry) => entry.includes(privateKey))).toHaveLength(1);
+    await client.removeIdentity(second);
+    expect(await client.identities()).toEqual([client.identity]);
+    expect(await storage.get(`identity/${toHex(second.signatureKey)}`)).toBeUndefined();
+  });
+
+  test("M-ID-04: after a restart the stored key is used; without one it is SIGNER_NOT_FOUND", async () => {
+    const storage = memoryStorage();
+    const client = await newClient("x", { storage });
+    const options = { storage, authenticationService: directory };
+    const again = await Client.open({ ...options, identity: "x" });
+    expect(again.identity).toEqual(client.identity);
+    expect((await again.createGroup()).members()[0]!.signatureKey).toEqual(
+      client.identity.signatureKey,
+    );
+    await expect(Client.open({ ...options, identity: "y" })).rejects.toMatchObject({
+      code: "SIGNER_NOT_FOUND",
+    });
+    const empty = { ...options, storage: memoryStorage() };
+    await expect(Client.open(empty)).rejects.toMatchObject({ code: "SIGNER_NOT_FOUND" });
+    expect(await again.identities()).toHaveLength(1);
+  });
+
+  test("M-ID-05 M-ID-06: several identities and suites, chosen per group, and one in many groups", async () => {
+    const client = await newClient("x");
+    const work = await client.addIdentity({ identity: "x at work", cipherSuite: 2 });
+    directory.add(work);
+    const used = async (identity = client.identity): Promise<unknown[]> => {
+      const group = await client.createGroup({ identity });
+      return [group.cipherSuite, group.members()[0]!.credential];
+    };
+    expect(await used()).toEqual([1, client.identity.credential]);
+    expect(await used()).toEqual([1, client.identity.credential]);
+    expect(await used(work)).toEqual([2, work.credential]);
+    expect(await client.groups()).toHaveLength(3);
+  });
+
+  test("M-ID-07: a hook decides on successors; by default the Basic identity stays the same", async () => {
+    const world = await testGroup({ members: ["a", "b"] });
+    const { group, client } = world.member(0);
+    const renamed = await client.addIdentity({ identity: "somebody else" });
+    world.directory.add(renamed);
+    const rejected = { code: "CREDENTIAL_REJECTED", rule: "mk-48" };
+    await expect(group.commit({ identity: renamed })).rejects.toMatchObject(rejected);
+    const { credential } = renamed;
+    world.directory.add({ identity: "somebody else", signatureKey: client.identity.signatureKey });
+    await expect(group.proposeUpdate({ credential })).rejects.toMatchObject(rejected);
+    const info = await group.groupInfo();
+    await expect(
+      client.joinExternally(info, { identity: renamed, resync: { leafIndex: 1 } }),
+    ).rejects.toMatchObject(rejected);
+    const asked: string[] = [];
+    const lenient = await testGroup({
+      members: ["a", "b"],
+      authenticationService: {
+        validate: (all) => all.map(() => true),
+        isSuccessor: async (_, __, { event }) => {
+          asked.push(event);
+          return true as const;
+        },
+      },
+    });
+    const other = lenient.member(0);
+    const sent = await other.group.proposeUpdate({ credential });
+    await lenient.deliver(sent.bytes, 0);
+    await lenient.commit(1);
+    await lenient.commit(0, { leaf: { credential: other.client.identity.credential } });
+    const third = await other.client.addIdentity({ identity: "third" });
+    const back = await other.client.joinExternally(await lenient.member(1).group.groupInfo(), {
+      identity: third,
+      resync: { leafIndex: 0 },
+    });
+    await lenient.deliver(back.commit, 0);
+    expect(new Set(asked)).toEqual(new Set(["update", "commit", "externalJoin"]));
+  });
+
+  test("M-ID-09: the devices of one person are listed, added and removed together", async () => {
+    const world = await testGroup({ members: ["a"] });
+    const { group } = world.member(0);
+    const phones: Uint8Array[] = [];
+    for (let i = 0; i < 3; i++) {
+      const { client } = await world.newClient("bob");
+      phones.push((await client.createKeyPackage()).bytes);
+    }
+    await group.commitImmediately({ add: phones });
+    expect(group.findMembers({ identity: "bob" }).map(({ leafIndex }) => leafIndex)).toEqual([
+      1, 2, 3,
+    ]);
+    await group.removeMember({ identity: "bob", all: true });
+    await group.acceptCommit();
+    expect(group.memberCount).toBe(1);
+  });
+
+  test("M-ID-10: credentials are listed, searched and removed with their key packages, unless in use", async () => {
+    const client = await newClient("x");
+    const spare = await client.addIdentity({ identity: "spare" });
+    directory.add(spare);
+    await client.createKeyPackages(2, { identity: spare });
+    await client.createKeyPackage();
+    const listed = await client.identities();
+    const found = listed.filter(({ identity }) => equalBytes(identity, utf8("spare")));
+    expect(found).toEqual([spare]);
+    expect(listed.map(({ identity }) => identity)).toEqual([utf8("x"), utf8("spare")]);
+    const group = await client.createGroup({ identity: spare });
+    await expect(client.removeIdentity(spare)).rejects.toMatchObject({
+      code: "CREDENTIAL_IN_USE",
+      details: { groupId: group.id },
+    });
+    expect(await client.keyPackages()).toHaveLength(3);
+    await client.deleteGroup(group.id);
+    await client.removeIdentity(spare);
+    expect(await client.identities()).toHaveLength(1);
+    expect(await client.keyPackages()).toHaveLength(1);
+    await expect(client.removeIdentity(client.identity)).rejects.toMatchObject({
+      code: "CREDENTIAL_IN_USE",
+    });
+  });
+
+  test("M-ID-11: application_id is readable on every member", async () => {
+    const world = await testGroup({ members: 1 });
+    const { client } = await world.newClient("b");
+    const id = makeExtension(ExtensionType.applicationId, ApplicationId, utf8("device 7"));
+    const { bytes } = await client.createKeyPackage({ leafExtensions: [id] });
+    const { group } = world.member(0);
+    await group.commitImmediately({ add: [bytes] });
+    const read = group
+      .members()
+      .map(({ extensions }) => findExtension(extensions, ExtensionType.applicationId));
+    expect(read).toEqual([undefined, id.data]);
+  });
+
+  test("an expired credential is replaced by a valid one, by Update or Commit", async () => {
+    const expired = new Set<string>();
+    const world = await testGroup({
+      members: 2,
+      authenticationService: {
+        validate: (all) =>
+          all.map(({ signatureKey }) =>
+            expired.has(toHex(signatureKey)) ? { reason: "expired" } : true,
+          ),
+        isSuccessor: () => true,
+      },
+    });
+    const { client, group } = world.member(0);
+    expired.add(toHex(group.members()[0]!.signatureKey));
+    const identity = await client.addIdentity({ identity: "member 0" });
+    await world.commit(0, { identity });
+    const suite = defaultProvider().suite(1);
+    expired.add(toHex(group.members()[0]!.signatureKey));
+    const signer = createSigner(suite, await suite.generateSignatureKeyPair());
+    const sent = await group.proposeUpdate({ signer });
+    await world.deliver(sent.bytes, 0);
+    await world.commit(1);
+    expect(group.members()[0]!.signatureKey).toEqual(signer.publicKey);
+    world.assertAgreement();
+  });
+
+  test("M-ID-14: a whole tree is judged in one call", async () => {
+    const { events, sizes, service } = inquisitive();
+    const world = await testGroup({ members: 5, authenticationService: service });
+    const { client } = await world.newClient("f");
+    const info = await world.member(0).group.groupInfo();
+    events.length = 0;
+    sizes.length = 0;
+    await client.checkGroupInfo(info);
+    expect(events).toEqual(["join"]);
+    expect(sizes).toEqual([5]);
+  });
+
+  test("M-ID-15: no two members or added leaves share a signature key", async () => {
+    const world = await testGroup({ members: 2 });
+    const { group } = world.member(0);
+    const { client: twin } = await world.newClient("twin");
+    const both = (await twin.createKeyPackages(2)).map(({ bytes }) => bytes);
+    await expect(group.add(both)).rejects.toMatchObject({ code: "INVALID_PROPOSAL" });
+    const again = (await world.member(1).client.createKeyPackage()).bytes;
+    await expect(group.add([again])).rejects.toMatchObject({ rule: "valn0306" });
+    expect(group.status).toBe("active");
+  });
+});
+
+test("M-ID-12: there is no client without an authentication service", async () => {
+  const options = { storage: memoryStorage(), identity: "x" } as Parameters<
+    typeof Client.create
+  >[0];
+  await expect(Client.create(options)).rejects.toBeDefined();
+  await expect(Client.open(options)).rejects.toBeDefined();
+  expect(await contents(options.storage)).toEqual([]);
+});
