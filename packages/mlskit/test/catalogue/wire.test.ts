@@ -140,7 +140,7 @@ describe("wire format", () => {
       contentType: "commit",
       sender: "newMemberCommit",
     });
-    const asking = await client.proposeJoin({ groupId, epoch: 1n, cipherSuite: 1 });
+    const asking = await client.proposeJoin({ groupId, epoch: 1n });
     expect(routeMessage(asking.bytes)).toMatchObject({
       contentType: "proposal",
       sender: "newMemberProposal",
