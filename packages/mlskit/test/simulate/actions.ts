@@ -80,9 +80,11 @@ const ACTIONS: readonly Action[] = [
     name: "crash at a write",
     weight: 14,
     run(world, device) {
-      const next = device.faults.writes + 1 + world.random.below(2);
-      if (world.random.chance(0.5)) device.faults.plan.crashBeforeWrite = next;
-      else device.faults.plan.crashAfterWrite = next;
+      const { plan, writes } = device.faults;
+      const next = writes + 1 + world.random.below(2);
+      const isAfter = world.random.chance(0.5);
+      plan.crashBeforeWrite = isAfter ? undefined : next;
+      plan.crashAfterWrite = isAfter ? next : undefined;
     },
   },
   { name: "crash now", weight: 6, run: (world, device) => world.kill(device) },

@@ -181,7 +181,7 @@ export class World {
     const { faults } = device;
     if (faults.hasCrashed) {
       // After the write the bytes are in the store and will be sent; before, nobody has them.
-      if (faults.plan.crashAfterWrite !== undefined) this.#keepSeals();
+      if (faults.plan.crashAfterWrite === faults.writes) this.#keepSeals();
       else this.seals.drop();
       this.note(`${device.name} ${name}: crash`);
       this.kill(device);
