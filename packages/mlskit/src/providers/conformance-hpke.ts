@@ -130,7 +130,9 @@ function roundTrips(crypto: SuiteCrypto): readonly Check[] {
       name: "sealMany seals each job to its key, in order",
       async run() {
         expect((await crypto.sealMany(info, [])).length === 0, "no jobs");
-        const pairs = await Promise.all(Array.from({ length: 10 }, () => crypto.generateKeyPair()));
+        const pairs = await Promise.all(
+          Array.from({ length: 10 }, async () => crypto.generateKeyPair()),
+        );
         const jobs = pairs.map(({ publicKey }, i) => ({ publicKey, plaintext: sequence(i, i) }));
         const sealed = await crypto.sealMany(info, jobs);
         expect(sealed.length === jobs.length, "one result per job");
