@@ -19,6 +19,7 @@ import { decryptWithLabel } from "../crypto/labels.ts";
 import { CryptoError, DecodeError, MlsError, StateError, UnsupportedError } from "../errors.ts";
 import type { KeyPackage } from "../key-packages/key-package.ts";
 import { checkPrivateKeys } from "../key-packages/private-keys.ts";
+import { exportSecret } from "../key-schedule/exporter.ts";
 import {
   confirmationTag,
   epochSecrets,
@@ -80,6 +81,8 @@ export interface StagedJoin {
   readonly inviter: number;
   readonly psks: readonly PreSharedKeyId[];
   readonly notices: readonly ValidationNotice[];
+  /** MLS-Exporter of the epoch that would be entered. RFC 9420 §8.5. */
+  export(label: string, context: Uint8Array, length: number): Uint8Array;
 }
 
 /**
@@ -231,6 +234,9 @@ export async function stageJoin(
     inviter,
     psks,
     notices,
+    export: (label, context, length) => {
+      return exportSecret(crypto, secrets.exporterSecret, label, context, length);
+    },
   };
 }
 

@@ -59,6 +59,24 @@ describe("joining by a Welcome", () => {
     expect((await bob.join(welcome)).epochAuthenticator).toEqual(alice.epochAuthenticator);
   });
 
+  test("M-JOIN-03: staging shows sender, members, context, own leaf and exporter, and stores nothing", async () => {
+    const { bob, welcome, storage, alice } = await invitation();
+    const before = await contents(storage);
+    const dropped = await bob.stageWelcome(welcome);
+    const staged = await bob.stageWelcome(welcome);
+    for (const { inviter, epoch } of [dropped, staged]) {
+      expect(inviter).toBe(0);
+      expect(epoch.contextBytes).toEqual(alice.contextBytes);
+      expect(epoch.ownLeaf).toBe(2);
+      const keys = [...epoch.tree.members()].map(([, { signatureKey }]) => signatureKey);
+      expect(keys).toEqual(alice.members().map(({ signatureKey }) => signatureKey));
+    }
+    const exported = alice.export("label", utf8("context"), 16);
+    expect(staged.export("label", utf8("context"), 16)).toEqual(exported);
+    expect(await contents(storage)).toEqual(before);
+    expect((await bob.enter(staged)).export("label", utf8("context"), 16)).toEqual(exported);
+  });
+
   test("M-JOIN-04: entering is one write that stores the group and deletes the key package", async () => {
     const { bob, storage, welcome } = await invitation({
       storage: () => faultStorage(memoryStorage()),
