@@ -92,6 +92,7 @@ export async function stageOwnCommit(
   const leaf = await leafUpdate(session, request);
   const pending = selectPending(session, request);
   const wireForm = request.wireForm ?? config.handshake.send;
+  if (wireForm === "private") session.requireGeneration("handshake");
   const created = await createCommit(
     epoch,
     {

@@ -39,6 +39,7 @@ export async function sendProposal(
   const { epoch, config } = state;
   const { proposal, ownUpdate } = await complete(session, request);
   const wireFormat = config.handshake.send === "private" ? "privateMessage" : "publicMessage";
+  if (wireFormat === "privateMessage") session.requireGeneration("handshake");
   const sent = await createProposal(
     epoch,
     proposal,

@@ -43,6 +43,7 @@ export async function sendApplication(
       details: { proposals: waiting.map(({ reference }) => reference) },
     });
   }
+  session.requireGeneration("application");
   const sent = await protectApplicationData(epoch, {
     data: plaintext,
     authenticatedData: options.authenticatedData ?? EMPTY_BYTES,

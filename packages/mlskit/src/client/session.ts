@@ -3,6 +3,7 @@ import { EMPTY_BYTES } from "../codec/index.ts";
 import type { Signer } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
 import type { Environment } from "../group/environment.ts";
+import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { ClientEvent } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
@@ -86,6 +87,16 @@ export class GroupSession {
     this.transaction.expect(keys.version, this.version);
     this.transaction.put(keys.version, EMPTY_BYTES);
     if (this.#state !== this.#before) writeGroup(this.transaction, this.#before, this.#state);
+  }
+
+  /** Whether our ratchet may go on. @throws StateError `RATCHET_EXHAUSTED` */
+  requireGeneration(kind: RatchetKind): void {
+    const { secretTree, ownLeaf } = this.#state.epoch;
+    const { maximumGenerations } = this.environment.limits;
+    if (secretTree.nextGeneration(ownLeaf, kind) < maximumGenerations) return;
+    throw new StateError("RATCHET_EXHAUSTED", "the ratchet of this epoch is used up", {
+      rule: "mk-43",
+    });
   }
 
   /** @throws StateError unless the group is active and without a pending commit */

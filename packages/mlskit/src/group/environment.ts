@@ -5,6 +5,7 @@ import { type SkipBody, skipOpaque, type WireTypes } from "../codec/index.ts";
 import type { MaybePromise, Secret } from "../crypto/index.ts";
 import type { Extension } from "../extensions/extension.ts";
 import type { Sender } from "../framing/framed-content.ts";
+import { GENERATION_LIMIT } from "../secret-tree/hash-ratchet.ts";
 import type { SecretTreeLimits } from "../secret-tree/secret-tree.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { CustomProposal, Proposal } from "../messages/proposal.ts";
@@ -131,6 +132,8 @@ export interface GroupLimits extends SecretTreeLimits {
   readonly maximumLeaves: number;
   readonly maximumProposalsPerCommit: number;
   readonly maximumWelcomeSecrets: number;
+  /** Messages that each of our ratchets encrypts in an epoch, at most. RFC 9420 §15.2. */
+  readonly maximumGenerations: number;
 }
 
 export const DEFAULT_LIMITS: GroupLimits = {
@@ -143,4 +146,5 @@ export const DEFAULT_LIMITS: GroupLimits = {
   maximumLeaves: 2 ** 20,
   maximumProposalsPerCommit: 100_000,
   maximumWelcomeSecrets: 100_000,
+  maximumGenerations: GENERATION_LIMIT,
 };
