@@ -1,7 +1,15 @@
 /** Catalogue M-APP: application messages and the ratchets under them. RFC 9420 §6.3, §9, §15. */
 import { expect, test } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
-import { type Group, memoryStorage, type Padding } from "../../src/index.ts";
+import { Secret } from "../../src/crypto/index.ts";
+import {
+  DEFAULT_LIMITS,
+  defaultProvider,
+  type Group,
+  memoryStorage,
+  type Padding,
+} from "../../src/index.ts";
+import { newRatchet, step } from "../../src/secret-tree/hash-ratchet.ts";
 import {
   faultStorage,
   type TestGroup,
@@ -236,6 +244,26 @@ test("M-APP-15: no generation decrypts twice, after a restart neither", async ()
   expect(await kindsOf(group, [one!, two!])).toEqual(["duplicate", "duplicate"]);
   // The same number of another sender is another generation.
   expect(await kindsOf(group, [(await c.send("one")).bytes])).toEqual(["application"]);
+});
+
+test("M-APP-16: a sending ratchet ends at the limit, handshake and application apart, and a lower one can be set", async () => {
+  const { world, a } = await three({ limits: { maximumGenerations: 2 } });
+  const code = "RATCHET_EXHAUSTED";
+  for (const text of ["one", "two"]) await a.send(text);
+  await expect(a.send("three")).rejects.toMatchObject({ code, rule: "mk-43" });
+  for (let i = 0; i < 2; i++) await a.proposeUpdate();
+  await expect(a.proposeUpdate()).rejects.toMatchObject({ code });
+  await a.dropAllProposals();
+  await expect(a.commit()).rejects.toMatchObject({ code });
+  await world.commit(1);
+  expect((await a.send("in the next epoch")).generation).toBe(0);
+  // Without a lower one it is the last number that fits.
+  expect(DEFAULT_LIMITS.maximumGenerations).toBe(2 ** 32 - 1);
+  const suite = defaultProvider().suite(1);
+  const last = { ...newRatchet(new Secret(new Uint8Array(32))), generation: 2 ** 32 - 2 };
+  const { messageKey, next } = step(suite, last);
+  expect(messageKey.generation).toBe(2 ** 32 - 2);
+  expect(() => step(suite, next)).toThrow(expect.objectContaining({ code }) as Error);
 });
 
 test("M-APP-17: valid pending proposals block sending until the epoch changes, invalid ones never do", async () => {
