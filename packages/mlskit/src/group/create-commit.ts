@@ -193,7 +193,10 @@ async function makeAttachments(
   const groupInfo = options.groupInfo === undefined ? undefined : await describe(options.groupInfo);
   return {
     welcomes,
-    groupInfo: groupInfo && encodeMlsMessage({ wireFormat: "groupInfo", message: groupInfo }),
+    groupInfo:
+      groupInfo === undefined
+        ? undefined
+        : encodeMlsMessage({ wireFormat: "groupInfo", message: groupInfo }),
     ratchetTree: ratchetTree ? undefined : next.tree.encode(),
   };
 }
