@@ -1,0 +1,29 @@
+/**
+ * The long form of senders.test.ts: `node build/test/production/run-senders.js --processes 2
+ * --seconds 60`.
+ */
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { runSenders } from "./concurrent-senders.ts";
+
+const { values } = parseArgs({
+  options: {
+    processes: { type: "string", default: "2" },
+    seconds: { type: "string", default: "60" },
+  },
+});
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "mlskit-senders-"));
+try {
+  const report = await runSenders(folder, Number(values.processes), Number(values.seconds));
+  const { sent, generations, reused, lost, gaps } = report;
+  console.log(
+    `${values.processes} processes, ${values.seconds} s, messages ${sent.join(" + ")}: ` +
+      `${generations} generations, ${reused} reused, ${lost} messages lost, ${gaps} gaps`,
+  );
+  if (reused > 0 || lost > 0) process.exitCode = 1;
+} finally {
+  fs.rmSync(folder, { recursive: true, force: true });
+}
