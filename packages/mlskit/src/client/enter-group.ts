@@ -5,7 +5,7 @@ import type { ClientCore } from "./client-core.ts";
 import type { GroupConfig } from "./config.ts";
 import { freshState } from "./join.ts";
 import { decodeRecord, encodeRecord, metaRecord } from "./record-codecs.ts";
-import { META_KEY } from "./record-keys.ts";
+import { GroupKeys, META_KEY } from "./record-keys.ts";
 import { closePredecessor } from "./successor.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -17,13 +17,36 @@ export async function enterGroup(
   config: GroupConfig,
   join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
 ): Promise<number> {
-  const handle = await nextHandle(core, transaction);
-  const session = core.createSession(
-    transaction,
-    freshState(handle, epoch, config, core.options.clock(), join),
-  );
-  await core.finish(transaction, [session]);
-  return handle;
+  const enter = async (): Promise<number> => {
+    const handle = await nextHandle(core, transaction);
+    const session = core.createSession(
+      transaction,
+      freshState(handle, epoch, config, core.options.clock(), join),
+    );
+    await core.finish(transaction, [session]);
+    return handle;
+  };
+  // A join that waits for its acceptance keeps the former state until then.
+  return join === undefined ? withoutFormer(core, transaction, epoch, enter) : enter();
+}
+
+/** Under the same id nobody could reach a former, closed group any more: it goes in the same write. */
+async function withoutFormer<T>(
+  core: ClientCore,
+  transaction: Transaction,
+  epoch: Epoch,
+  work: () => Promise<T>,
+): Promise<T> {
+  const former = await core.findHandle(epoch.context.groupId);
+  if (former === undefined) return work();
+  return core.lockOf(former).run(async () => {
+    const keys = new GroupKeys(former);
+    transaction.expect(keys.version, (await core.load(former)).version);
+    for (const key of (await transaction.list(keys.prefix)).keys()) transaction.delete(key);
+    const result = await work();
+    core.forget(former);
+    return result;
+  });
 }
 
 /** The same, closing the group that it succeeds in one write. */
