@@ -300,5 +300,5 @@ export class ClientCore {
   }
 }
 
-/** Attempts at an operation that other processes keep overtaking. */
-const CONFLICT_ATTEMPTS = 20;
+/** Attempts at an operation that other processes keep overtaking; one that writes all the time can win many. */
+const CONFLICT_ATTEMPTS = 200;
