@@ -14,6 +14,7 @@ interface Contest {
   readonly name: string;
   readonly launchers: readonly Launcher[];
   readonly casts: "all" | "one";
+  readonly versions?: Readonly<Record<string, string>>;
 }
 
 const OWN_PROCESSES = 2;
@@ -28,7 +29,7 @@ async function main(options: Options): Promise<number> {
   const chosen = options.short ? configs.filter(({ name }) => name !== LONG_CONFIG) : configs;
   console.log(`start value: ${options.seed}`);
   const results: MatrixResult[] = [];
-  for (const { name, launchers, casts } of contestsOf(options)) {
+  for (const { name, launchers, casts, versions } of contestsOf(options)) {
     console.log(`\n${name}`);
     const matrix = await runMatrix({
       configs: chosen,
@@ -39,6 +40,7 @@ async function main(options: Options): Promise<number> {
       rotates: options.short,
       seed: options.seed,
       provokesPeers: false,
+      versions,
       startsAfresh: !options.short,
       progress: (result) => console.log(describeScript(result)),
     });
@@ -88,7 +90,8 @@ function withMlsGo(options: Options): Contest[] {
     return [];
   }
   const launchers = [ownServer(["--no-padding"]), found.launcher];
-  return [{ name: `mlskit with mls-go ${found.version}`, launchers, casts: "all" }];
+  const versions = { "mls-go": found.version };
+  return [{ name: `mlskit with mls-go ${found.version}`, launchers, casts: "all", versions }];
 }
 
 try {

@@ -17,6 +17,8 @@ export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   /** Only these, of the suites that all servers carry. */
   readonly onlySuites: readonly number[] | undefined;
   readonly provokesPeers: boolean;
+  /** Versions by name, for servers whose names do not tell. */
+  readonly versions?: Readonly<Record<string, string>> | undefined;
   /** New processes for every script, so that none suffers from what another left behind. */
   readonly startsAfresh: boolean;
   /** Told after every script. */
@@ -47,13 +49,18 @@ async function runAll(options: MatrixOptions, pool: ServerPool): Promise<MatrixR
     options.progress(result);
   }
   return {
-    servers: [...new Set(servers.map(({ family }) => family))],
+    servers: [...new Set(servers.map(({ family }) => withVersion(family, options)))],
     processes: servers.length,
     suites,
     expectedRuns: expectedRuns(planOptions),
     scripts,
     vanishedLimits: [...expected].filter((limit) => !shown.has(limit)).map(({ id }) => id),
   };
+}
+
+function withVersion(family: string, { versions = {} }: MatrixOptions): string {
+  const version = versions[family];
+  return version === undefined ? family : `${family} ${version}`;
 }
 
 /** The servers in use; after a script they are replaced, if that is wanted. */

@@ -40,8 +40,10 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
   {
     id: "mls-go-given-tree",
     ...MLS_GO,
-    reason: "a joiner ignores the ratchet_tree that it is given beside the Welcome",
-    applies: ({ script, isPeer }) =>
+    reason: "a joiner ignores the tree that it is given beside a Welcome (RFC 9420 §12.4.3.1)",
+    applies: ({ config, script, isPeer }) =>
+      (config === "branch" && script === "external_tree" && !isPeer("alice")) ||
+      (config === "reinit" && script === "external_tree" && !isPeer("charlie")) ||
       (script === "with_external_tree" && !isPeer("alice") && isPeer("bob")) ||
       (script === "external_tree_for_two_joiners" &&
         !isPeer("alice") &&
@@ -51,7 +53,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-go-truncated-tree",
     ...MLS_GO,
     reason:
-      "an external joiner does not extend a tree that it is given beside the GroupInfo to a full one",
+      "an external joiner does not extend a tree given beside the GroupInfo (RFC 9420 §12.4.3.3)",
     applies: ({ script, isPeer }) =>
       script === "external_join_with_everything" && !isPeer("alice") && isPeer("bob"),
   },
