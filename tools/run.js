@@ -53,7 +53,10 @@ if (program === undefined) {
   process.exitCode = 1;
 } else {
   const tsc = join(root, "node_modules/typescript/bin/tsc");
-  const build = spawnSync(process.execPath, [tsc, "-b"], { cwd: root, stdio: "inherit" });
+  // Only what the program needs: a mistake in another program is no reason not to start this one.
+  const project = join(root, program.built.slice(0, program.built.indexOf("/build/")));
+  const source = program.source.includes("/test/") ? join(project, "test") : project;
+  const build = spawnSync(process.execPath, [tsc, "-b", source], { cwd: root, stdio: "inherit" });
   process.exitCode =
     build.status === 0
       ? (spawnSync(process.execPath, [join(root, program.built), ...args], { stdio: "inherit" })

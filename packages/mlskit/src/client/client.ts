@@ -1,5 +1,5 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
-import { equalBytes, uint32 } from "../codec/index.ts";
+import { EMPTY_BYTES, equalBytes, uint32 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { decodeMlsMessage } from "../framing/mls-message.ts";
@@ -26,6 +26,7 @@ import {
   type JoinOptions,
   peekWelcome,
   requireNoLiveGroup,
+  requireNotEntered,
   stageExternalJoin,
   stageWelcome,
   type WelcomePeek,
@@ -52,7 +53,7 @@ import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
 import { completeJoin, invalid, type ProcessOptions } from "./process.ts";
 import { encodeRecord, decodeRecord, metaRecord, secret } from "./record-codecs.ts";
-import { GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
+import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
 import { ClientTransaction } from "./client-transaction.ts";
 import {
   type BranchRequest,
@@ -300,6 +301,8 @@ export class Client {
     return this.#write(async (transaction) => {
       const { epoch } = staged;
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
+      await requireNotEntered(this.#core, staged);
+      transaction.put(enteredKey(epoch.confirmationTag), EMPTY_BYTES);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
       const { signatureKey } = staged.keyPackage.leafNode;
       const { cipherSuite } = staged.keyPackage;
@@ -464,7 +467,8 @@ export class Client {
 
   /**
    * Several operations in one atomic write. Groups reached through the transaction see its changes,
-   * others do not; a throw drops everything.
+   * others do not; a throw drops everything. Nothing that was made inside (messages, Commits) may
+   * leave before this call has returned: if it fails, their keys will be used again.
    */
   async transaction<T>(work: (transaction: ClientTransaction) => Promise<T>): Promise<T> {
     return ClientTransaction.run(this.#core, work);

@@ -24,6 +24,7 @@ import { defaultCapabilities, findKeyPackage, wasOurs } from "./key-packages.ts"
 import { findMembers, type MemberSelector } from "./members.ts";
 import { decodeGroupInfo, decodeWelcome } from "./messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
+import { enteredKey } from "./record-keys.ts";
 import { Transaction } from "./transaction.ts";
 
 export interface JoinOptions {
@@ -64,8 +65,20 @@ export async function stageWelcome(
   const opened = await open(core, bytes, environment);
   const staged = await stageJoin(opened, ratchetTree, environment);
   await requireNoLiveGroup(core, staged.epoch.context.groupId);
+  await requireNotEntered(core, staged);
   await checkStagedSuccession(core, staged, environment);
   return staged;
+}
+
+/**
+ * An epoch is entered once. Whoever entered it again, after leaving or deleting the group, would
+ * start its ratchets over and encrypt a second time under keys that were used. RFC 9420 §9.2.
+ */
+export async function requireNotEntered(core: ClientCore, { epoch }: StagedJoin): Promise<void> {
+  if ((await core.storage.get(enteredKey(epoch.confirmationTag))) === undefined) return;
+  throw new StateError("GROUP_EXISTS", "this client entered this epoch before", {
+    rule: "valn1403",
+  });
 }
 
 /** Rule valn1403: a live group cannot be joined again, a closed one may have a successor. */

@@ -1,13 +1,15 @@
 /** From one epoch to the next: what is kept, what is forgotten. RFC 9420 §9.2, §14. */
 import { equalBytes } from "../codec/index.ts";
 import { credentialTypeOf } from "../credentials/credential.ts";
-import type { Secret } from "../crypto/index.ts";
+import { Secret } from "../crypto/index.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import { type Epoch, eraseEpoch } from "../group/epoch.ts";
 import { type PastMember, retire } from "../group/past-epoch.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { GroupConfig } from "./config.ts";
+import { SecretTree } from "../secret-tree/secret-tree.ts";
+import { untouchedSecret } from "./epoch-records.ts";
 import type { GroupState, StoredPastEpoch } from "./group-state.ts";
 import { afterCommit } from "./update-advice.ts";
 
@@ -32,7 +34,7 @@ export function mergeEpoch(
     ...state,
     status: summary.reInit === undefined ? "active" : "suspended",
     reInit: summary.reInit,
-    epoch: next,
+    epoch: beginEpoch(next),
     past,
     resumptionPsks,
     proposals: new Map(),
@@ -51,7 +53,7 @@ export function mergeRemoval(state: GroupState, staged: StagedCommit): Merged {
   const merged: GroupState = {
     ...state,
     status: "inactive",
-    epoch: { ...state.epoch, tree: staged.group.tree, privateKeys: new Map() },
+    epoch: { ...withoutSecrets(state.epoch), tree: staged.group.tree },
     resumptionPsks: new Map(),
     proposals: new Map(),
     queued: [],
@@ -60,17 +62,15 @@ export function mergeRemoval(state: GroupState, staged: StagedCommit): Merged {
     isLeaving: false,
     buffer: new Map(),
   };
-  eraseSecrets(state);
-  return { state: merged, erase: () => undefined };
+  return { state: merged, erase: () => eraseSecrets(state) };
 }
 
 /** Closes a group from outside a Commit. */
-export function closeGroup(state: GroupState): GroupState {
-  eraseSecrets(state);
-  return {
+export function closeGroup(state: GroupState): Merged {
+  const closed: GroupState = {
     ...state,
     status: "inactive",
-    epoch: { ...state.epoch, privateKeys: new Map() },
+    epoch: withoutSecrets(state.epoch),
     past: [],
     resumptionPsks: new Map(),
     proposals: new Map(),
@@ -79,11 +79,31 @@ export function closeGroup(state: GroupState): GroupState {
     joinCommit: undefined,
     buffer: new Map(),
   };
+  return { state: closed, erase: () => eraseSecrets(state) };
 }
 
-/** The head record of an inactive group is written from these secrets, so they go before that. */
+/** The view of an epoch that stays when its secrets go. */
+function withoutSecrets(epoch: Epoch): Epoch {
+  const none = (): Secret => new Secret(new Uint8Array(0));
+  return {
+    ...epoch,
+    privateKeys: new Map(),
+    secrets: {
+      senderDataSecret: none(),
+      exporterSecret: none(),
+      externalSecret: none(),
+      confirmationKey: none(),
+      membershipKey: none(),
+      resumptionPsk: none(),
+      epochAuthenticator: none(),
+      initSecret: none(),
+    },
+  };
+}
+
 function eraseSecrets({ epoch, pending, resumptionPsks }: GroupState): void {
   for (const secret of Object.values(epoch.secrets)) secret.erase();
+  epoch.secretTree.erase();
   for (const key of epoch.privateKeys.values()) key.erase();
   for (const psk of resumptionPsks.values()) psk.erase();
   if (pending !== undefined) eraseEpoch(pending.next, undefined);
@@ -151,11 +171,28 @@ function eraseOld(before: GroupState, after: GroupState): void {
   for (const tree of [epoch.secretTree, ...before.past.map((past) => past.secretTree)]) {
     if (!trees.has(tree)) tree.erase();
   }
-  if (before.pending !== undefined && before.pending.next !== after.epoch) {
-    eraseEpoch(before.pending.next, after.epoch);
-  }
+  if (before.pending !== undefined) erasePending(before.pending.next, after.epoch);
   for (const { ownUpdate } of before.proposals.values()) {
     const key = ownUpdate?.leafPrivateKey;
     if (key !== undefined && !kept.has(key)) key.erase();
   }
+}
+
+/** Of a Commit that won, only the untouched copy of its secret tree is left to erase. */
+function erasePending(pending: Epoch, now: Epoch): void {
+  if (pending.secrets === now.secrets) pending.secretTree.erase();
+  else eraseEpoch(pending, now);
+}
+
+/**
+ * An epoch as it begins, with a secret tree of its own: should the write fail, the epoch can begin
+ * again with nothing used up.
+ */
+export function beginEpoch(next: Epoch): Epoch {
+  const { crypto, tree } = next;
+  const root = Secret.copyOf(untouchedSecret(next).bytes);
+  return {
+    ...next,
+    secretTree: SecretTree.fromEncryptionSecret(crypto, tree.leafCount, root),
+  };
 }

@@ -1,4 +1,5 @@
 /** One entry for everything that arrives for a group. RFC 9420 §6, §12.4.2; catalogue M-RCV. */
+import { leafIndex } from "../tree/tree-math.ts";
 import { bytesKey, equalBytes, toHex } from "../codec/index.ts";
 import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
 import { ExtensionType, ExternalSenders, readExtension } from "../extensions/extension.ts";
@@ -291,7 +292,7 @@ function senderOf(
 
 function memberIn(state: GroupSession["state"], epoch: bigint, leaf: number) {
   if (epoch === state.epoch.context.epoch) {
-    return state.epoch.tree.leaf(leaf as Parameters<typeof state.epoch.tree.leaf>[0]);
+    return state.epoch.tree.leaf(leafIndex(leaf));
   }
   return state.past.find(({ context }) => context.epoch === epoch)?.member(leaf);
 }

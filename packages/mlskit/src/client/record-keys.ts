@@ -6,6 +6,7 @@
  *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
  *   keypackage/<reference>    key package with its private keys
  *   gone/<reference>          a key package of ours that was used up or deleted
+ *   entered/<tag>             an epoch that was entered by a Welcome, and never is again
  *   psk/<id>                  external PSK
  *   group/<group id>          handle of the group with this id
  *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
@@ -36,6 +37,8 @@ export const identityKey = (publicKey: Uint8Array): string => IDENTITY_PREFIX + 
 export const keyPackageKey = (reference: Uint8Array): string =>
   KEY_PACKAGE_PREFIX + toHex(reference);
 export const goneKey = (reference: Uint8Array): string => `gone/${toHex(reference)}`;
+export const enteredKey = (confirmationTag: Uint8Array): string =>
+  `entered/${toHex(confirmationTag)}`;
 export const pskKey = (id: Uint8Array): string => PSK_PREFIX + toHex(id);
 export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + toHex(groupId);
 
@@ -59,11 +62,17 @@ export class GroupKeys {
   chunk(level: number, id: number): string {
     return `${this.prefix}t${level}.${id}`;
   }
+  nodes(epoch: bigint): string {
+    return `${this.prefix}n${epoch}.`;
+  }
+  ratchets(epoch: bigint): string {
+    return `${this.prefix}r${epoch}.`;
+  }
   node(epoch: bigint, node: number): string {
-    return `${this.prefix}n${epoch}.${node}`;
+    return `${this.nodes(epoch)}${node}`;
   }
   ratchet(epoch: bigint, leaf: number, kind: RatchetKind): string {
-    return `${this.prefix}r${epoch}.${leaf}${kind === "handshake" ? "h" : "a"}`;
+    return `${this.ratchets(epoch)}${leaf}${kind === "handshake" ? "h" : "a"}`;
   }
   past(epoch: bigint): string {
     return `${this.prefix}x${epoch}`;

@@ -9,7 +9,7 @@ import type { ClientEvent } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
 import { GroupKeys } from "./record-keys.ts";
 import type { Transaction } from "./transaction.ts";
-import { writeGroup, writeRatchets } from "./write-group.ts";
+import { secretTrees, writeGroup, writeRatchets } from "./write-group.ts";
 
 /**
  * Lives as long as the group's lock is held. The state is replaced in memory only after the
@@ -24,6 +24,7 @@ export class GroupSession {
   readonly version: number;
   readonly #before: GroupState | undefined;
   #state: GroupState;
+  readonly #usedEpochs = new Set<bigint>();
   #isTouched = false;
   /** Whether memory may have run ahead of the store, should the transaction fail. */
   #isDirty = false;
@@ -65,6 +66,7 @@ export class GroupSession {
   /** Consumes a message key: written with this transaction, and applied at once. */
   useKey(secretTree: SecretTree, epoch: bigint, change: SecretTreeChange | undefined): void {
     if (change === undefined) return;
+    this.#usedEpochs.add(epoch);
     this.#isTouched = true;
     this.#isDirty = true;
     writeRatchets(this.transaction, this.#state.handle, epoch, change);
@@ -87,6 +89,13 @@ export class GroupSession {
     this.transaction.expect(keys.version, this.version);
     this.transaction.put(keys.version, EMPTY_BYTES);
     if (this.#state !== this.#before) writeGroup(this.transaction, this.#before, this.#state);
+    // An epoch that began and went within this transaction must not leave its keys behind.
+    const kept = secretTrees(this.#state);
+    for (const epoch of this.#usedEpochs) {
+      if (kept.has(epoch)) continue;
+      this.transaction.deleteWritten(keys.nodes(epoch));
+      this.transaction.deleteWritten(keys.ratchets(epoch));
+    }
   }
 
   /** Whether our ratchet may go on. @throws StateError `RATCHET_EXHAUSTED` */

@@ -3,6 +3,7 @@ import { MlsError, StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import { isCovered } from "./covered.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "./group-state.ts";
+import { eraseEpoch } from "../group/epoch.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { type IncomingCommit, messageHash } from "./receive.ts";
 import { classifyRemovals } from "./removal.ts";
@@ -65,6 +66,7 @@ export async function discardPending(session: GroupSession): Promise<void> {
   const { pending, epoch } = session.state;
   if (pending === undefined) throw noPendingCommit();
   session.state = { ...session.state, pending: undefined };
+  session.eraseLater(() => eraseEpoch(pending.next, epoch));
   const { groupId } = epoch.context;
   session.emit({ type: "commitDiscarded", groupId, epoch: epoch.context.epoch });
 }

@@ -171,7 +171,9 @@ export async function closePredecessor(
 ): Promise<void> {
   const { handle, epoch } = session.state;
   if (!equalBytes(epoch.context.groupId, successorId)) {
-    session.state = closeGroup(session.state);
+    const closed = closeGroup(session.state);
+    session.state = closed.state;
+    session.eraseLater(closed.erase);
     return;
   }
   // Under the same id nobody could reach the old group any more: it goes altogether.

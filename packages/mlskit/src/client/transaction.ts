@@ -30,6 +30,13 @@ export class Transaction implements RecordSink {
     this.#writes.set(key, undefined);
   }
 
+  /** Takes back what was put under a prefix; what the store holds there is deleted as well. */
+  deleteWritten(prefix: string): void {
+    for (const key of this.#writes.keys()) {
+      if (key.startsWith(prefix)) this.#writes.set(key, undefined);
+    }
+  }
+
   /** The write fails unless the record has this version then (0: absent). */
   expect(key: string, version: number): void {
     this.checkOpen();

@@ -143,7 +143,7 @@ export const RAW: Codec<Uint8Array> = {
 };
 
 /** Secret trees by epoch: the current one and those of past epochs. */
-function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {
+export function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {
   const trees = new Map<bigint, SecretTree>();
   if (state === undefined) return trees;
   if (state.status !== "inactive") {

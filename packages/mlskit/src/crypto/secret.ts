@@ -1,4 +1,5 @@
 /** Bytes that must not leak into logs and can be overwritten. */
+import { StateError } from "../errors.ts";
 
 /**
  * Owns secret bytes. They are reachable only through {@link bytes}, which default serialisation,
@@ -7,6 +8,7 @@
  */
 export class Secret {
   #bytes: Uint8Array;
+  #isErased = false;
 
   /** Takes ownership: the caller must not change or share `bytes` afterwards. */
   constructor(bytes: Uint8Array) {
@@ -17,8 +19,12 @@ export class Secret {
     return new Secret(Uint8Array.from(bytes));
   }
 
-  /** The bytes themselves, not a copy. */
+  /**
+   * The bytes themselves, not a copy.
+   * @throws StateError `SECRET_ERASED`: nothing may be derived from what is gone
+   */
   get bytes(): Uint8Array {
+    if (this.#isErased) throw new StateError("SECRET_ERASED", "this secret was erased");
     return this.#bytes;
   }
 
@@ -29,6 +35,7 @@ export class Secret {
   erase(): void {
     this.#bytes.fill(0);
     this.#bytes = new Uint8Array(0);
+    this.#isErased = true;
   }
 
   toJSON(): string {

@@ -68,7 +68,9 @@ async function checkOwnLeafUnder(
 /** @throws UsageError `INVALID_SIGNER` if the key is for another suite */
 function checkScheme({ crypto }: PublicEpoch, { signer }: LeafTemplate): void {
   if (signer.scheme === crypto.suite.signature.scheme) return;
-  throw new UsageError("INVALID_SIGNER", "the signer is for another cipher suite");
+  throw new UsageError("INVALID_SIGNER", "the signer is for another cipher suite", {
+    rule: "mk-23",
+  });
 }
 
 /** Rules valn0103, valn1210 for our own leaf. */

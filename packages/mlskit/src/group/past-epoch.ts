@@ -2,6 +2,7 @@
 import type { Credential } from "../credentials/credential.ts";
 import type { Secret, SuiteCrypto } from "../crypto/index.ts";
 import type { SecretTree } from "../secret-tree/secret-tree.ts";
+import { leafIndex } from "../tree/tree-math.ts";
 import type { EpochKeys } from "./content.ts";
 import type { Epoch } from "./epoch.ts";
 
@@ -40,7 +41,7 @@ export function retire(epoch: Epoch, endedAt: bigint): PastEpoch {
 
 /** The tree is immutable and shares its chunks with its successors, so holding it costs little. */
 function memberTable(tree: Epoch["tree"]): PastEpoch["member"] {
-  return (leaf) => tree.leaf(leaf as Parameters<Epoch["tree"]["leaf"]>[0]);
+  return (leaf) => tree.leaf(leafIndex(leaf));
 }
 
 /** For opening messages of a past epoch. */
@@ -58,6 +59,6 @@ export function currentKeys(epoch: Epoch): EpochKeys {
     ownLeaf,
     senderDataSecret: secrets.senderDataSecret,
     secretTree,
-    signatureKey: (leaf) => tree.leaf(leaf as Parameters<typeof tree.leaf>[0])?.signatureKey,
+    signatureKey: (leaf) => tree.leaf(leafIndex(leaf))?.signatureKey,
   };
 }

@@ -1,4 +1,5 @@
 /** Proposals in the clear, read from outside the group: no membership tag can be checked. */
+import { leafIndex } from "../tree/tree-math.ts";
 import { StateError } from "../errors.ts";
 import { decodeMlsMessage, type PublicMessage } from "../framing/mls-message.ts";
 import { checkGroupAndEpoch, OpenedContent, VerifiedContent } from "./content.ts";
@@ -17,7 +18,7 @@ export async function verifyPublicMessage(
   checkGroupAndEpoch(message.content, context, message.content.content.contentType === "commit");
   const opened = OpenedContent.fromPublic(crypto, message, contextBytes, undefined);
   const signatureKey = (leaf: number): Uint8Array | undefined =>
-    tree.leaf(leaf as Parameters<typeof tree.leaf>[0])?.signatureKey;
+    tree.leaf(leafIndex(leaf))?.signatureKey;
   return VerifiedContent.verify(crypto, opened, { context, contextBytes, signatureKey });
 }
 

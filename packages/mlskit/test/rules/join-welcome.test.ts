@@ -355,19 +355,20 @@ describe("the group that is joined", () => {
       });
       await group.process(commit, { accept: true });
       expect(group.status).toBe("inactive");
+      const { id } = group;
       const again = await bundleOf((await door.client.createKeyPackage()).bytes);
       if (path === "X") {
         const info = await door.group.groupInfo("alice");
         const message = encodeMlsMessage({ wireFormat: "groupInfo", message: info });
         const { commit: joins } = await door.client.joinExternally(message);
         await alice.receive(joins);
-        await door.client.acceptJoin(group.id);
+        await door.client.acceptJoin(id);
       } else {
         const proposals = [{ type: "add", keyPackage: again.keyPackage } as const];
         const made = await door.group.commit("alice", { proposals });
         await door.client.join(made.welcomes[0]!.bytes);
       }
-      const joined = await door.client.group(group.id);
+      const joined = await door.client.group(id);
       expect(toHex(joined.epochAuthenticator)).toBe(authenticatorOf(alice.epoch));
     }
   });

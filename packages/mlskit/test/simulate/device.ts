@@ -23,7 +23,7 @@ import { FaultStorage, type LogEntry } from "../../src/testing/index.ts";
 export interface OutboxItem {
   readonly key: string;
   readonly kind: "message" | "welcome" | "groupInfo";
-  /** Of a message: its id; of a Welcome: for whom. */
+  /** Of a message: its id; of a Welcome: the epoch to which it leads, and for whom it is. */
   readonly note: string;
   readonly group: string;
   readonly bytes: Uint8Array;
@@ -146,7 +146,7 @@ export class Device {
   async accept(groupId: Uint8Array): Promise<readonly Outcome[]> {
     return this.#transaction(async (tx, keep) => {
       const accepted = await (await tx.group(groupId)).acceptCommit();
-      this.#keepResults(keep, toHex(groupId), accepted);
+      this.#keepResults(keep, toHex(groupId), accepted.epoch, accepted);
       for (const outcome of accepted.replayed) store(tx, outcome);
       return accepted.replayed;
     });
@@ -161,7 +161,7 @@ export class Device {
       const group = await tx.group(groupId);
       const outcome = await group.process(entry.bytes, { accept: true });
       store(tx, outcome);
-      if (outcome.kind === "ownCommit") this.#keepResults(keep, key, outcome);
+      if (outcome.kind === "ownCommit") this.#keepResults(keep, key, outcome.epoch + 1n, outcome);
       settled = !UNSETTLED.includes(outcome.kind);
       if (settled) {
         moved = this.#advance(key, entry.sequence);
@@ -225,13 +225,15 @@ export class Device {
   #keepResults(
     keep: Keep,
     group: string,
+    epoch: bigint,
     results: {
       readonly welcomes: readonly CreatedWelcome[];
       readonly groupInfo: Uint8Array | undefined;
     },
   ): void {
     for (const { bytes, keyPackageRefs } of results.welcomes) {
-      keep("welcome", group, keyPackageRefs.map((reference) => toHex(reference)).join("+"), bytes);
+      const joiners = keyPackageRefs.map((reference) => toHex(reference)).join("+");
+      keep("welcome", group, `${epoch}+${joiners}`, bytes);
     }
     if (results.groupInfo !== undefined) keep("groupInfo", group, "", results.groupInfo);
   }

@@ -374,7 +374,7 @@ export class World {
       const group = await this.look(device, welcome.group);
       if (!device.isUp) return;
       const isIn = group !== undefined && group.status !== "inactive";
-      if (isIn && group.epoch < welcome.epoch) continue;
+      if (group?.status === "pendingJoin" || (isIn && group.epoch < welcome.epoch)) continue;
       if (!isIn) {
         const join = async (): Promise<boolean> => {
           await device.client.join(welcome.bytes);
@@ -390,7 +390,11 @@ export class World {
         if (!device.isUp) return;
         const now = await this.look(device, welcome.group);
         if (now === undefined || now.status === "inactive") {
-          if (!this.ledger.membersOf(welcome.group).has(device.name)) {
+          const isMember = this.ledger.membersOf(welcome.group).has(device.name);
+          const hasNewer = queue.some(
+            ({ group: id, epoch }) => id === welcome.group && epoch > welcome.epoch,
+          );
+          if (!isMember || hasNewer) {
             queue.splice(queue.indexOf(welcome), 1);
             continue;
           }
@@ -472,23 +476,18 @@ export class World {
         return;
       }
       case "welcome": {
-        for (const reference of note.split("+")) {
+        const [epoch = "0", ...references] = note.split("+");
+        const sequence = this.#begins.get(`${group} ${epoch}`) ?? 0;
+        for (const reference of references) {
           const owner = this.#owners.get(reference);
           if (owner === undefined) continue;
           const queue = this.#welcomes.get(owner) ?? [];
           this.#welcomes.set(owner, queue);
           if (queue.some((known) => toHex(known.bytes) === toHex(bytes))) continue;
-          const { epoch, sequence } = this.#placeOf(group, owner);
-          queue.push({ group, bytes, sequence, epoch });
+          queue.push({ group, bytes, sequence, epoch: BigInt(epoch) });
         }
       }
     }
-  }
-
-  /** The epoch in which a client's present stay in a group began. */
-  #placeOf(group: string, name: string): { readonly epoch: bigint; readonly sequence: number } {
-    const epoch = this.ledger.membersOf(group).get(name)?.from ?? 0n;
-    return { epoch, sequence: this.#begins.get(`${group} ${epoch}`) ?? 0 };
   }
 
   #announce(group: string, entry: LogEntry, before: Iterable<string>): void {
