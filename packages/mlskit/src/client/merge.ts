@@ -54,6 +54,7 @@ export function mergeRemoval(state: GroupState, staged: StagedCommit): Merged {
     ...state,
     status: "inactive",
     epoch: { ...withoutSecrets(state.epoch), tree: staged.group.tree },
+    past: afterRemoval(state.past, staged.summary),
     resumptionPsks: new Map(),
     proposals: new Map(),
     queued: [],
@@ -63,6 +64,16 @@ export function mergeRemoval(state: GroupState, staged: StagedCommit): Merged {
     buffer: new Map(),
   };
   return { state: merged, erase: () => eraseSecrets(state) };
+}
+
+/** The last epoch of ours is not kept: the one before it tells its members from the last tree. */
+function afterRemoval(
+  [newest, ...older]: GroupState["past"],
+  summary: CommitSummary,
+): GroupState["past"] {
+  if (newest === undefined) return [];
+  const changes = new Map([...memberChanges(summary), ...newest.changes]);
+  return [{ ...newest, changes: [...changes] }, ...older];
 }
 
 /** Closes a group from outside a Commit. */

@@ -1,0 +1,24 @@
+/** Messages that come when much has happened since. */
+import { expect, test } from "vitest";
+import { MapStorage } from "./map-storage.ts";
+import { testGroup } from "../../src/testing/index.ts";
+
+test("after a restart, who was removed still reads what was said before by one who went as well", async () => {
+  const stores = new Map<string, MapStorage>();
+  const world = await testGroup({
+    members: 4,
+    storage: (name) => {
+      const store = new MapStorage();
+      stores.set(name, store);
+      return store;
+    },
+  });
+  const { bytes } = await world.member(2).group.send("late");
+  await world.commit(0);
+  const [, , second, third] = world.members;
+  const leaves = [second!, third!].map(({ group }) => group.ownLeafIndex);
+  await world.commit(0, { remove: leaves });
+  expect(third!.group.status).toBe("inactive");
+  const again = await world.reopen(3, stores.get("member 3")!);
+  expect((await again.group.process(bytes)).kind).toBe("application");
+});
