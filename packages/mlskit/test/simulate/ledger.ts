@@ -50,7 +50,8 @@ export class Ledger {
       const stay = members.get(name);
       if (stay === undefined) continue;
       const isReplaced = effect.added.includes(name);
-      ends.set(`${name} ${stay.number}`, isReplaced ? undefined : sequence);
+      const key = `${name} ${stay.number}`;
+      if (!ends.has(key)) ends.set(key, isReplaced ? undefined : sequence);
       members.delete(name);
     }
     for (const name of effect.added) {
@@ -76,6 +77,12 @@ export class Ledger {
     const { sentBy } = this.#group(message.group);
     const key = `${message.sender} ${message.epoch}`;
     sentBy.set(key, [...(sentBy.get(key) ?? []), message.sequence]);
+  }
+
+  /** A client could not use the Welcome to this epoch: nothing of that stay is owed to it. */
+  miss(group: string, name: string, epoch: bigint): void {
+    const stay = this.membersAt(group, epoch).get(name);
+    if (stay !== undefined) this.#group(group).ends.set(`${name} ${stay.number}`, undefined);
   }
 
   /** A client was told that it cannot read this message. */

@@ -375,36 +375,42 @@ export class World {
       if (!device.isUp) return;
       const isIn = group !== undefined && group.status !== "inactive";
       if (group?.status === "pendingJoin" || (isIn && group.epoch < welcome.epoch)) continue;
-      if (!isIn) {
-        const join = async (): Promise<boolean> => {
-          await device.client.join(welcome.bytes);
-          return true;
-        };
-        const codes = ["ORPHAN_WELCOME", "NO_MATCHING_KEY_PACKAGE"];
-        const joined = await this.act(device, "join", join, codes);
-        if (joined === true) {
-          await this.act(device, "set cursor", () =>
-            device.setCursor(welcome.group, welcome.sequence),
-          );
-        }
-        if (!device.isUp) return;
-        const now = await this.look(device, welcome.group);
-        if (now === undefined || now.status === "inactive") {
-          const isMember = this.ledger.membersOf(welcome.group).has(device.name);
-          const hasNewer = queue.some(
-            ({ group: id, epoch }) => id === welcome.group && epoch > welcome.epoch,
-          );
-          if (!isMember || hasNewer) {
-            queue.splice(queue.indexOf(welcome), 1);
-            continue;
-          }
-          // Rule P-KP-06: without its key package a member comes in by the other door.
+      const result = isIn ? "joined" : await this.#join(device, welcome);
+      if (result === undefined) continue;
+      if (result === "joined") {
+        // Once more if a crash came between: what is processed twice is recognised.
+        const { group: id, sequence } = welcome;
+        const set = async (): Promise<true> => device.setCursor(id, sequence).then(() => true);
+        if ((await this.act(device, "set cursor", set)) !== true) continue;
+      } else {
+        this.ledger.miss(welcome.group, device.name, welcome.epoch);
+        const isNewest = !queue.some(
+          ({ group: id, epoch }) => id === welcome.group && epoch > welcome.epoch,
+        );
+        // Rule P-KP-06: without its key package a member comes in by the other door.
+        if (isNewest && this.ledger.membersOf(welcome.group).has(device.name)) {
           await this.joinExternally(device, welcome.group, true);
           continue;
         }
       }
       queue.splice(queue.indexOf(welcome), 1);
     }
+  }
+
+  /** Undefined if a fault or a crash came in between. */
+  #join(device: Device, { bytes }: WelcomeInQueue): Promise<"joined" | "orphan" | undefined> {
+    return this.act(device, "join", async () => {
+      try {
+        await device.client.join(bytes);
+        return "joined";
+      } catch (error) {
+        const isOrphan =
+          MlsError.is(error, "ORPHAN_WELCOME") || MlsError.is(error, "NO_MATCHING_KEY_PACKAGE");
+        if (!isOrphan) throw error;
+        this.count("orphaned Welcomes");
+        return "orphan";
+      }
+    });
   }
 
   async joinExternally(device: Device, group: string, isResync: boolean): Promise<void> {
