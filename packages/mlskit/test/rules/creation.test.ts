@@ -84,7 +84,7 @@ describe("creating a group", () => {
     const again = await client.createGroup({ groupId: group.id, replace: true });
     expect(again.memberCount).toBe(1);
     await again.update();
-    expect((await client.group(group.id)).status).toBe("pendingCommit");
+    expect((await client.group(again.id)).status).toBe("pendingCommit");
   });
 
   test("mk-107 [C] ok: ids that are free, or made up", async () => {
