@@ -17,7 +17,7 @@ import {
 import type { GroupConfig } from "./config.ts";
 import { enterGroup, succeedGroup } from "./enter-group.ts";
 import type { ClientEvent, EventListener } from "./events.ts";
-import { Group } from "./group.ts";
+import { Group, type GroupAccess } from "./group.ts";
 import { createIdentity, findIdentity, type Identity, listIdentities } from "./identity.ts";
 import { removeIdentity } from "./remove-identity.ts";
 import {
@@ -51,7 +51,7 @@ import type { CommitRequest, PendingCommitView } from "./commit.ts";
 import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
-import { completeJoin, invalid, type ProcessOptions } from "./process.ts";
+import { completeJoin, invalid, type ProcessOptions, replayBuffered } from "./process.ts";
 import { encodeRecord, decodeRecord, metaRecord, secret } from "./record-codecs.ts";
 import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
 import { ClientTransaction } from "./client-transaction.ts";
@@ -338,9 +338,13 @@ export class Client {
     });
   }
 
-  /** The delivery service accepted our external commit. */
-  async acceptJoin(groupId: Uint8Array): Promise<void> {
-    await this.#core.operate(await this.#core.handleOf(groupId), completeJoin);
+  /** The delivery service accepted our external commit. Outcomes of messages that came meanwhile. */
+  async acceptJoin(groupId: Uint8Array): Promise<readonly Outcome[]> {
+    const access = this.#access(await this.#core.handleOf(groupId));
+    return access.operate(async (session) => {
+      await completeJoin(session);
+      return replayBuffered(access, session);
+    });
   }
 
   /** The delivery service refused it: the new state is deleted, a former one is back in force. */
@@ -490,12 +494,16 @@ export class Client {
 
   async #open(handle: number): Promise<Group> {
     await this.#core.load(handle);
+    return new Group(this.#access(handle));
+  }
+
+  #access(handle: number): GroupAccess {
     const core = this.#core;
-    return new Group({
+    return {
       types: wireTypes(core.options.types),
       peek: () => core.peek(handle),
       operate: (operation) => core.operate(handle, operation),
-    });
+    };
   }
 
   /** A notice on the side: if the store cannot be read now, we have joined all the same. */

@@ -22,3 +22,24 @@ test("after a restart, who was removed still reads what was said before by one w
   const again = await world.reopen(3, stores.get("member 3")!);
   expect((await again.group.process(bytes)).kind).toBe("application");
 });
+
+test("what came while a join waited is replayed when the join is accepted", async () => {
+  const world = await testGroup({ members: 2 });
+  const [alice, bob] = world.groups;
+  const { client } = await world.newClient("carol");
+  const { group, commit } = await client.joinExternally(await alice!.groupInfo());
+  for (const member of [alice!, bob!]) await member.process(commit, { accept: true });
+  const said = await alice!.send("welcome");
+  const renewal = await bob!.update();
+  await alice!.process(renewal.commit, { accept: true });
+  await bob!.acceptCommit();
+  for (const bytes of [renewal.commit, said.bytes]) {
+    expect(await group.process(bytes)).toMatchObject({ kind: "buffered", isBuffered: true });
+  }
+  const replayed = await client.acceptJoin(group.id);
+  expect(replayed.map(({ kind }) => kind)).toEqual(["application", "commit"]);
+  const [, next] = replayed;
+  if (next?.kind === "commit") await next.accept();
+  world.assertAgreement();
+  expect(group.epochAuthenticator).toEqual(alice!.epochAuthenticator);
+});

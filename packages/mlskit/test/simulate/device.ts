@@ -152,6 +152,14 @@ export class Device {
     });
   }
 
+  /** The echo of our own making: in a transaction, what is replayed is stored with its keys. */
+  async acceptJoin(groupId: Uint8Array): Promise<void> {
+    await this.#transaction(async (tx) => {
+      const group = await tx.group(groupId);
+      if (group.joinCommit !== undefined) store(tx, await group.process(group.joinCommit));
+    });
+  }
+
   /** Processes one entry of the log; reads, results and cursor are written together. */
   async receive(groupId: Uint8Array, entry: LogEntry): Promise<Received> {
     const key = toHex(groupId);

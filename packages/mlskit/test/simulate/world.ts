@@ -538,7 +538,7 @@ export class World {
       await this.act(device, "accept", async () => void (await device.accept(fromHex(id))));
     } else if (isJoin) {
       const settle = accepted
-        ? () => device.client.acceptJoin(fromHex(id))
+        ? () => device.acceptJoin(fromHex(id))
         : () => device.client.rejectJoin(fromHex(id));
       await this.act(device, accepted ? "accept join" : "reject join", async () => settle());
     } else if (isPending) await this.fetch(device, id);
