@@ -9,6 +9,7 @@ export type {
 } from "./client/client-options.ts";
 export type { ClientTransaction } from "./client/client-transaction.ts";
 export { type Clock, systemClock } from "./client/clock.ts";
+export type { ComingEpoch } from "./client/coming-epoch.ts";
 export type { CommitRequest, PendingCommitView } from "./client/commit.ts";
 export { commitDelay } from "./client/commit-delay.ts";
 export {

@@ -11,8 +11,9 @@ import type { UnusedProposal } from "../group/select-proposals.ts";
 import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import { leafIndex } from "../tree/tree-math.ts";
+import { type ComingEpoch, comingEpoch } from "./coming-epoch.ts";
 import { type Padding, paddingPolicy } from "./config.ts";
-import type { StoredProposal } from "./group-state.ts";
+import type { PendingCommit, StoredProposal } from "./group-state.ts";
 import type { Identity } from "./identity.ts";
 import { type MemberSelector, requireMembers } from "./members.ts";
 import { decodeKeyPackage } from "./messages.ts";
@@ -74,6 +75,7 @@ export interface PendingCommitView {
   readonly summary: CommitSummary;
   /** The epoch that it would start. */
   readonly epoch: bigint;
+  readonly next: ComingEpoch;
   /** Pending proposals that were left out, and why. */
   readonly unused?: readonly UnusedProposal[];
   /** If they were asked for early; else they come with the acceptance. */
@@ -118,9 +120,16 @@ export async function stageOwnCommit(
   session.state = { ...session.state, pending: { ...kept, proposals } };
   const { groupId } = epoch.context;
   session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch });
-  const { commit, summary, next } = created;
   const welcomes = request.dangerouslyReleaseWelcomes === true ? created.welcomes : undefined;
-  return { commit, summary, epoch: next.context.epoch, unused, welcomes };
+  return { ...pendingCommitView(created), unused, welcomes };
+}
+
+export function pendingCommitView({
+  commit,
+  summary,
+  next,
+}: Pick<PendingCommit, "commit" | "summary" | "next">): PendingCommitView {
+  return { commit, summary, epoch: next.context.epoch, next: comingEpoch(next) };
 }
 
 /** A type that members do not know is a mistake of the caller here. */

@@ -15,6 +15,7 @@ import {
   type CommitRequest,
   makeCommitRequest,
   type PendingCommitView,
+  pendingCommitView,
   stageOwnCommit,
 } from "./commit.ts";
 import { commitDelayFor } from "./commit-delay.ts";
@@ -38,7 +39,7 @@ import { type SendOptions, type SentApplicationMessage, sendApplication } from "
 import { type LostCommit, remainingProposals } from "./rebuild.ts";
 import type { GroupSession } from "./session.ts";
 import { keepPast, newestPsks } from "./merge.ts";
-import { discardPending, noPendingCommit } from "./settle-commit.ts";
+import { discardPending } from "./settle-commit.ts";
 import { reasonsToUpdate, type UpdatePolicy, type UpdateReason } from "./update-advice.ts";
 import type { LeafUpdate } from "../group/create-commit.ts";
 
@@ -192,8 +193,7 @@ export class Group {
   get pendingCommit(): PendingCommitView | undefined {
     const { pending } = this.#state;
     if (pending === undefined) return undefined;
-    const { commit, summary, next } = pending;
-    return { commit, summary, epoch: next.context.epoch };
+    return pendingCommitView(pending);
   }
 
   /** The external commit by which we join, to be sent again after a restart; while it waits. */
@@ -205,14 +205,6 @@ export class Group {
   export(label: string, context: Uint8Array, length: number): Uint8Array {
     this.#requireSecrets();
     const { crypto, secrets } = this.#state.epoch;
-    return exportSecret(crypto, secrets.exporterSecret, label, context, length);
-  }
-
-  /** The same for the epoch that our pending Commit will start. @throws StateError `NO_PENDING_COMMIT` */
-  exportPending(label: string, context: Uint8Array, length: number): Uint8Array {
-    const { pending } = this.#state;
-    if (pending === undefined) throw noPendingCommit();
-    const { crypto, secrets } = pending.next;
     return exportSecret(crypto, secrets.exporterSecret, label, context, length);
   }
 

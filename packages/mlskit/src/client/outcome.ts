@@ -5,6 +5,7 @@ import type { CommitSummary } from "../group/commit-summary.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
+import type { ComingEpoch } from "./coming-epoch.ts";
 import type { LostCommit } from "./rebuild.ts";
 import type { MemberRemoval } from "./removal.ts";
 
@@ -60,11 +61,8 @@ export interface CommitOutcome extends AuthenticatedInfo {
   readonly discarded: LostCommit | undefined;
   /** Outcomes of messages that had come too early, once merged. */
   readonly replayed: readonly Outcome[];
-  /**
-   * MLS-Exporter of the epoch that it starts, before it is merged. RFC 9420 §8.5.
-   * @throws StateError `GROUP_INACTIVE` if it removes us
-   */
-  export(label: string, context: Uint8Array, length: number): Uint8Array;
+  /** The epoch that it starts; undefined if it removes us. */
+  readonly next: ComingEpoch | undefined;
   /** Merges it. The result is this outcome again, merged. */
   accept(): Promise<CommitOutcome>;
 }

@@ -6,7 +6,7 @@ import { wireTypes } from "../group/environment.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
 import { checkNotRepeated } from "../group/proposal-rules.ts";
-import { exportSecret } from "../key-schedule/exporter.ts";
+import { comingEpoch } from "./coming-epoch.ts";
 import { noteDecryption } from "./fork.ts";
 import type { GroupAccess } from "./group.ts";
 import type { BufferedMessage, GroupState } from "./group-state.ts";
@@ -282,10 +282,7 @@ function describe(
     removals: classifyRemovals(summary, before.epoch.ownLeaf),
     reInit: summary.reInit,
     notices,
-    export: (label: string, context: Uint8Array, length: number): Uint8Array => {
-      if (next === undefined) throw new StateError("GROUP_INACTIVE", "this Commit removes us");
-      return exportSecret(next.crypto, next.secrets.exporterSecret, label, context, length);
-    },
+    next: next === undefined ? undefined : comingEpoch(next),
   } as const;
 }
 

@@ -63,17 +63,31 @@ test("M-EXP-03: a resumption secret is named by its epoch, and becomes bytes by 
   world.assertAgreement();
 });
 
-test("M-EXP-04: secrets are exported for the epoch that a staged or pending Commit will start", async () => {
+test("M-EXP-04, M-COM-24: secrets are exported for the epoch that a staged or pending Commit will start", async () => {
   const { a, b } = await three();
-  const { commit } = await a.update();
+  const { commit, next } = await a.update();
   const staged = await b.process(commit);
   if (staged.kind !== "commit") throw new Error("a Commit was expected");
-  const early = [staged.export("label", utf8("x"), 32), a.exportPending("label", utf8("x"), 32)];
+  const early = [next, a.pendingCommit?.next, staged.next].map((coming) => [
+    coming?.export("label", utf8("x"), 32),
+    coming?.epochAuthenticator(),
+    coming?.dangerouslyExportResumptionPsk(),
+  ]);
+  const before = secretsOf(b);
+  for (const values of early) for (const value of values) expect(before).not.toContainEqual(value);
   await a.acceptCommit();
   await staged.accept();
-  const now = b.export("label", utf8("x"), 32);
-  expect(early).toEqual([now, now]);
+  expect(early).toEqual([secretsOf(b), secretsOf(b), secretsOf(b)]);
+  expect(secretsOf(a)).toEqual(secretsOf(b));
 });
+
+function secretsOf(group: Group): Uint8Array[] {
+  return [
+    group.export("label", utf8("x"), 32),
+    group.epochAuthenticator,
+    group.dangerouslyExportResumptionPsk(),
+  ];
+}
 
 test("M-EXP-08: tree, tree hash, confirmation tag and transcript hashes can be compared with peers", async () => {
   const { world, a, b } = await three();
