@@ -12,6 +12,7 @@ const entries = {
   "./errors": ["errors.ts"],
   "./rules": ["rule-registry.ts"],
   "./wire": ["wire.ts"],
+  "./group": ["group/index.ts"],
   "./observer": ["observer/index.ts"],
   "./x509": ["x509/index.ts"],
   "./drafts": ["drafts/index.ts"],
