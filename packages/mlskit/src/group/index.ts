@@ -16,7 +16,10 @@ export {
   createKeyPackage,
   type CreateKeyPackageOptions,
 } from "../key-packages/create-key-package.ts";
-export { validateKeyPackages } from "../key-packages/key-package-validation.ts";
+export {
+  type ValidatedKeyPackage,
+  validateKeyPackages,
+} from "../key-packages/key-package-validation.ts";
 export { exportSecret } from "../key-schedule/exporter.ts";
 export { type SecretTree, type SecretTreeChange } from "../secret-tree/secret-tree.ts";
 export {

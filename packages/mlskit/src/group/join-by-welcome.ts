@@ -6,6 +6,7 @@
  * Neither step changes anything; a Welcome that fails, or a join that is dropped, leaves the key
  * package usable.
  */
+import { type Checked, sealed } from "../checked.ts";
 import {
   decode,
   decodeInPlace,
@@ -60,7 +61,7 @@ export type FindKeyPackage = (
 ) => Promise<KeyPackageBundle | undefined> | KeyPackageBundle | undefined;
 
 /** The first layer of a Welcome: what it needs, and for which key package it is. */
-export interface OpenedWelcome {
+export interface WelcomeContents {
   readonly crypto: SuiteCrypto;
   readonly welcome: Welcome;
   readonly reference: Uint8Array;
@@ -71,8 +72,12 @@ export interface OpenedWelcome {
   readonly pathSecret: Secret | undefined;
 }
 
+export type OpenedWelcome = Checked<WelcomeContents, "openWelcome">;
+
 /** A join that was found good. Nothing is stored yet. */
-export interface StagedJoin {
+export type StagedJoin = Checked<Join, "stageJoin">;
+
+interface Join {
   readonly epoch: Epoch;
   readonly groupInfo: GroupInfo;
   readonly reference: Uint8Array;
@@ -119,8 +124,9 @@ export async function openWelcome(
         "INVALID_WELCOME",
         "the Welcome is for another suite than the key package",
       );
-      const sealed = { welcome, reference: newMember, bundle };
-      return { crypto, ...sealed, ...(await openSecrets(crypto, sealed, encryptedGroupSecrets)) };
+      const addressed = { welcome, reference: newMember, bundle };
+      const secrets = await openSecrets(crypto, addressed, encryptedGroupSecrets);
+      return sealed({ crypto, ...addressed, ...secrets });
     } catch (error) {
       failure ??= error;
     }
@@ -148,11 +154,11 @@ function suiteOf(provider: CryptoProvider, { cipherSuite }: Welcome): SuiteCrypt
 async function openSecrets(
   crypto: SuiteCrypto,
   { welcome, bundle }: Pick<OpenedWelcome, "welcome" | "bundle">,
-  sealed: Welcome["secrets"][number]["encryptedGroupSecrets"],
+  encrypted: Welcome["secrets"][number]["encryptedGroupSecrets"],
 ): Promise<Pick<OpenedWelcome, "psks" | "joinerSecret" | "pathSecret">> {
   const { encryptedGroupInfo } = welcome;
   const plaintext = await asWelcomeFailure(() =>
-    decryptWithLabel(crypto, bundle.initKey.bytes, "Welcome", encryptedGroupInfo, sealed),
+    decryptWithLabel(crypto, bundle.initKey.bytes, "Welcome", encryptedGroupInfo, encrypted),
   );
   const secrets = decodeInPlace(GroupSecrets, plaintext, "GroupSecrets");
   check(
@@ -175,7 +181,7 @@ async function openSecrets(
 
 /** Opens the GroupInfo. It is not verified yet. @throws StateError `MISSING_PSK`, CryptoError */
 export async function openGroupInfo(
-  opened: OpenedWelcome,
+  opened: WelcomeContents,
   environment: Environment,
 ): Promise<{ readonly groupInfo: GroupInfo; readonly member: Secret }> {
   const { crypto, welcome, joinerSecret } = opened;
@@ -226,7 +232,7 @@ export async function stageJoin(
   const { leafCount } = epoch.tree;
   const secretTree = SecretTree.fromEncryptionSecret(crypto, leafCount, encryptionSecret);
   const { signer, keyPackage } = bundle;
-  return {
+  const join: Join = {
     epoch: { ...epoch, ownLeaf, privateKeys, secrets, secretTree, signer },
     groupInfo,
     reference,
@@ -238,6 +244,7 @@ export async function stageJoin(
       return exportSecret(crypto, secrets.exporterSecret, label, context, length);
     },
   };
+  return sealed(join);
 }
 
 /** Rule mk-99: the leaf that is ours in every byte. */
@@ -255,7 +262,7 @@ function findOwnLeaf(tree: RatchetTree, { leafNode }: KeyPackage): LeafIndex {
 
 /** Rule valn1401. @throws StateError `MISSING_PSK` with all ids that are missing */
 async function collectPsks(
-  { psks }: OpenedWelcome,
+  { psks }: WelcomeContents,
   environment: Environment,
 ): Promise<PreSharedKey[]> {
   const found: PreSharedKey[] = [];

@@ -1,4 +1,5 @@
 /** Following somebody else's Commit. RFC 9420 §12.4.2. */
+import { type Checked, sealed } from "../checked.ts";
 import { equalBytes, equalSecrets } from "../codec/index.ts";
 import type { Secret } from "../crypto/index.ts";
 import { CryptoError, InternalError, StateError } from "../errors.ts";
@@ -39,7 +40,9 @@ import { reviewCommit } from "./review.ts";
 import { requireProposals } from "./select-proposals.ts";
 
 /** A Commit that was found good; the group has not moved yet. */
-export interface StagedCommit {
+export type StagedCommit = Checked<Staged, "processCommit">;
+
+interface Staged {
   readonly summary: CommitSummary;
   readonly confirmationTag: Uint8Array;
   /** The epoch that begins when the Commit is merged; undefined if it removes us. */
@@ -51,7 +54,9 @@ export interface StagedCommit {
 }
 
 /** The part of a Commit that needs no secrets; what an observer does and nothing more. */
-export interface PublicCommit {
+export type PublicCommit = Checked<Accepted, "processPublicCommit">;
+
+interface Accepted {
   readonly commit: Commit;
   readonly list: EvaluatedProposals;
   readonly committer: Committer;
@@ -80,11 +85,11 @@ export async function processCommit(
   if (list.removed.some(({ leaf }) => leaf === epoch.ownLeaf)) {
     // Rule mk-78: path and tag are out of a removed member's reach.
     await reviewPublicCommit(epoch, accepted, environment);
-    return { summary, confirmationTag, next: undefined, group, notices: list.notices };
+    return sealed({ summary, confirmationTag, next: undefined, group, notices: list.notices });
   }
   const next = await followCommit(epoch, verified, accepted);
   await reviewPublicCommit(epoch, accepted, environment);
-  return { summary, confirmationTag, next, group, notices: list.notices };
+  return sealed({ summary, confirmationTag, next, group, notices: list.notices });
 }
 
 /** Shared with observers: everything that can be judged without secrets. */
@@ -122,7 +127,7 @@ export async function processPublicCommit(
   }
   const { epoch: number } = epoch.context;
   const summary = summarize(number, list, isExternal, before, commit.path?.leafNode);
-  return { commit, list, committer, tree, summary };
+  return sealed({ commit, list, committer, tree, summary });
 }
 
 function commitOf({ content }: VerifiedContent): Commit {

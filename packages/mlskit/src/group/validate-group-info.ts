@@ -1,4 +1,5 @@
 /** Believing a GroupInfo and its tree. RFC 9420 §12.4.3, §12.4.3.1. */
+import { type Checked, sealed } from "../checked.ts";
 import { equalBytes, type WireTypes } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/index.ts";
 import { CryptoError, StateError, UnsupportedError } from "../errors.ts";
@@ -16,7 +17,7 @@ import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex } from "../tree/tree-math.ts";
-import { validateTree } from "../tree/tree-validation.ts";
+import { validateTree, type ValidatedTree } from "../tree/tree-validation.ts";
 import { checkExternalSenderList } from "./context-extensions.ts";
 import { checkCredentials } from "./credential-checks.ts";
 import { type Environment, wireTypes } from "./environment.ts";
@@ -25,12 +26,15 @@ import { identityOf } from "./evaluate-proposals.ts";
 import { receivedLifetimes } from "./lifetimes.ts";
 import { checkContextExtensionTypes } from "./proposal-rules.ts";
 
-export interface ValidatedGroupInfo {
-  readonly epoch: PublicEpoch;
-  readonly groupInfo: GroupInfo;
-  /** What is odd but no reason to refuse, such as expired leaves of others. */
-  readonly notices: readonly ValidationNotice[];
-}
+export type ValidatedGroupInfo = Checked<
+  {
+    readonly epoch: PublicEpoch & { readonly tree: ValidatedTree };
+    readonly groupInfo: GroupInfo;
+    /** What is odd but no reason to refuse, such as expired leaves of others. */
+    readonly notices: readonly ValidationNotice[];
+  },
+  "validateGroupInfo"
+>;
 
 /**
  * Checks signature, tree hash, tree and leaves. Not the confirmation tag, which takes a member's
@@ -55,15 +59,21 @@ export async function validateGroupInfo(
   );
   checkContextExtensionTypes(context.extensions);
   checkExtensionsKnown(groupInfo, environment);
-  const tree = treeOf(crypto, groupInfo, ratchetTree, environment, wireTypes(environment.types));
-  await checkSignature(crypto, groupInfo, tree);
+  const received = treeOf(
+    crypto,
+    groupInfo,
+    ratchetTree,
+    environment,
+    wireTypes(environment.types),
+  );
+  await checkSignature(crypto, groupInfo, received);
   check(
-    equalBytes(tree.treeHash(), context.treeHash),
+    equalBytes(received.treeHash(), context.treeHash),
     "valn1405",
     "INVALID_TREE",
     "the tree does not have the hash that the GroupInfo names",
   );
-  const { notices } = await validateTree(tree, {
+  const { tree, notices } = await validateTree(received, {
     groupId: context.groupId,
     requiredCapabilities: readExtension(
       context.extensions,
@@ -72,7 +82,7 @@ export async function validateGroupInfo(
     ),
     lifetime: receivedLifetimes(environment),
   });
-  const epoch: PublicEpoch = {
+  const epoch: ValidatedGroupInfo["epoch"] = {
     crypto,
     context,
     contextBytes: encodeContext(context),
@@ -88,7 +98,7 @@ export async function validateGroupInfo(
   const changes = members.map((leaf) => ({ next: identityOf(leaf), position: undefined }));
   await checkCredentials(environment, changes, "join", context.groupId);
   await checkExternalSenderList(epoch, context.extensions, environment);
-  return { epoch, groupInfo, notices };
+  return sealed({ epoch, groupInfo, notices });
 }
 
 /** Rule mk-96: from the extension or the caller; if both, they agree. */

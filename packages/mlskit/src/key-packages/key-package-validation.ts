@@ -1,4 +1,5 @@
 /** Whether a key package may be used to add its owner. RFC 9420 §10.1. */
+import { type Checked, sealed } from "../checked.ts";
 import { equalBytes, MLS10 } from "../codec/index.ts";
 import type { MaybePromise, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { andThen } from "../crypto/maybe-promise.ts";
@@ -58,11 +59,17 @@ export function keyPackageSignatures(keyPackage: KeyPackage): readonly Signature
   return [verifyJob(keyPackage.leafNode, undefined), keyPackageVerifyJob(keyPackage)];
 }
 
+/** A key package whose owner may be added. RFC 9420 §10.1. */
+export type ValidatedKeyPackage = Checked<KeyPackage, "validateKeyPackages">;
+
 /** Rules and signatures of many packages, with one batch for all signatures. */
 export async function validateKeyPackages(
   keyPackages: readonly KeyPackage[],
   requirements: KeyPackageRequirements,
-): Promise<readonly ValidationNotice[]> {
+): Promise<{
+  readonly keyPackages: readonly ValidatedKeyPackage[];
+  readonly notices: readonly ValidationNotice[];
+}> {
   const notices: ValidationNotice[] = [];
   const jobs: SignatureJob[] = [];
   for (const keyPackage of keyPackages) {
@@ -70,7 +77,7 @@ export async function validateKeyPackages(
     for (const job of keyPackageSignatures(keyPackage)) jobs.push(job);
   }
   await verifySignatures(requirements.crypto, jobs);
-  return notices;
+  return { keyPackages: keyPackages.map((keyPackage) => sealed(keyPackage)), notices };
 }
 
 /** valn0201: suite and version are the group's. */

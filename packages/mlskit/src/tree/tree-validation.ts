@@ -1,4 +1,5 @@
 /** Whether a tree received from somebody else is sound. RFC 9420 §7.9.2, §12.4.3.1. */
+import { type Checked, sealed } from "../checked.ts";
 import { equalBytes } from "../codec/index.ts";
 import { all } from "../crypto/maybe-promise.ts";
 import type { RequiredCapabilities } from "../extensions/extension.ts";
@@ -22,7 +23,11 @@ export interface TreeValidationOptions {
   readonly lifetime?: LifetimeRules | undefined;
 }
 
+/** A tree that may be joined. Trees that follow from it by proposals and paths are checked as they change. */
+export type ValidatedTree = Checked<RatchetTree, "validateTree">;
+
 export interface TreeValidationResult {
+  readonly tree: ValidatedTree;
   readonly notices: readonly ValidationNotice[];
 }
 
@@ -52,7 +57,7 @@ export async function validateTree(
     throw error;
   }
   await signatures;
-  return { notices };
+  return { tree: sealed(tree), notices };
 }
 
 /** valn1408, valn1409: unmerged leaves are members below, and known to all nodes on the way. */

@@ -52,7 +52,10 @@ describe("a new key package", () => {
     const suite = provider.suite(id);
     const created = await createKeyPackage(await optionsFor(suite));
     const copy = decode(KeyPackage, created.keyPackage.encoded);
-    expect(await validateKeyPackages([copy], { crypto: suite })).toEqual([]);
+    expect(await validateKeyPackages([copy], { crypto: suite })).toEqual({
+      keyPackages: [copy],
+      notices: [],
+    });
     expect(toHex(keyPackageRef(suite, copy))).toBe(toHex(keyPackageRef(suite, created.keyPackage)));
     const { initKey, encryptionKey } = created.privateKeys;
     expect(toHex(await suite.publicKeyOf(initKey.bytes))).toBe(toHex(copy.initKey));
