@@ -20,10 +20,12 @@ const entries = {
   "./providers/webcrypto": ["providers/webcrypto.ts", "providers/webcrypto/index.ts"],
   "./providers/noble": ["providers/noble.ts", "providers/noble/index.ts"],
   ...Object.fromEntries(
-    [1, 2, 3, 4, 5, 6, 7].map((suite) => [
-      `./providers/noble/suite-${suite}`,
-      [`providers/noble/suite-${suite}.ts`],
-    ]),
+    ["webcrypto", "noble"].flatMap((provider) =>
+      [1, 2, 3, 4, 5, 6, 7].map((suite) => [
+        `./providers/${provider}/suite-${suite}`,
+        [`providers/${provider}/suite-${suite}.ts`],
+      ]),
+    ),
   ),
   "./conformance": ["providers/conformance.ts"],
   "./storage/memory": ["storage/memory.ts"],

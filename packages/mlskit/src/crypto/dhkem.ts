@@ -1,10 +1,10 @@
 /** DHKEM(Group, HKDF): encapsulation and key derivation. RFC 9180 §4.1, §7.1.3. */
 import { utf8 } from "../codec/bytes.ts";
-import { MlsError, ProviderError } from "../errors.ts";
+import { MlsError } from "../errors.ts";
 import type { CipherSuite } from "./cipher-suite.ts";
 import type { HpkeKeyPair, MaybePromise } from "./crypto-provider.ts";
 import { expand, type Hmac } from "./hkdf.ts";
-import { invalidPublicKey, isAllZero, isScalar, type ScalarRange } from "./key-encoding.ts";
+import { invalidPublicKey, isAllZero } from "./key-format.ts";
 import { andThen, attempt } from "./maybe-promise.ts";
 import type { SuitePrimitives } from "./suite-primitives.ts";
 
@@ -45,13 +45,11 @@ export interface Encapsulated {
 export class Dhkem {
   readonly #suite: CipherSuite;
   readonly #primitives: SuitePrimitives;
-  readonly #range: ScalarRange | undefined;
   readonly #kdf: LabeledHkdf;
 
-  constructor(suite: CipherSuite, primitives: SuitePrimitives, range: ScalarRange | undefined) {
+  constructor(suite: CipherSuite, primitives: SuitePrimitives) {
     this.#suite = suite;
     this.#primitives = primitives;
-    this.#range = range;
     const hmac: Hmac =
       primitives.kemHmac === undefined
         ? (key, data) => primitives.hmac(key, data)
@@ -59,11 +57,6 @@ export class Dhkem {
     const id = suite.kem.id;
     const suiteId = join(utf8("KEM"), new Uint8Array([id >> 8, id & 0xff]));
     this.#kdf = new LabeledHkdf(hmac, HASH_SIZE[suite.kem.hash], suiteId);
-  }
-
-  /** A private key from the provider's random numbers. */
-  randomPrivateKey(): Uint8Array {
-    return randomPrivateKey(this.#primitives, this.#suite.kem.privateKeySize, this.#range);
   }
 
   /** Encap: `publicKey` must have passed its format check. */
@@ -77,7 +70,7 @@ export class Dhkem {
       const made = attempt(() => ephemeral.call(kem, publicKey), rethrowAsInvalidKey);
       return andThen(made, (pair) => this.#encapsulated(pair.publicKey, pair.shared, publicKey));
     }
-    const privateKey = this.randomPrivateKey();
+    const privateKey = kem.format.privateKeys.random(this.#primitives);
     return andThen(kem.publicKeyOf(privateKey), (enc) =>
       andThen(this.#dh(privateKey, publicKey), (shared) => {
         privateKey.fill(0);
@@ -105,23 +98,12 @@ export class Dhkem {
   }
 
   #derivePrivateKey(ikm: Uint8Array): Uint8Array {
-    const size = this.#suite.kem.privateKeySize;
     const prk = this.#kdf.extract(NOTHING, DKP_PRK, ikm);
-    const range = this.#range;
-    if (range === undefined) {
-      const privateKey = this.#kdf.expand(prk, SK, NOTHING, size);
-      prk.fill(0);
-      return privateKey;
-    }
-    for (let counter = 0; counter <= 255; counter++) {
-      const candidate = this.#kdf.expand(prk, CANDIDATE, new Uint8Array([counter]), size);
-      candidate[0] = (candidate[0] ?? 0) & range.bitmask;
-      if (isScalar(candidate, range.order)) {
-        prk.fill(0);
-        return candidate;
-      }
-    }
-    throw new ProviderError("DeriveKeyPair found no private key");
+    const privateKey = this.#primitives.kem.format.privateKeys.derive((label, info, length) =>
+      this.#kdf.expand(prk, utf8(label), info, length),
+    );
+    prk.fill(0);
+    return privateKey;
   }
 
   #dh(privateKey: Uint8Array, publicKey: Uint8Array): MaybePromise<Uint8Array> {
@@ -142,21 +124,6 @@ export class Dhkem {
     prk.fill(0);
     return secret;
   }
-}
-
-/** A uniformly random private key, by rejection for NIST curves. */
-export function randomPrivateKey(
-  source: { randomBytes(length: number): Uint8Array },
-  size: number,
-  range: ScalarRange | undefined,
-): Uint8Array {
-  if (range === undefined) return source.randomBytes(size);
-  for (let attempts = 0; attempts < 256; attempts++) {
-    const candidate = source.randomBytes(size);
-    candidate[0] = (candidate[0] ?? 0) & range.bitmask;
-    if (isScalar(candidate, range.order)) return candidate;
-  }
-  throw new ProviderError("the random source yields no usable private key");
 }
 
 /** Concatenation; the usual one takes a spread, which costs more than the copying here. */
@@ -186,8 +153,6 @@ function rethrowAsInvalidKey(error: unknown): never {
 
 const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 const DKP_PRK: Uint8Array = /* @__PURE__ */ utf8("dkp_prk");
-const SK: Uint8Array = /* @__PURE__ */ utf8("sk");
-const CANDIDATE: Uint8Array = /* @__PURE__ */ utf8("candidate");
 const EAE_PRK: Uint8Array = /* @__PURE__ */ utf8("eae_prk");
 const SHARED_SECRET: Uint8Array = /* @__PURE__ */ utf8("shared_secret");
 const HASH_SIZE = { sha256: 32, sha384: 48, sha512: 64 } as const;

@@ -4,7 +4,7 @@ import { UsageError } from "../errors.ts";
 import type { CipherSuite } from "./cipher-suite.ts";
 import type { HpkePsk, MaybePromise, SealedMessage, SealJob } from "./crypto-provider.ts";
 import { type Dhkem, type Encapsulated, join, LabeledHkdf } from "./dhkem.ts";
-import { decryptionFailed } from "./key-encoding.ts";
+import { decryptionFailed } from "./key-format.ts";
 import { all, andThen } from "./maybe-promise.ts";
 import type { SuitePrimitives } from "./suite-primitives.ts";
 

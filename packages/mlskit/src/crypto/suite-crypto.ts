@@ -11,21 +11,10 @@ import type {
   SuiteCrypto,
   VerifyJob,
 } from "./crypto-provider.ts";
-import { Dhkem, randomPrivateKey } from "./dhkem.ts";
-import { parseDerSignature } from "./ecdsa-der.ts";
-import { isSafePoint } from "./eddsa-points.ts";
+import { Dhkem } from "./dhkem.ts";
 import { expand } from "./hkdf.ts";
 import { Hpke } from "./hpke.ts";
-import {
-  decryptionFailed,
-  fullPrivateKey,
-  invalidPublicKey,
-  isLowOrder,
-  looksUncompressed,
-  nistCurve,
-  type ScalarRange,
-  scalarRange,
-} from "./key-encoding.ts";
+import { decryptionFailed, invalidPublicKey } from "./key-format.ts";
 import { all, andThen, attempt } from "./maybe-promise.ts";
 import type { SuitePrimitives } from "./suite-primitives.ts";
 
@@ -43,20 +32,12 @@ class ComposedSuiteCrypto implements SuiteCrypto {
   readonly #primitives: SuitePrimitives;
   readonly #kem: Dhkem;
   readonly #hpke: Hpke;
-  readonly #kemRange: ScalarRange | undefined;
-  readonly #signatureRange: ScalarRange | undefined;
-  readonly #signatureKeySize: number;
 
   constructor(suite: CipherSuite, primitives: SuitePrimitives) {
     this.suite = suite;
     this.providerName = primitives.providerName;
     this.#primitives = primitives;
-    const kemCurve = nistCurve(suite.kem.group);
-    const signatureCurve = nistCurve(suite.signature.name);
-    this.#kemRange = kemCurve === undefined ? undefined : scalarRange(kemCurve);
-    this.#signatureRange = signatureCurve === undefined ? undefined : scalarRange(signatureCurve);
-    this.#signatureKeySize = this.#signatureRange?.order.length ?? suite.signature.publicKeySize;
-    this.#kem = new Dhkem(suite, primitives, this.#kemRange);
+    this.#kem = new Dhkem(suite, primitives);
     this.#hpke = new Hpke(suite, primitives, this.#kem);
   }
 
@@ -111,7 +92,7 @@ class ComposedSuiteCrypto implements SuiteCrypto {
   generateKeyPair(): MaybePromise<HpkeKeyPair> {
     const kem = this.#primitives.kem;
     if (kem.generateKeyPair !== undefined) return kem.generateKeyPair();
-    const privateKey = this.#kem.randomPrivateKey();
+    const privateKey = kem.format.privateKeys.random(this.#primitives);
     return andThen(kem.publicKeyOf(privateKey), (publicKey) => ({ publicKey, privateKey }));
   }
 
@@ -124,8 +105,8 @@ class ComposedSuiteCrypto implements SuiteCrypto {
   }
 
   isValidPublicKey(publicKey: Uint8Array): MaybePromise<boolean> {
-    if (!this.#hasKemFormat(publicKey)) return false;
     const kem = this.#primitives.kem;
+    if (!kem.format.isPublicKey(publicKey)) return false;
     if (kem.isOnCurve === undefined) return true;
     return attempt(() => kem.isOnCurve?.(publicKey) ?? true, no);
   }
@@ -181,12 +162,9 @@ class ComposedSuiteCrypto implements SuiteCrypto {
   }
 
   generateSignatureKeyPair(): MaybePromise<SignatureKeyPair> {
-    const privateKey = randomPrivateKey(
-      this.#primitives,
-      this.#signatureKeySize,
-      this.#signatureRange,
-    );
-    return andThen(this.#primitives.signature.publicKeyOf(privateKey), (publicKey) => ({
+    const { signature } = this.#primitives;
+    const privateKey = signature.format.privateKeys.random(this.#primitives);
+    return andThen(signature.publicKeyOf(privateKey), (publicKey) => ({
       publicKey,
       privateKey,
     }));
@@ -197,8 +175,8 @@ class ComposedSuiteCrypto implements SuiteCrypto {
   }
 
   isValidSignatureKey(publicKey: Uint8Array): MaybePromise<boolean> {
-    if (!this.#hasSignatureKeyFormat(publicKey)) return false;
     const signature = this.#primitives.signature;
+    if (!signature.format.isPublicKey(publicKey)) return false;
     if (signature.isOnCurve === undefined) return true;
     return attempt(() => signature.isOnCurve?.(publicKey) ?? true, no);
   }
@@ -227,42 +205,22 @@ class ComposedSuiteCrypto implements SuiteCrypto {
     return all(jobs.map((job) => this.verify(job.publicKey, job.message, job.signature)));
   }
 
-  #hasKemFormat(publicKey: Uint8Array): boolean {
-    const { group, publicKeySize } = this.suite.kem;
-    if (group === "x25519" || group === "x448") {
-      return publicKey.length === publicKeySize && !isLowOrder(group, publicKey);
-    }
-    return looksUncompressed(publicKey, publicKeySize);
-  }
-
   #checkKemFormat(publicKey: Uint8Array): void {
-    if (!this.#hasKemFormat(publicKey)) throw invalidPublicKey();
-  }
-
-  #hasSignatureKeyFormat(publicKey: Uint8Array): boolean {
-    const { name, publicKeySize } = this.suite.signature;
-    if (name === "ed25519" || name === "ed448") return isSafePoint(name, publicKey);
-    return looksUncompressed(publicKey, publicKeySize);
+    if (!this.#primitives.kem.format.isPublicKey(publicKey)) throw invalidPublicKey();
   }
 
   /** mk-19 and mk-20, so that every back end refuses the same inputs. */
   #isWellFormed(publicKey: Uint8Array, signature: Uint8Array): boolean {
-    if (!this.#hasSignatureKeyFormat(publicKey)) return false;
-    const { name, publicKeySize } = this.suite.signature;
-    if (name === "ed25519" || name === "ed448") {
-      // R || S, each as long as a public key.
-      const half = signature.subarray(0, publicKeySize);
-      return signature.length === 2 * publicKeySize && isSafePoint(name, half);
-    }
-    return parseDerSignature(signature, this.#signatureKeySize) !== undefined;
+    const { format } = this.#primitives.signature;
+    return format.isPublicKey(publicKey) && format.isSignature(signature);
   }
 
   #fullKemKey(privateKey: Uint8Array): Uint8Array {
-    return fullPrivateKey(privateKey, this.suite.kem.privateKeySize, this.#kemRange);
+    return this.#primitives.kem.format.privateKeys.complete(privateKey);
   }
 
   #fullSignatureKey(privateKey: Uint8Array): Uint8Array {
-    return fullPrivateKey(privateKey, this.#signatureKeySize, this.#signatureRange);
+    return this.#primitives.signature.format.privateKeys.complete(privateKey);
   }
 
   #checkAeadSizes(key: Uint8Array, nonce: Uint8Array): void {

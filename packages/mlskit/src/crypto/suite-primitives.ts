@@ -13,6 +13,7 @@ import type {
   SealJob,
   VerifyJob,
 } from "./crypto-provider.ts";
+import type { KemFormat, SignatureFormat } from "./key-format.ts";
 
 export interface SuitePrimitives {
   readonly providerName: string;
@@ -39,6 +40,8 @@ export interface SuitePrimitives {
 
 /** The Diffie-Hellman group of a KEM. Private keys have exactly `privateKeySize` bytes. */
 export interface KemPrimitives {
+  /** What its keys look like; every curve of the RFC has one ready. */
+  readonly format: KemFormat;
   publicKeyOf(privateKey: Uint8Array): MaybePromise<Uint8Array>;
   /**
    * The shared secret: the u-coordinate, or the x-coordinate for NIST curves. Throws if the public
@@ -64,6 +67,7 @@ export interface KemPrimitives {
 
 /** A signature scheme. Private keys are EdDSA seeds or padded NIST scalars; ECDSA signatures DER. */
 export interface SignaturePrimitives {
+  readonly format: SignatureFormat;
   publicKeyOf(privateKey: Uint8Array): MaybePromise<Uint8Array>;
   sign(privateKey: Uint8Array, message: Uint8Array): MaybePromise<Uint8Array>;
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): MaybePromise<boolean>;

@@ -3,7 +3,7 @@ import type { CryptoProvider } from "../crypto/crypto-provider.ts";
 import { nodeProvider } from "./node.ts";
 import { hasNodeCrypto } from "./node-module.ts";
 import { nobleProvider } from "./noble/index.ts";
-import { type WebCryptoProviderOptions, webCryptoProvider } from "./webcrypto.ts";
+import { type WebCryptoProviderOptions, webCryptoProvider } from "./webcrypto/index.ts";
 
 export interface DefaultProviderOptions {
   /** Source of all keys, nonces and ids. Default: the runtime's generator. */

@@ -2,5 +2,9 @@ export { defaultProvider, type DefaultProviderOptions, fastestProvider } from ".
 export { nobleProvider } from "./noble/index.ts";
 export type { NobleOptions } from "./noble/provider.ts";
 export { nodeProvider, type NodeProviderOptions } from "./node.ts";
-export { webCryptoProvider, type WebCryptoProviderOptions } from "./webcrypto.ts";
-export { webCryptoSigner } from "./webcrypto-signer.ts";
+export {
+  webCryptoProvider,
+  type WebCryptoProviderOptions,
+  webCryptoSigner,
+  worksHere,
+} from "./webcrypto/index.ts";

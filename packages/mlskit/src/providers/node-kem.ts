@@ -1,6 +1,7 @@
 /** Diffie-Hellman groups of node:crypto. Which call serves which curve was decided by measurement. */
 import type { ECDH, KeyObject } from "node:crypto";
 import type { GroupName } from "../crypto/cipher-suite.ts";
+import { KEM_FORMATS } from "../crypto/curve-formats.ts";
 import type { KemPrimitives } from "../crypto/suite-primitives.ts";
 import { PrivateKeyCache, PublicKeyCache } from "./key-cache.ts";
 import type { EcCurve } from "./key-der.ts";
@@ -23,7 +24,13 @@ export interface NodeKemOptions {
   readonly nativeRandom: boolean;
 }
 
+type DiffieHellman = Omit<KemPrimitives, "format">;
+
 export function nodeKem(group: GroupName, options: NodeKemOptions): KemPrimitives {
+  return { format: KEM_FORMATS[group], ...diffieHellman(group, options) };
+}
+
+function diffieHellman(group: GroupName, options: NodeKemOptions): DiffieHellman {
   switch (group) {
     case "x25519":
       return okpKem("X25519", options);
@@ -43,7 +50,7 @@ interface PrivateEntry {
   readonly publicKey: Uint8Array;
 }
 
-function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): KemPrimitives {
+function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): DiffieHellman {
   const crypto = nodeCrypto();
   const importPrivate = okpTransientImporter(crv);
   const publicKeys = new PublicKeyCache(options.cacheSize, okpPublicImporter(crv), latin1);
@@ -53,7 +60,7 @@ function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): KemPrimitives 
   });
   const dh = (privateKey: KeyObject, publicKey: Uint8Array): Uint8Array =>
     plain(crypto.diffieHellman({ privateKey, publicKey: publicKeys.get(publicKey) }));
-  const kem: KemPrimitives = {
+  const kem: DiffieHellman = {
     publicKeyOf: (privateKey) => privateKeys.get(privateKey).publicKey.slice(),
     dh: (privateKey, publicKey) => dh(privateKeys.get(privateKey).key, publicKey),
   };
@@ -87,7 +94,7 @@ function generateOkp(crv: "X25519" | "X448"): GeneratedOkp {
 }
 
 /** P-256 by createECDH: needs no import of the peer's key, which would cost as much as the DH. */
-function p256Kem(options: NodeKemOptions): KemPrimitives {
+function p256Kem(options: NodeKemOptions): DiffieHellman {
   const crypto = nodeCrypto();
   const privateKeys = new PrivateKeyCache((bytes): ECDH => {
     const ecdh = crypto.createECDH("prime256v1");
@@ -119,7 +126,7 @@ function p256Encapsulation(options: NodeKemOptions): Pick<KemPrimitives, "encaps
 }
 
 /** P-384 and P-521 by KeyObjects: createECDH computes everything twice. */
-function ecKem(curve: EcCurve, options: NodeKemOptions): KemPrimitives {
+function ecKem(curve: EcCurve, options: NodeKemOptions): DiffieHellman {
   const crypto = nodeCrypto();
   const importPrivate = ecPrivateImporter(curve);
   const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter(curve), latin1);

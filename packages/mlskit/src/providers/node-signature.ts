@@ -2,6 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import type { SignatureName } from "../crypto/cipher-suite.ts";
 import type { VerifyJob } from "../crypto/crypto-provider.ts";
+import { SIGNATURE_FORMATS } from "../crypto/curve-formats.ts";
 import type { SignaturePrimitives } from "../crypto/suite-primitives.ts";
 import { PrivateKeyCache, PublicKeyCache } from "./key-cache.ts";
 import type { EcCurve } from "./key-der.ts";
@@ -23,7 +24,13 @@ const PARALLEL_FROM = 8;
 /** Jobs handed to the pool at a time, so that other work in the pool is not starved. */
 const BATCH = 512;
 
+type Scheme = Omit<SignaturePrimitives, "format">;
+
 export function nodeSignature(name: SignatureName, cacheSize: number): SignaturePrimitives {
+  return { format: SIGNATURE_FORMATS[name], ...scheme(name, cacheSize) };
+}
+
+function scheme(name: SignatureName, cacheSize: number): Scheme {
   switch (name) {
     case "ed25519":
       return edDsa("Ed25519", cacheSize);
@@ -38,7 +45,7 @@ export function nodeSignature(name: SignatureName, cacheSize: number): Signature
   }
 }
 
-function edDsa(crv: "Ed25519" | "Ed448", cacheSize: number): SignaturePrimitives {
+function edDsa(crv: "Ed25519" | "Ed448", cacheSize: number): Scheme {
   const privateKeys = new PrivateKeyCache(okpPrivateImporter(crv));
   const publicKeys = new PublicKeyCache(cacheSize, okpPublicImporter(crv), latin1);
   return {
@@ -47,7 +54,7 @@ function edDsa(crv: "Ed25519" | "Ed448", cacheSize: number): SignaturePrimitives
   };
 }
 
-function ecDsa(curve: EcCurve, hash: string, cacheSize: number): SignaturePrimitives {
+function ecDsa(curve: EcCurve, hash: string, cacheSize: number): Scheme {
   const privateKeys = new PrivateKeyCache(ecPrivateImporter(curve));
   const publicKeys = new PublicKeyCache(cacheSize, ecPublicImporter(curve), latin1);
   return {
@@ -61,7 +68,7 @@ function withKeys(
   hash: string | undefined,
   privateKeys: PrivateKeyCache<KeyObject>,
   publicKeys: PublicKeyCache<KeyObject>,
-): Pick<SignaturePrimitives, "sign" | "verify" | "verifyMany"> {
+): Pick<Scheme, "sign" | "verify" | "verifyMany"> {
   const crypto = nodeCrypto();
   const verify = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean =>
     crypto.verify(hash, message, publicKeys.get(publicKey), signature);

@@ -14,7 +14,7 @@ import {
   type SentProposalView,
   type Storage,
 } from "../../src/index.ts";
-import { webCryptoProvider } from "../../src/providers/webcrypto.ts";
+import { webCryptoProvider } from "../../src/providers/webcrypto/index.ts";
 import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 import { decodeMlsMessage, type ProposalOrRef, skipOpaque, type Welcome } from "../../src/wire.ts";
 import { acceptAnyCredential } from "../support/environment.ts";

@@ -2,9 +2,11 @@
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 import { concat, equalBytes } from "../../codec/bytes.ts";
+import { ED25519_FORMAT } from "../../crypto/curve25519.ts";
 import type { SignaturePrimitives } from "../../crypto/suite-primitives.ts";
 
 export const ed25519Signature: SignaturePrimitives = {
+  format: ED25519_FORMAT,
   publicKeyOf: (privateKey) => ed25519.getPublicKey(privateKey),
   sign: (privateKey, message) => ed25519.sign(message, privateKey),
   verify,

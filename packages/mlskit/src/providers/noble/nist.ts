@@ -1,10 +1,12 @@
 /** ECDH and ECDSA over the NIST curves in JavaScript. RFC 9180 §7.1, FIPS 186-5. */
 import type { ECDSA } from "@noble/curves/abstract/weierstrass.js";
 import { derToFixed, fixedToDer } from "../../crypto/ecdsa-der.ts";
+import type { NistFormat } from "../../crypto/nist-curves.ts";
 import type { KemPrimitives, SignaturePrimitives } from "../../crypto/suite-primitives.ts";
 
-export function nistKem(curve: ECDSA): KemPrimitives {
+export function nistKem(curve: ECDSA, format: NistFormat): KemPrimitives {
   return {
+    format,
     publicKeyOf: (privateKey) => curve.getPublicKey(privateKey, false),
     // The compressed point without its leading byte is the x-coordinate.
     dh: (privateKey, publicKey) => curve.getSharedSecret(privateKey, publicKey, true).slice(1),
@@ -12,8 +14,9 @@ export function nistKem(curve: ECDSA): KemPrimitives {
   };
 }
 
-export function nistSignature(curve: ECDSA): SignaturePrimitives {
+export function nistSignature(curve: ECDSA, format: NistFormat): SignaturePrimitives {
   return {
+    format,
     publicKeyOf: (privateKey) => curve.getPublicKey(privateKey, false),
     sign: (privateKey, message) => fixedToDer(curve.sign(message, privateKey, { lowS: false })),
     verify(publicKey, message, signature) {

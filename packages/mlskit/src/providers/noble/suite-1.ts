@@ -4,6 +4,7 @@ import { x25519 } from "@noble/curves/ed25519.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519 } from "../../crypto/cipher-suite.ts";
 import type { SuiteFactory } from "../../crypto/create-provider.ts";
+import { X25519_FORMAT } from "../../crypto/curve25519.ts";
 import { ed25519Signature } from "./ed25519.ts";
 import { montgomeryKem } from "./montgomery.ts";
 import { type NobleOptions, nobleSuite } from "./provider.ts";
@@ -12,7 +13,12 @@ import { type NobleOptions, nobleSuite } from "./provider.ts";
 export function nobleSuite1(options: NobleOptions = {}): SuiteFactory {
   return nobleSuite(
     MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed25519,
-    () => ({ hash: sha256, cipher: gcm, kem: montgomeryKem(x25519), signature: ed25519Signature }),
+    () => ({
+      hash: sha256,
+      cipher: gcm,
+      kem: montgomeryKem(x25519, X25519_FORMAT),
+      signature: ed25519Signature,
+    }),
     options,
   );
 }

@@ -4,6 +4,7 @@ import { x448 } from "@noble/curves/ed448.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 import { MLS_256_DHKEMX448_CHACHA20POLY1305_SHA512_Ed448 } from "../../crypto/cipher-suite.ts";
 import type { SuiteFactory } from "../../crypto/create-provider.ts";
+import { X448_FORMAT } from "../../crypto/curve448.ts";
 import { ed448Signature } from "./ed448.ts";
 import { montgomeryKem } from "./montgomery.ts";
 import { type NobleOptions, nobleSuite } from "./provider.ts";
@@ -15,7 +16,7 @@ export function nobleSuite6(options: NobleOptions = {}): SuiteFactory {
     () => ({
       hash: sha512,
       cipher: chacha20poly1305,
-      kem: montgomeryKem(x448),
+      kem: montgomeryKem(x448, X448_FORMAT),
       signature: ed448Signature,
     }),
     options,

@@ -1,7 +1,7 @@
 /** Importing raw keys into WebCrypto. */
-import { fromHex } from "../codec/bytes.ts";
-import { join } from "../crypto/dhkem.ts";
-import { OKP_PRIVATE, type OkpCurve } from "./key-der.ts";
+import { fromHex } from "../../codec/bytes.ts";
+import { join } from "../../crypto/dhkem.ts";
+import type { OkpCurve } from "../key-der.ts";
 
 /** NIST curves under WebCrypto's names. */
 export type WebCurve = "P-256" | "P-384" | "P-521";
@@ -34,14 +34,14 @@ export function importPublic(
   return subtle().importKey("raw", source(publicKey), algorithm, true, [...usages]);
 }
 
-/** Imports a raw X25519, X448, Ed25519 or Ed448 private key. */
+/** Imports a raw X25519, X448, Ed25519 or Ed448 private key; `pkcs8` is what precedes it in DER. */
 export async function importOkpPrivate(
-  name: OkpCurve,
+  { name, pkcs8 }: { readonly name: OkpCurve; readonly pkcs8: string },
   privateKey: Uint8Array,
   usages: readonly KeyUsage[],
   extractable = false,
 ): Promise<CryptoKey> {
-  const der = join(fromHex(OKP_PRIVATE[name]), privateKey);
+  const der = join(fromHex(pkcs8), privateKey);
   try {
     return await subtle().importKey("pkcs8", source(der), { name }, extractable, [...usages]);
   } finally {

@@ -1,10 +1,10 @@
 /** A Signer over a CryptoKey, which may be non-extractable. RFC 9420 §5.1.2. */
-import type { CipherSuite } from "../crypto/cipher-suite.ts";
-import type { Signer } from "../crypto/crypto-provider.ts";
-import { fixedToDer } from "../crypto/ecdsa-der.ts";
-import { ProviderError, UsageError } from "../errors.ts";
-import { source, subtle } from "./webcrypto-keys.ts";
-import { EC_SCHEMES } from "./webcrypto-signature.ts";
+import type { CipherSuite } from "../../crypto/cipher-suite.ts";
+import type { Signer } from "../../crypto/crypto-provider.ts";
+import { fixedToDer } from "../../crypto/ecdsa-der.ts";
+import { ProviderError, UsageError } from "../../errors.ts";
+import { source, subtle } from "./keys.ts";
+import { P256, P384, P521 } from "./nist.ts";
 
 /**
  * Signs with a private CryptoKey of the suite's scheme, for instance one that was generated as
@@ -44,3 +44,5 @@ export function webCryptoSigner(key: CryptoKey, publicKey: Uint8Array, suite: Ci
     },
   };
 }
+
+const EC_SCHEMES = { "ecdsa-p256": P256, "ecdsa-p384": P384, "ecdsa-p521": P521 } as const;
