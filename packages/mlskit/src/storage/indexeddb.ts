@@ -4,10 +4,11 @@
  * Browsers keep IndexedDB in log-structured files and remove old values when they see fit. Deletion
  * is therefore not physical here, and the store is encrypted unless the caller insists.
  */
-import { StorageError } from "../errors.ts";
+import { StorageError, UnsupportedError } from "../errors.ts";
 import { checkBatch, checkVersions, closed, copyBatch, failed } from "./batch.ts";
 import { encryptedStorage, type EncryptedStorageOptions } from "./encrypted.ts";
 import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
+import { takeWebLock } from "./web-lock.ts";
 
 export type IndexedDbStorageOptions = IndexedDbEnvironment &
   (
@@ -21,20 +22,33 @@ export type IndexedDbStorageOptions = IndexedDbEnvironment &
 export interface IndexedDbEnvironment {
   /** `globalThis.indexedDB` by default. */
   readonly factory?: IDBFactory;
+  /** `navigator.locks` by default, where there are Web Locks. */
+  readonly locks?: LockManager | undefined;
+  /** Nobody else may have the store open at the same time. Needs Web Locks. */
+  readonly exclusive?: boolean;
+  /** How long to wait for tabs that are in the way before `STORE_LOCKED`; 10,000 ms by default. */
+  readonly lockTimeout?: number;
 }
 
 /**
  * Opens or creates the database `name`. Tabs and workers may share it: a batch is one readwrite
- * transaction, and those exclude each other.
- * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`
+ * transaction, and those exclude each other. With `exclusive` one of them owns it until it closes
+ * the store or dies. P-MP-01.
+ * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`, `STORE_LOCKED`
  */
 export async function indexedDbStorage(
   name: string,
   options: IndexedDbStorageOptions,
 ): Promise<Storage> {
   const factory = options.factory ?? globalThis.indexedDB;
-  const database = await openDatabase(factory, name);
-  const storage = new IndexedDbStorage(database);
+  const unlock = await lock(name, options);
+  let storage: IndexedDbStorage;
+  try {
+    storage = new IndexedDbStorage(await openDatabase(factory, name), unlock);
+  } catch (error) {
+    unlock();
+    throw error;
+  }
   if (!("key" in options)) return storage;
   try {
     return await encryptedStorage(storage, options.key, options);
@@ -59,6 +73,20 @@ export async function deleteIndexedDbStorage(
   });
 }
 
+/** Those who share a store hold its lock as well, so that an owner waits for them. */
+async function lock(name: string, options: IndexedDbEnvironment): Promise<() => void> {
+  const { exclusive = false, lockTimeout: timeout = 10_000 } = options;
+  const locks = options.locks ?? (globalThis.navigator as Navigator | undefined)?.locks;
+  if (locks !== undefined) {
+    return takeWebLock(locks, `mlskit ${name}`, {
+      mode: exclusive ? "exclusive" : "shared",
+      timeout,
+    });
+  }
+  if (!exclusive) return () => undefined;
+  throw new UnsupportedError("WEB_LOCKS_MISSING", "a store for one tab alone needs Web Locks");
+}
+
 const STORE = "records";
 const FORMAT = 1;
 
@@ -80,10 +108,12 @@ function openDatabase(factory: IDBFactory, name: string): Promise<IDBDatabase> {
 
 class IndexedDbStorage implements Storage {
   readonly #database: IDBDatabase;
+  readonly #unlock: () => void;
   #isOpen = true;
 
-  constructor(database: IDBDatabase) {
+  constructor(database: IDBDatabase, unlock: () => void) {
     this.#database = database;
+    this.#unlock = unlock;
     // Another tab wants to delete or upgrade the database; holding on would block it.
     database.onversionchange = () => this.close();
     database.onclose = () => this.close();
@@ -131,6 +161,7 @@ class IndexedDbStorage implements Storage {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#database.close();
+    this.#unlock();
   }
 
   /** The answer is a structured clone: nobody else has its arrays. */

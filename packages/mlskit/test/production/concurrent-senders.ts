@@ -1,14 +1,12 @@
 /** Real processes that send from one file store at the same time. P-MP-02, sto-4. */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import fs from "node:fs";
-import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { fromHex, fromUtf8, toHex } from "../../src/codec/index.ts";
 import { Client, KeyDirectory } from "../../src/index.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
+import { compile } from "../support/compile.ts";
 
 export interface SendersReport {
   /** Messages by process. */
@@ -22,15 +20,13 @@ export interface SendersReport {
   readonly gaps: number;
 }
 
-const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
-
 /** `folder` is empty and belongs to the caller. */
 export async function runSenders(
   folder: string,
   processes: number,
   seconds: number,
 ): Promise<SendersReport> {
-  const program = compile(path.join(folder, "program"));
+  const program = compile("test/production/sender.ts", path.join(folder, "program"));
   const directory = path.join(folder, "store");
   const trust = new KeyDirectory();
   const make = async (
@@ -100,20 +96,4 @@ async function race(
   await Promise.all(children.map(({ ready }) => ready));
   for (const { child } of children) child.stdin.write("go\n");
   return Promise.all(children.map(({ exit }) => exit));
-}
-
-/** Node 20 runs no TypeScript, and the tests must not depend on an earlier build. */
-function compile(out: string): string {
-  const here = fileURLToPath(import.meta.url);
-  if (here.endsWith(".js")) return path.join(path.dirname(here), "sender.js");
-  const require = createRequire(import.meta.url);
-  const tsc = path.join(path.dirname(require.resolve("typescript/package.json")), "bin/tsc");
-  const options = ["--noCheck", "--ignoreConfig", "--skipLibCheck", "--types", "node"];
-  options.push("--target", "es2022", "--module", "nodenext", "--rewriteRelativeImportExtensions");
-  options.push("--rootDir", packageRoot, "--outDir", out, "test/production/sender.ts");
-  execFileSync(process.execPath, [tsc, ...options], { cwd: packageRoot });
-  fs.writeFileSync(path.join(out, "package.json"), '{"type":"module"}');
-  const modules = path.resolve(path.dirname(require.resolve("@noble/hashes/sha2.js")), "../..");
-  fs.symlinkSync(modules, path.join(out, "node_modules"));
-  return path.join(out, "test/production/sender.js");
 }

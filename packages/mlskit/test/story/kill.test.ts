@@ -1,32 +1,21 @@
 /** A client with a file store, killed again and again in the middle of the story. */
-import { type ChildProcess, execFileSync, fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { toHex } from "../../src/codec/index.ts";
+import { compile } from "../support/compile.ts";
 import { Arena } from "./kill-parent.ts";
 import { randomFrom, type Reply, type Report, type Request } from "./kill-protocol.ts";
 
 const KILLS = 52;
-const packageRoot = fileURLToPath(new URL("../../", import.meta.url));
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "mlskit-kill-"));
-const program = path.join(folder, "test/story/kill-child.js");
+let program = "";
 
 beforeAll(() => {
-  // Node 20 runs no TypeScript, and the test must not depend on an earlier build.
-  const require = createRequire(import.meta.url);
-  const tsc = path.join(path.dirname(require.resolve("typescript/package.json")), "bin/tsc");
-  const options = ["--noCheck", "--ignoreConfig", "--skipLibCheck", "--types", "node"];
-  options.push("--target", "es2022", "--module", "nodenext", "--rewriteRelativeImportExtensions");
-  options.push("--rootDir", packageRoot, "--outDir", folder, "test/story/kill-child.ts");
-  execFileSync(process.execPath, [tsc, ...options], { cwd: packageRoot });
-  fs.writeFileSync(path.join(folder, "package.json"), '{"type":"module"}');
-  const modules = path.resolve(path.dirname(require.resolve("@noble/hashes/sha2.js")), "../..");
-  fs.symlinkSync(modules, path.join(folder, "node_modules"));
+  program = compile("test/story/kill-child.ts", folder);
 });
 
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));

@@ -1,39 +1,20 @@
 /** The file store under real processes: killed at any moment, and several at a time. */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
-import { createRequire } from "node:module";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { beforeAll, expect, test, vi } from "vitest";
 import { fileStorage } from "../../../src/storage/file.ts";
+import { compile } from "../../support/compile.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
 
 const newDirectory = temporaryDirectories();
 
 // Exhaustive or made of processes: slow where cores are shared.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
-const packageRoot = fileURLToPath(new URL("../../../", import.meta.url));
 let writer = "";
 
 beforeAll(() => {
-  // Node 20 runs no TypeScript, and the tests must not depend on an earlier build.
-  const out = newDirectory();
-  const typescript = createRequire(import.meta.url).resolve("typescript/package.json");
-  const options = ["--noCheck", "--ignoreConfig", "--skipLibCheck", "--types", "node"];
-  options.push("--target", "es2022", "--module", "nodenext", "--rewriteRelativeImportExtensions");
-  const source = path.join(packageRoot, "test/unit/storage/file-writer.ts");
-  execFileSync(
-    process.execPath,
-    [path.join(path.dirname(typescript), "bin/tsc"), ...options, "--rootDir", packageRoot].concat([
-      "--outDir",
-      out,
-      source,
-    ]),
-    { cwd: packageRoot },
-  );
-  fs.writeFileSync(path.join(out, "package.json"), '{"type":"module"}');
-  writer = path.join(out, "test/unit/storage/file-writer.js");
+  writer = compile("test/unit/storage/file-writer.ts", newDirectory());
 });
 
 function start(mode: string, directory: string, count = 0) {

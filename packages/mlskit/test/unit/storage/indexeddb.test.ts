@@ -78,4 +78,57 @@ if (Factory === undefined) {
     const attempt = indexedDbStorage("newer", { factory, dangerouslyUnencrypted: true });
     await expect(attempt).rejects.toMatchObject({ code: "STORAGE_VERSION" });
   });
+
+  test("P-MP-01: an exclusive store has one owner, and others get STORE_LOCKED or wait", async () => {
+    const locks = new Locks() as unknown as LockManager;
+    const shared = { factory, locks, dangerouslyUnencrypted: true } as const;
+    const alone = { ...shared, exclusive: true, lockTimeout: 0 };
+    const tabs = [await indexedDbStorage("owned", shared), await indexedDbStorage("owned", shared)];
+    await expect(indexedDbStorage("owned", alone)).rejects.toMatchObject({ code: "STORE_LOCKED" });
+    const waiting = indexedDbStorage("owned", { ...alone, lockTimeout: 10_000 });
+    for (const tab of tabs) await tab.close();
+    const owner = await waiting;
+    await expect(indexedDbStorage("owned", { ...shared, lockTimeout: 5 })).rejects.toMatchObject({
+      code: "STORE_LOCKED",
+      retryable: true,
+    });
+    // One that does not open gives its lock back.
+    await owner.close();
+    const broken = { ...alone, key: new Uint8Array(3) };
+    await expect(indexedDbStorage("owned", broken)).rejects.toMatchObject({
+      code: "INVALID_LENGTH",
+    });
+    await (await indexedDbStorage("owned", alone)).close();
+  });
+
+  test("P-MP-01: where there are no Web Locks nobody can own a store", async () => {
+    const options = { factory, locks: undefined, exclusive: true, dangerouslyUnencrypted: true };
+    const attempt = indexedDbStorage("owned", { ...options, dangerouslyUnencrypted: true });
+    await expect(attempt).rejects.toMatchObject({ code: "WEB_LOCKS_MISSING" });
+  });
+}
+
+/** As much of Web Locks as the store uses. */
+class Locks {
+  #holders: LockMode[] = [];
+  #waiting: (() => void)[] = [];
+
+  async request(
+    name: string,
+    options: LockOptions,
+    hold: (lock: { name: string } | null) => Promise<void>,
+  ): Promise<void> {
+    const { mode = "exclusive", ifAvailable = false, signal } = options;
+    while (this.#holders.some((held) => mode === "exclusive" || held === "exclusive")) {
+      if (ifAvailable) return hold(null);
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.push(resolve);
+        signal?.addEventListener("abort", () => reject(new Error("aborted")));
+      });
+    }
+    this.#holders.push(mode);
+    await hold({ name });
+    this.#holders.splice(this.#holders.indexOf(mode), 1);
+    for (const resume of this.#waiting.splice(0)) resume();
+  }
 }

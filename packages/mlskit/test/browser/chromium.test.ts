@@ -1,0 +1,118 @@
+/** The parts for browsers, in a browser. Needs an installed Chromium or Chrome; see findChromium. */
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { compile } from "../support/compile.ts";
+import { temporaryDirectories } from "../unit/storage/directories.ts";
+import { Chromium, findChromium, type Tab } from "./chromium.ts";
+import type { Page, Sent } from "./page.ts";
+import { type PageServer, servePage } from "./page-server.ts";
+
+const program = findChromium();
+const MISSING =
+  "Chromium is not installed, so nothing was tried in a browser: `apt-get install chromium`, or " +
+  "the path of a Chromium or Chrome in MLSKIT_CHROMIUM";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
+
+if (program === undefined) {
+  console.warn(MISSING);
+  test.skip(`M-STO-05 in a browser (${MISSING})`, () => undefined);
+} else {
+  const newDirectory = temporaryDirectories();
+  const profile = newDirectory();
+  let server: PageServer;
+  let browser: Chromium;
+  let tab: Tab;
+
+  beforeAll(async () => {
+    const folder = newDirectory();
+    server = await servePage(folder, compile("test/browser/page.ts", folder));
+    browser = new Chromium(program, profile);
+    tab = await browser.open(server.url);
+  });
+
+  afterAll(async () => {
+    await browser.kill();
+    server.close();
+  });
+
+  /** The process ends without warning; another one finds what it has left. */
+  const restart = async (): Promise<void> => {
+    await browser.kill();
+    browser = new Chromium(program, profile);
+    tab = await browser.open(server.url);
+  };
+
+  describe("in Chromium", () => {
+    for (const kind of ["plain", "encrypted"]) {
+      test(`M-STO-05 sto-8 IndexedDB (${kind}) does what every store must do`, async () => {
+        const [summary, ...problems] = (await call(tab, "contract", kind)) as readonly string[];
+        expect(problems).toEqual([]);
+        console.log(`IndexedDB in Chromium, ${kind}: ${summary}`);
+      });
+    }
+
+    test("M-STO-05 M-STO-11 two clients talk, and go on after the page and the browser went", async () => {
+      const id = (await call(tab, "begin")) as string;
+      await tab.show(server.url);
+      expect(await call(tab, "goOn", id)).toBe("webcrypto pendingCommit 4");
+      await restart();
+      expect(await call(tab, "goOn", id)).toBe("webcrypto pendingCommit 6");
+    });
+
+    test("P-MP-02 sto-4 two tabs send from one store, reuse no generation and lose no message", async () => {
+      await tab.show(server.url);
+      const id = (await call(tab, "begin")) as string;
+      await tab.show(server.url);
+      const other = await browser.open(server.url);
+      await call(tab, "visit", "alice", id);
+      await call(tab, "visit", "bob", id);
+      await call(other, "visit", "alice", id);
+      const both = [tab, other].map((one, i) => call(one, "sendMany", "alice", `tab ${i}`, 4));
+      const [first, second] = (await Promise.all(both)) as readonly (readonly Sent[])[];
+      const sent = [...first!, ...second!].sort((a, b) => a.generation - b.generation);
+      const generations = new Set(sent.map(({ generation }) => generation));
+      console.log(
+        `two tabs, 4 s, messages ${first!.length} + ${second!.length}: ${generations.size} generations`,
+      );
+      expect(Math.min(first!.length, second!.length)).toBeGreaterThan(0);
+      expect(generations.size).toBe(sent.length);
+      expect(await call(tab, "readAll", "bob", sent)).toBe(sent.length);
+      await other.close();
+    });
+
+    test("P-MP-01 with Web Locks one tab owns a store until it closes it or dies", async () => {
+      const other = await browser.open(server.url);
+      expect(await call(tab, "own", 0)).toBe("open");
+      expect(await call(other, "own", 0)).toBe("STORE_LOCKED");
+      expect(await call(other, "own", 100)).toBe("STORE_LOCKED");
+      const waiting = call(other, "own", 60_000);
+      await call(tab, "give");
+      expect(await waiting).toBe("open");
+      const again = call(tab, "own", 60_000);
+      await other.close();
+      expect(await again).toBe("open");
+    });
+
+    test("M-STO-09 a browser that is killed while it writes has the whole batch or nothing of it", async () => {
+      let version = 0;
+      for (let round = 0; round < 4; round++) {
+        void call(tab, "writePairs").catch(() => undefined);
+        await new Promise((resume) => setTimeout(resume, 300 + 70 * round));
+        await restart();
+        const now = (await call(tab, "readPair")) as number;
+        expect(now).toBeGreaterThan(version);
+        version = now;
+      }
+    });
+
+    test("M-STO-18 a full disk is STORAGE_FAILED and changes nothing", async () => {
+      const origin = server.url.slice(0, -1);
+      await tab.call("Storage.overrideQuotaForOrigin", { origin, quotaSize: 6_000_000 });
+      expect(await call(tab, "fill")).toBe("written STORAGE_FAILED a1:10,b1:10");
+    });
+  });
+}
+
+function call(tab: Tab, name: keyof Page, ...args: readonly unknown[]): Promise<unknown> {
+  return tab.run(`page.${name}(${args.map((value) => JSON.stringify(value)).join()})`);
+}
