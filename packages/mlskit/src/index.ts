@@ -18,6 +18,11 @@ export {
   type HandshakePolicy,
   type Padding,
 } from "./client/config.ts";
+export {
+  acceptDetached,
+  commitDetached,
+  type DetachedCommit,
+} from "./client/detached-commit.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { ClientEvent, EventListener } from "./client/events.ts";
 export type { BeaconComparison, ForkEvidence, ForkFingerprints } from "./client/fork.ts";
@@ -77,6 +82,16 @@ export {
   RequiredCapabilities,
   readExtension,
 } from "./extensions/extension.ts";
+export {
+  APPLICATION_ID,
+  EXTERNAL_PUB,
+  EXTERNAL_SENDERS,
+  type ExtensionKind,
+  type ExtensionPlace,
+  ExtensionRegistry,
+  REQUIRED_CAPABILITIES,
+  TypedExtensions,
+} from "./extensions/typed-extensions.ts";
 export type { CommitSummary } from "./group/commit-summary.ts";
 export {
   type CommitCandidate,

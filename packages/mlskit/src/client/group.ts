@@ -62,6 +62,9 @@ export interface GroupAccess {
   operate<T>(operation: (session: GroupSession) => Promise<T>): Promise<T>;
 }
 
+/** For functions about a group that most programs do without, and so are no methods. Internal. */
+export let accessOf: (group: Group) => GroupAccess;
+
 export type GroupStatusView = GroupState["status"] | "pendingCommit";
 
 /**
@@ -70,6 +73,10 @@ export type GroupStatusView = GroupState["status"] | "pendingCommit";
  */
 export class Group {
   readonly #access: GroupAccess;
+
+  static {
+    accessOf = (group) => group.#access;
+  }
 
   constructor(access: GroupAccess) {
     this.#access = access;

@@ -7,13 +7,12 @@ import type { HashRatchet, RatchetKind } from "../secret-tree/hash-ratchet.ts";
 import { type RatchetEntry, SecretTree } from "../secret-tree/secret-tree.ts";
 import type { StoredRecord, Storage } from "../storage/storage.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
-import { leafIndex, root } from "../tree/tree-math.ts";
+import { leafIndex } from "../tree/tree-math.ts";
 import type { GroupConfig } from "./config.ts";
 import { epochFromRecord } from "./epoch-records.ts";
 import type {
   BufferedMessage,
   GroupState,
-  PendingCommit,
   StoredPastEpoch,
   StoredProposal,
 } from "./group-state.ts";
@@ -23,12 +22,12 @@ import {
   headRecord,
   type PastRecord,
   pastRecord,
-  pendingRecord,
   proposalRecord,
   ratchetRecord,
   secret,
   seenRecord,
 } from "./record-codecs.ts";
+import { decodePending } from "./pending-record.ts";
 import { GroupKeys } from "./record-keys.ts";
 import { RAW, statusOf } from "./write-group.ts";
 
@@ -75,7 +74,10 @@ export async function readGroup(
     queued: record.queued,
     ownUpdate: record.ownUpdate,
     proposals: await readProposals(context, rows.proposals, signer),
-    pending: await readPending(context, crypto, rows),
+    pending:
+      rows.pending === undefined
+        ? undefined
+        : await decodePending(rows.pending, crypto, rows.chunks, types, context.signer),
     past: readPast(crypto, rows, tree, types),
     resumptionPsks: rows.resumptionPsks,
     buffer: rows.buffer,
@@ -208,30 +210,6 @@ async function readProposals(
     proposals.set(cacheKey(reference), { ...kept, number, ownUpdate });
   }
   return proposals;
-}
-
-async function readPending(
-  { types, signer }: LoadContext,
-  crypto: SuiteCrypto,
-  { pending, chunks }: Rows,
-): Promise<PendingCommit | undefined> {
-  if (pending === undefined) return undefined;
-  const record = decodeRecord(pendingRecord, pending, types);
-  const { next, encryptionSecret, chunks: changed, ...rest } = record;
-  const merged = new Map(chunks.map((chunk) => [`${chunk.level}.${chunk.id}`, chunk]));
-  for (const { level, id, bytes } of changed) {
-    if (bytes === undefined) merged.delete(`${level}.${id}`);
-    else merged.set(`${level}.${id}`, { level, id, bytes });
-  }
-  const tree = RatchetTree.fromChunks(crypto, next.leafCount, merged.values(), types);
-  const secretTree = SecretTree.restore(
-    crypto,
-    next.leafCount,
-    [[root(next.leafCount), encryptionSecret]],
-    [],
-  );
-  const nextSigner = await signer(next.signatureKey);
-  return { ...rest, next: epochFromRecord(crypto, next, tree, secretTree, nextSigner) };
 }
 
 /** Each past epoch knows how its members differ from the next one's, so the newest come first. */

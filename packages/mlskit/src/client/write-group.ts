@@ -2,11 +2,10 @@
 import { type Codec, fromHex, uint32 } from "../codec/index.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { GroupConfig } from "./config.ts";
-import { epochToRecord, untouchedSecret } from "./epoch-records.ts";
+import { epochToRecord } from "./epoch-records.ts";
 import {
   type GroupState,
   type GroupStatus,
-  type PendingCommit,
   type StoredPastEpoch,
   type StoredProposal,
   SEEN_SLOTS,
@@ -15,14 +14,13 @@ import {
   bufferedRecord,
   encodeRecord,
   headRecord,
-  type PendingRecord,
   pastRecord,
-  pendingRecord,
   proposalRecord,
   ratchetRecord,
   secret,
   seenRecord,
 } from "./record-codecs.ts";
+import { encodePending } from "./pending-record.ts";
 import { GroupKeys, groupKey } from "./record-keys.ts";
 
 /** Collects puts and deletes; the last word on a key counts. */
@@ -249,17 +247,6 @@ function writePending(
   if (before?.pending === after.pending) return;
   if (after.pending === undefined) sink.delete(keys.pendingCommit);
   else sink.put(keys.pendingCommit, encodePending(after, after.pending));
-}
-
-function encodePending({ epoch }: GroupState, pending: PendingCommit): Uint8Array {
-  const { next, ...rest } = pending;
-  const record: PendingRecord = {
-    ...rest,
-    next: epochToRecord(next),
-    encryptionSecret: untouchedSecret(next),
-    chunks: next.tree.changedChunks(epoch.tree),
-  };
-  return encodeRecord(pendingRecord, record);
 }
 
 function writeSeen(

@@ -1,5 +1,5 @@
 /** Catalogue M-APP: application messages and the ratchets under them. RFC 9420 §6.3, §9, §15. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
 import {
@@ -9,7 +9,10 @@ import {
   memoryStorage,
   type Padding,
 } from "../../src/index.ts";
-import { newRatchet, step } from "../../src/secret-tree/hash-ratchet.ts";
+import { openSenderData } from "../../src/framing/private-message.ts";
+import { noPadding } from "../../src/framing/padding.ts";
+import { protectApplicationData } from "../../src/group/application-message.ts";
+import { newRatchet, seek, step } from "../../src/secret-tree/hash-ratchet.ts";
 import {
   faultStorage,
   type TestGroup,
@@ -329,4 +332,55 @@ test("M-APP-22: empty messages are legal, as are long ones up to a configurable 
   await expect(a.send(new Uint8Array(2 ** 20 + 1))).rejects.toMatchObject({ code });
   await a.configure({ maximumMessageSize: 10 });
   await expect(a.send(new Uint8Array(11))).rejects.toMatchObject({ code });
+});
+
+test("M-APP-08: of a skipped generation key and nonce are kept, and nothing that a used key follows from", () => {
+  const crypto = defaultProvider().suite(1);
+  const start = crypto.randomBytes(32);
+  const hex = ({ bytes }: Secret): string => toHex(bytes);
+  const secrets: string[] = [];
+  const keys: { generation: number; key: string; nonce: string }[] = [];
+  let chain = newRatchet(Secret.copyOf(start));
+  for (let generation = 0; generation < 5; generation++) {
+    secrets.push(hex(chain.secret));
+    const { messageKey, next } = step(crypto, chain);
+    keys.push({ generation, key: hex(messageKey.key), nonce: hex(messageKey.nonce) });
+    chain = next;
+  }
+
+  const { messageKey, next } = seek(crypto, newRatchet(new Secret(start)), 3, DEFAULT_LIMITS);
+  expect(hex(messageKey.key)).toBe(keys[3]?.key);
+  const skipped = next.skipped.map((kept) => {
+    expect(Object.keys(kept).sort()).toEqual(["generation", "key", "nonce"]);
+    return { generation: kept.generation, key: hex(kept.key), nonce: hex(kept.nonce) };
+  });
+  expect(skipped).toEqual(keys.slice(0, 3));
+  // The one ratchet secret that is held leads to later keys only.
+  expect(hex(next.secret)).toBe(secrets[4]);
+  const second = seek(crypto, next, 1, DEFAULT_LIMITS);
+  expect(second.next.skipped.map(({ generation }) => generation)).toEqual([0, 2]);
+  expect(second.next.secret).toBe(next.secret);
+});
+
+test("M-APP-23: each message draws four random bytes as its reuse guard", async () => {
+  const { parties } = await Parties.of(["alice", "bob"]);
+  const [alice, bob] = [parties.get("alice")!, parties.get("bob")!];
+  const draws = vi.spyOn(alice.epoch.crypto, "randomBytes");
+  const guards: string[] = [];
+  for (let i = 0; i < 3; i++) {
+    draws.mockClear();
+    const { bytes, change } = await protectApplicationData(alice.epoch, {
+      data: utf8("the same text"),
+      authenticatedData: utf8(""),
+      padding: noPadding,
+    });
+    alice.epoch.secretTree.apply(change);
+    expect(draws.mock.calls).toEqual([[4]]);
+    const { senderDataSecret } = bob.epoch.secrets;
+    const opened = openSenderData(bob.epoch.crypto, privateIn(bytes), senderDataSecret);
+    expect(opened.reuseGuard).toEqual(draws.mock.results[0]?.value);
+    guards.push(toHex(opened.reuseGuard));
+  }
+  draws.mockRestore();
+  expect(new Set(guards).size).toBe(3);
 });

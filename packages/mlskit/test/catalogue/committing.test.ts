@@ -3,6 +3,8 @@ import { describe, expect, test, vi } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
 import {
+  acceptDetached,
+  commitDetached,
   type CommitRequest,
   createExternalProposal,
   customProposal,
@@ -464,6 +466,44 @@ test("M-COM-13: another member's accepted Commit discards ours and names what it
   await b.acceptCommit();
   await world.groups[2]!.process(commit, { accept: true });
   world.assertAgreement();
+});
+
+test("M-COM-15: a detached Commit leaves with its sealed secrets, and is applied later, after a restart too", async () => {
+  const { world, a, b } = await three({ config: PRIVATE });
+  const key = new Uint8Array(32).fill(7);
+  const add = [await newKeyPackage(world, "dave")];
+  const before = await viewOf(a);
+  const first = await commitDetached(a, key, { add });
+  const second = await commitDetached(a, key);
+  expect(a.status).toBe("active");
+  expect(await viewOf(a)).toEqual(before);
+  // The secrets are nowhere but in the sealed bytes.
+  expect(first.commit).not.toEqual(second.commit);
+  await world.deliver(first.commit, 0);
+  const authenticator = toHex(b.epochAuthenticator);
+  const records = await world.member(0).storage.list("");
+  for (const bytes of [first.sealed, ...records.map(({ value }) => value)]) {
+    expect(toHex(bytes)).not.toContain(authenticator);
+  }
+
+  const { group } = await world.reopen(0, world.member(0).storage);
+  const wrongKey = new Uint8Array(32).fill(8);
+  await expect(acceptDetached(group, wrongKey, first)).rejects.toMatchObject({
+    code: "STORAGE_KEY_MISMATCH",
+  });
+  const damaged = { ...first, sealed: first.sealed.map((byte, i) => (i === 40 ? ~byte : byte)) };
+  await expect(acceptDetached(group, key, damaged)).rejects.toMatchObject({
+    code: "STORAGE_KEY_MISMATCH",
+  });
+  await expect(acceptDetached(group, key.subarray(1), first)).rejects.toMatchObject({
+    code: "INVALID_LENGTH",
+  });
+  const { welcomes, summary } = await acceptDetached(group, key, first);
+  expect(summary.added).toHaveLength(1);
+  expect(welcomes).toHaveLength(1);
+  world.assertAgreement();
+  await expect(acceptDetached(group, key, second)).rejects.toMatchObject({ code: "WRONG_EPOCH" });
+  expect((await b.process((await group.send("hello")).bytes)).kind).toBe("application");
 });
 
 test("M-COM-16: the echo of an own Commit is recognised, and accepted in one call or by itself", async () => {

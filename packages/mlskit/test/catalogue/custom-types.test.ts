@@ -1,13 +1,17 @@
 /** Catalogue M-CUS: types of the application's own. RFC 9420 §13. */
 import { expect, test } from "vitest";
-import { utf8 } from "../../src/codec/index.ts";
+import { opaque, struct, uint16, utf8 } from "../../src/codec/index.ts";
 import { UsageError } from "../../src/errors.ts";
 import {
   createExternalProposal,
   customProposal,
   type CustomProposalType,
+  type ExtensionKind,
+  type ExtensionPlace,
+  ExtensionRegistry,
   type Group,
   type RegisteredTypes,
+  TypedExtensions,
 } from "../../src/index.ts";
 import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 import { type Capabilities, decodeMlsMessage, skipOpaque } from "../../src/wire.ts";
@@ -168,6 +172,44 @@ test("M-CUS-06: unknown extensions are set and read in all four places, and chec
   await expect(client.createKeyPackage({ leafExtensions: [unlisted] })).rejects.toMatchObject({
     rule: "valn0107",
   });
+});
+
+test("M-CUS-07: extension codecs are registered, and a list is typed by its object and holds a type once", async () => {
+  const topic = {
+    type: ONE,
+    codec: struct({ name: opaque, size: uint16 }),
+    places: ["groupContext"],
+  } as const satisfies ExtensionKind<unknown, ExtensionPlace>;
+  const device = { type: TWO, codec: opaque, places: ["leafNode", "keyPackage"] } as const;
+  const registry = new ExtensionRegistry([topic, device]);
+  expect([...registry.groupContextTypes]).toEqual([ONE]);
+  for (const type of [ONE, 3]) {
+    expect(() => new ExtensionRegistry([topic, { ...device, type }])).toThrow(UsageError);
+  }
+
+  const body = { name: utf8("cats"), size: 9 };
+  const typed = new TypedExtensions("groupContext").with(topic, body);
+  expect(typed.get(topic)).toEqual(body);
+  expect(typed.without(topic).get(topic)).toBeUndefined();
+  expect(() => typed.with(topic, body)).toThrow(UsageError);
+  expect(() => new TypedExtensions("groupContext", [...typed.list, ...typed.list])).toThrow(
+    "twice",
+  );
+  // @ts-expect-error leaf extensions do not go into a GroupContext
+  typed.with(device, utf8("phone"));
+
+  const { world, a } = await three({
+    types: { ...registered(), extensions: registry.groupContextTypes },
+    policy: { reviewCommit: ({ after }) => registry.review("groupContext", after.extensions) },
+  });
+  await world.commit(0, { extensions: typed.list });
+  expect(new TypedExtensions("groupContext", a.extensions).get(topic)).toEqual(body);
+  const malformed = { type: ONE, data: utf8("no topic") };
+  await expect(a.commit({ extensions: [malformed] })).rejects.toMatchObject({
+    code: "POLICY_REJECTED",
+  });
+  expect(registry.review("groupContext", [{ type: TWO, data: utf8("x") }])).not.toBe(true);
+  expect(registry.review("keyPackage", [{ type: 0xf0ff, data: utf8("unknown") }])).toBe(true);
 });
 
 test("M-CUS-08: custom credential types appear in the capabilities and are validated by the service", async () => {

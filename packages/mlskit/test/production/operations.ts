@@ -1,6 +1,6 @@
 /** Every operation of a client, in a world in which it makes sense. */
 import { utf8 } from "../../src/codec/index.ts";
-import type { Group } from "../../src/index.ts";
+import { acceptDetached, commitDetached, type Group } from "../../src/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
 
 export type Run = (world: CrashWorld) => Promise<unknown>;
@@ -14,6 +14,7 @@ export interface Operation {
 }
 
 const PSK = utf8("an external PSK");
+const DETACHED_KEY = new Uint8Array(32).fill(7);
 
 async function everybody(world: CrashWorld): Promise<void> {
   for (const name of ["alice", "bob", "carol", "dave"] as const) await world.create(name);
@@ -252,6 +253,16 @@ const commitOperations: readonly Operation[] = [
     await world.deliver(commit, id);
     return (now) => now.acceptCommit();
   }),
+  inGroup("commit, detached", async () => (group) => commitDetached(group, DETACHED_KEY)),
+  inGroup(
+    "accept a detached Commit",
+    async (world, id) => {
+      const detached = await commitDetached(await world.alice.group(id), DETACHED_KEY);
+      await world.deliver(detached.commit, id);
+      return (now) => acceptDetached(now, DETACHED_KEY, detached);
+    },
+    true,
+  ),
 ];
 
 const messageOperations: readonly Operation[] = [
