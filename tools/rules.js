@@ -30,7 +30,7 @@ if (options.includes("--mutate")) {
   process.exitCode = await mutateRules(ids, {
     testFolder,
     eachSite: options.includes("--each-site"),
-    needsNoCheck: (id) => withoutError.includes(RULES[id].kind),
+    withoutError: (id) => withoutError.includes(RULES[id].kind),
   });
 } else {
   process.exitCode = await report();

@@ -1,147 +1,189 @@
 /**
- * Mutation of rule checks: takes the check of one rule out of a copy of the source and runs the tests
+ * Mutation of rule checks: takes the check of a rule out of a copy of the source and runs the tests
  * that name the rule. At least one must fail, or the tests prove nothing. Production code has no
  * switch for this; what is disabled is found in the source text:
  *
- *     check(condition, "valn0304", …)            the condition is still computed, the outcome ignored
- *     throw violation("mk-18", …)                the error is still built, but not thrown
+ *     check(condition, "valn0304", …)            also demand(…); the condition is still computed, the outcome ignored
+ *     throw violation("mk-18", …)                the error is not thrown
  *     throw reader.error("…", "mk-05")           likewise, and for any other `throw` that names the id
+ *
+ * A rule that consists of others ("the leaf in an Update is valid") or says how something is done has no
+ * such place; its mutant is written down in mutants.js. All mutants are in one copy, each behind a
+ * switch that mutation-runner.js turns on for the tests that name its rule.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { blank, closeOf, listFiles, readText, root } from "./sources.js";
-import { readTitle } from "./titles.js";
+import { MUTANTS } from "./mutants.js";
+import { blank, closeOf, lineOf, listFiles, readText, root } from "./sources.js";
 import { runVitest } from "./vitest.js";
 
 const library = "packages/mlskit";
 
-/** Runs all mutations, prints one line each, returns the exit code. */
-export async function mutateRules(ids, { testFolder, eachSite, needsNoCheck }) {
+const config = `
+import { mergeConfig } from "vitest/config";
+import base from "./vitest.config.ts";
+export default mergeConfig(base, {
+  test: { runner: ${JSON.stringify(join(root, "tools/lib/mutation-runner.js"))}, testTimeout: 60_000 },
+});
+`;
+
+/** Runs all mutants, prints one line each, returns the exit code. */
+export async function mutateRules(ids, { testFolder, eachSite, withoutError }) {
   const sources = new Map(listFiles(`${library}/src`).map((path) => [path, readText(path)]));
-  const jobs = [];
-  const without = [];
+  const mutants = [];
+  const unchecked = [];
   for (const id of ids) {
-    const sites = findSites(sources, id);
-    if (sites.length === 0) without.push(id);
-    else if (eachSite) jobs.push(...sites.map((site) => ({ id, sites: [site] })));
-    else jobs.push({ id, sites });
+    const sites = [...findSites(sources, id), ...writtenSites(sources, id)];
+    if (sites.length === 0) unchecked.push(id);
+    else if (!eachSite) mutants.push({ id, name: id, sites });
+    else sites.forEach((site, i) => mutants.push({ id, name: `${id}#${i + 1}`, sites: [site] }));
   }
+  const { outcomes, output } = await runMutants(mutants, sources, {
+    testFolder,
+    free: ids.filter(withoutError),
+  });
 
-  const copies = makeCopies(Math.min(jobs.length, Math.max(1, availableParallelism() >> 1)));
+  const unsound = outcomes.filter((outcome) => !outcome.sound);
   const counts = { killed: 0, survived: 0 };
-  try {
-    if (jobs.length > 0) {
-      const baseline = await runVitest([testFolder], { quiet: true, cwd: copies[0] });
-      if (baseline.failed > 0) {
-        console.log(baseline.output);
-        console.log(`${baseline.failed} rule tests fail without any mutation; nothing was mutated`);
-        return 1;
-      }
-    }
-    const queue = [...jobs];
-    await Promise.all(
-      copies.map(async (copy) => {
-        for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-          const killed = await runMutant(copy, job, sources, testFolder);
-          counts[killed ? "killed" : "survived"]++;
-          const where = job.sites.map(
-            (site) => `${site.path.slice(library.length + 5)}:${site.line}`,
-          );
-          console.log(`${killed ? "killed  " : "SURVIVED"} ${job.id.padEnd(8)} ${where.join(" ")}`);
-        }
-      }),
-    );
-  } finally {
-    for (const copy of copies) rmSync(copy, { recursive: true, force: true });
+  for (const { id, name, sites } of mutants) {
+    const killers = outcomes.filter(({ sound, kills }) => sound && kills.includes(name));
+    counts[killers.length > 0 ? "killed" : "survived"]++;
+    const where = sites.map((site) => `${site.path.slice(library.length + 5)}:${site.line}`);
+    const isTested = outcomes.some(({ ran }) => ran.includes(name));
+    const verdict = killers.length > 0 ? "killed  " : isTested ? "SURVIVED" : "UNTESTED";
+    console.log(`${verdict} ${id.padEnd(8)} ${where.join(" ")}`);
   }
-
-  const unchecked = without.filter((id) => !needsNoCheck(id));
   for (const id of unchecked) console.log(`NO CHECK ${id}`);
-  const properties = without.length - unchecked.length;
+  for (const { title } of unsound) console.log(`FAILS WITHOUT A MUTANT: ${title}`);
+  if (outcomes.length === 0 && mutants.length > 0) console.log(output);
   console.log(
-    `mutation: ${counts.killed} killed, ${counts.survived} survived, ` +
-      `${unchecked.length} without a check, ${properties} properties without one`,
+    `mutation: ${counts.killed} killed, ${counts.survived} survived, ${unchecked.length} without a check`,
   );
-  return counts.survived > 0 || unchecked.length > 0 ? 1 : 0;
+  return counts.survived + unchecked.length + unsound.length > 0 ? 1 : 0;
 }
 
-/** Edits that disable every check of a rule: `{ path, line, edits: [{ at, remove, insert }] }`. */
+/** Edits that disable every check of a rule: `{ path, line, edits: [{ at, insert }] }`. */
 export function findSites(sources, id) {
   const sites = [];
   for (const [path, source] of sources) {
     if (/\/(rules|rule-registry)\.ts$/.test(path) || !source.includes(`"${id}"`)) continue;
     const readable = blank(source);
     const code = blank(source, { strings: true });
-    const add = (at, edits) =>
-      sites.push({ path, line: source.slice(0, at).split("\n").length, edits });
+    const add = (at, edits) => sites.push({ path, line: lineOf(source, at), edits });
 
-    for (const match of code.matchAll(/(?<![.\w])check\(/g)) {
+    for (const match of code.matchAll(/(?<![.\w]|function )(?:check|demand)\(/g)) {
       const open = match.index + match[0].length;
       const end = closeOf(code, open - 1) - 1;
       const comma = topLevelComma(code, open, end);
-      if (
-        comma === -1 ||
-        !readable
+      const isOurs =
+        comma !== -1 &&
+        readable
           .slice(comma + 1)
           .trimStart()
-          .startsWith(`"${id}"`)
-      )
-        continue;
+          .startsWith(`"${id}"`);
+      if (!isOurs) continue;
       add(match.index, [
         { at: open, remove: 0, insert: "((" },
-        { at: comma, remove: 0, insert: "), true)" },
+        { at: comma, remove: 0, insert: ") || OFF)" },
       ]);
     }
     for (const match of code.matchAll(/\bthrow\b/g)) {
       const end = endOfStatement(code, match.index);
       if (!readable.slice(match.index, end).includes(`"${id}"`)) continue;
-      add(match.index, [{ at: match.index, remove: "throw".length, insert: "void" }]);
+      add(match.index, [{ at: match.index, remove: 0, insert: "if (OFF) void 0; else " }]);
     }
   }
   return sites;
 }
 
-async function runMutant(copy, { id, sites }, sources, testFolder) {
-  const paths = new Set(sites.map((site) => site.path));
-  for (const path of paths) {
-    const edits = sites.filter((site) => site.path === path).flatMap((site) => site.edits);
-    let text = sources.get(path);
-    for (const { at, remove, insert } of edits.sort((a, b) => b.at - a.at)) {
-      text = text.slice(0, at) + insert + text.slice(at + remove);
-    }
-    writeFileSync(join(copy, path), text);
-  }
-  const run = await runVitest([testFolder, "-t", `\\b${id}\\b`, "--passWithNoTests"], {
-    quiet: true,
-    cwd: copy,
+/** The mutants of a rule that mutants.js describes. */
+function writtenSites(sources, id) {
+  return (MUTANTS[id] ?? []).map(({ file, edits }) => {
+    const path = `${library}/src/${file}`;
+    const source = sources.get(path) ?? "";
+    const placed = edits.map(([old, insert]) => {
+      const at = source.indexOf(old);
+      if (at === -1 || source.includes(old, at + 1)) {
+        throw new Error(`mutants.js: the text for ${id} is not exactly once in ${file}: ${old}`);
+      }
+      return { at, remove: old.length, insert };
+    });
+    return { path, line: lineOf(source, placed[0].at), edits: placed };
   });
-  for (const path of paths) writeFileSync(join(copy, path), sources.get(path));
-  return run.tests.some(
-    (test) => test.status === "failed" && readTitle(test.title).rules.includes(id),
-  );
 }
 
-/** Copies of source and tests in .tmp/, where modules still resolve to the repository's. */
-function makeCopies(count) {
-  mkdirSync(join(root, ".tmp"), { recursive: true });
-  return Array.from({ length: count }, () => {
-    const copy = mkdtempSync(join(root, ".tmp/mutate-"));
-    for (const path of [
-      "package.json",
-      "vitest.config.ts",
-      "tsconfig.base.json",
-      `${library}/package.json`,
-    ]) {
-      mkdirSync(join(copy, path, ".."), { recursive: true });
-      cpSync(join(root, path), join(copy, path));
+/** One vitest run over a copy in which every mutant can be switched on. */
+async function runMutants(mutants, sources, { testFolder, free }) {
+  if (mutants.length === 0) return { outcomes: [], output: "" };
+  const copy = makeCopy();
+  try {
+    for (const [path, text] of applyMutants(mutants, sources))
+      writeFileSync(join(copy, path), text);
+    const plan = { mutants: {}, free, results: join(copy, "results.jsonl") };
+    for (const { id, name } of mutants) (plan.mutants[id] ??= []).push(name);
+    writeFileSync(join(copy, "plan.json"), JSON.stringify(plan));
+    writeFileSync(plan.results, "");
+    writeFileSync(join(copy, "mutation.config.ts"), config);
+    const { output } = await runVitest([testFolder, "--config=mutation.config.ts"], {
+      quiet: true,
+      cwd: copy,
+      env: { MUTATION_PLAN: join(copy, "plan.json") },
+    });
+    const lines = readFileSync(plan.results, "utf8").split("\n").filter(Boolean);
+    return { outcomes: lines.map((line) => JSON.parse(line)), output };
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** Path → text with all mutants in it. `OFF` in an edit becomes the switch of its mutant. */
+export function applyMutants(mutants, sources) {
+  const edits = new Map();
+  for (const { name, sites } of mutants) {
+    const off = `(globalThis as any).mutant === "${name}"`;
+    for (const { path, edits: list } of sites) {
+      const own = list.map((edit) => ({ ...edit, insert: edit.insert.replaceAll("OFF", off) }));
+      edits.set(path, [...(edits.get(path) ?? []), ...own]);
     }
-    for (const path of ["src", "test"]) {
-      cpSync(join(root, library, path), join(copy, library, path), { recursive: true });
+  }
+  return [...edits].map(([path, list]) => {
+    let text = sources.get(path);
+    let last = text.length + 1;
+    for (const { at, remove, insert } of list.sort((a, b) => b.at - a.at || b.remove - a.remove)) {
+      if (at + remove > last) throw new Error(`${path}: two mutants overlap at ${at}`);
+      last = at;
+      text = text.slice(0, at) + insert + text.slice(at + remove);
     }
-    symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "dir");
-    return copy;
+    return [path, text];
   });
+}
+
+/** A copy of source and tests in .tmp/, where modules still resolve to the repository's. */
+function makeCopy() {
+  mkdirSync(join(root, ".tmp"), { recursive: true });
+  const copy = mkdtempSync(join(root, ".tmp/mutate-"));
+  for (const path of [
+    "package.json",
+    "vitest.config.ts",
+    "tsconfig.base.json",
+    `${library}/package.json`,
+  ]) {
+    mkdirSync(join(copy, path, ".."), { recursive: true });
+    cpSync(join(root, path), join(copy, path));
+  }
+  for (const path of ["src", "test"]) {
+    cpSync(join(root, library, path), join(copy, library, path), { recursive: true });
+  }
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "dir");
+  return copy;
 }
 
 function topLevelComma(code, from, end) {

@@ -5,6 +5,7 @@
  *     valn0304 [R] two removes of one leaf are rejected        a violation, on path R
  *     valn0304 [RO] ok: an update beside a remove of another   the legal boundary, on paths R and O
  *     M-KP-03 many key packages are one transaction            a row of docs/features.md
+ *     com-4 making and dropping Commits changes nothing        a row of docs/pitfalls.md
  *
  * Ids may stand anywhere in the full title, so a `describe` may carry them for its tests.
  */
@@ -12,6 +13,8 @@ import { blank, closeOf, lineOf, listFiles, readText } from "./sources.js";
 
 const ruleId = /\b(?:valn\d{4}|mk-\d{2,3})\b/g;
 const rowId = /\b(?:M-[A-Z0-9]+|P-[A-Z]+)-\d{2}\b/g;
+const pitfallId =
+  /\b(?:tree|ph|codec|ks|st|fr|prop|com|ext|join|psk|ri|sto|err|cc|past|perf|pkg)-\d{1,2}\b/g;
 const pathLetters = /\[([CSRJXOD][CSRJXOD, ]*)\]/;
 
 /** What a full title claims to prove. */
@@ -19,6 +22,7 @@ export function readTitle(title) {
   return {
     rules: [...new Set(title.match(ruleId) ?? [])],
     rows: [...new Set(title.match(rowId) ?? [])],
+    pitfalls: [...new Set(title.match(pitfallId) ?? [])],
     paths: [...(pathLetters.exec(title)?.[1] ?? "").replace(/[^A-Z]/g, "")],
     positive: /\bok:/.test(title),
   };

@@ -10,18 +10,22 @@ import { root } from "./sources.js";
 
 /**
  * @param {string[]} args  files, filters and options for `vitest run`
- * @param {{ quiet?: boolean, cwd?: string }} [options]
+ * @param {{ quiet?: boolean, cwd?: string, env?: Record<string, string> }} [options]
  * @returns {Promise<{ exitCode: number, tests: Test[], passed: number, failed: number, skipped: number, output: string }>}
  *
  * @typedef {{ title: string, file: string, status: "passed" | "failed" | "skipped", message: string }} Test
  */
-export async function runVitest(args, { quiet = false, cwd = root } = {}) {
+export async function runVitest(args, { quiet = false, cwd = root, env = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "mlskit-vitest-"));
   const resultFile = join(folder, "result.json");
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${resultFile}`];
   try {
-    const { exitCode, output } = await run([vitest, "run", ...reporters, ...args], cwd, quiet);
+    const { exitCode, output } = await run([vitest, "run", ...reporters, ...args], {
+      cwd,
+      quiet,
+      env,
+    });
     const report = existsSync(resultFile) ? JSON.parse(readFileSync(resultFile, "utf8")) : {};
     return { exitCode, output, ...summarise(report, exitCode, cwd) };
   } finally {
@@ -62,10 +66,11 @@ function summarise(report, exitCode, cwd) {
   };
 }
 
-function run(command, cwd, quiet) {
+function run(command, { cwd, quiet, env }) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, command, {
       cwd,
+      env: { ...process.env, ...env },
       stdio: ["ignore", quiet ? "pipe" : "inherit", quiet ? "pipe" : "inherit"],
     });
     let output = "";

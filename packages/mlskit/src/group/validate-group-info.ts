@@ -148,7 +148,10 @@ function checkExtensionsKnown(
 ): void {
   for (const { type } of groupContext.extensions) {
     if (isDefaultType("extensions", type) || types.extensions.has(type)) continue;
-    throw unsupportedExtension(type);
+    throw new UnsupportedError("UNSUPPORTED_EXTENSION", UNSUPPORTED, {
+      rule: "valn1415",
+      details: { extensionType: type },
+    });
   }
 }
 
@@ -158,14 +161,12 @@ export function checkExtensionsListed(
   { capabilities }: Pick<LeafNode, "capabilities">,
 ): void {
   for (const { type } of groupContext.extensions) {
-    if (!supports(capabilities, "extensions", type)) throw unsupportedExtension(type);
+    if (supports(capabilities, "extensions", type)) continue;
+    throw new UnsupportedError("UNSUPPORTED_EXTENSION", UNSUPPORTED, {
+      rule: "valn1415",
+      details: { extensionType: type },
+    });
   }
 }
 
-function unsupportedExtension(extensionType: number): UnsupportedError {
-  const message = "the group uses an extension that is not supported here";
-  return new UnsupportedError("UNSUPPORTED_EXTENSION", message, {
-    rule: "valn1415",
-    details: { extensionType },
-  });
-}
+const UNSUPPORTED = "the group uses an extension that is not supported here";

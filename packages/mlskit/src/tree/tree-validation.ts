@@ -3,7 +3,7 @@ import { type Checked, sealed } from "../checked.ts";
 import { equalBytes } from "../codec/index.ts";
 import { all } from "../crypto/maybe-promise.ts";
 import type { RequiredCapabilities } from "../extensions/extension.ts";
-import { check } from "../rules.ts";
+import { check, violation } from "../rules.ts";
 import { verifyJob } from "./leaf-node.ts";
 import {
   checkCredentialTypes,
@@ -142,9 +142,11 @@ function checkKeysAreUnique(tree: RatchetTree): void {
     nodes: leaves,
   });
   const nodes = tree.repeatedEncryptionKey();
-  const onlyLeaves = nodes?.every((node) => node % 2 === 0) === true;
-  const rule = onlyLeaves ? "valn0112" : "valn1410";
-  check(nodes === undefined, rule, "INVALID_TREE", "two nodes have one encryption key", { nodes });
+  if (nodes === undefined) return;
+  const message = "two nodes have one encryption key";
+  const areLeaves = nodes.every((node) => node % 2 === 0);
+  if (areLeaves) throw violation("valn0112", "INVALID_TREE", message, { nodes });
+  throw violation("valn1410", "INVALID_TREE", message, { nodes });
 }
 
 /** valn1407: each leaf by the rules of §7.3. mk-18: each parent's key. */
