@@ -60,6 +60,13 @@ export const MUTANTS = {
       'const isBound = OFF ? false : type === "member" ||',
     ]),
   ],
+  // Whether a Commit is an external one follows from what it contains.
+  "mk-32": [
+    inFile("group/proposal-list.ts", [
+      'if (committer.type === "member") checkMemberList(',
+      'if (committer.type === "member" && !(OFF && entries.some((entry) => entry.proposal.type === "externalInit"))) checkMemberList(',
+    ]),
+  ],
   // The newest keys give way, or none does.
   "mk-39": [
     inFile("secret-tree/hash-ratchet.ts", [
@@ -320,6 +327,10 @@ export const MUTANTS = {
     ]),
   ],
   valn0301: [
+    inFile("group/evaluate-proposals.ts", [
+      "await checkChangedExtensions(epoch, entries, group, environment);",
+      "await checkChangedExtensions(epoch, entries, OFF ? { ...group, tree: epoch.tree } : group, environment);",
+    ]),
     inFile("group/proposal-list.ts", [
       "blaming([i], () => checkProposal(epoch, proposal, sender, types, flow));",
       "if (!(OFF)) blaming([i], () => checkProposal(epoch, proposal, sender, types, flow));",

@@ -1,7 +1,7 @@
 /** One entry for everything that arrives for a group. RFC 9420 §6, §12.4.2; catalogue M-RCV. */
 import { leafIndex } from "../tree/tree-math.ts";
 import { bytesKey, equalBytes, toHex } from "../codec/index.ts";
-import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
+import { DecodeError, InternalError, MlsError, PolicyError, StateError } from "../errors.ts";
 import { ExtensionType, ExternalSenders, readExtension } from "../extensions/extension.ts";
 import type { PrivateMessage, PublicMessage } from "../framing/mls-message.ts";
 import type { EpochKeys } from "../group/content.ts";
@@ -284,7 +284,7 @@ function senderOf(
             ? content.commit.path?.leafNode
             : undefined;
       if (leaf === undefined)
-        throw violation("mk-32", "INVALID_MESSAGE", "a new member without a leaf");
+        throw new InternalError("a new member was let through without a leaf");
       return { type: "newMember", credential: leaf.credential };
     }
   }

@@ -1,12 +1,12 @@
 /** Rules of sections 7 and 8 that only a client with a store can keep. RFC 9420 §12.4, §14. */
 import { describe, expect, test } from "vitest";
-import { toHex } from "../../src/codec/index.ts";
+import { toHex, utf8 } from "../../src/codec/index.ts";
 import type { ClientEvent, Group, PendingCommitView } from "../../src/index.ts";
 import { expectRule } from "../support/assertions.ts";
-import { flipped, forgeCommit, forgeProposal } from "../support/forge.ts";
+import { flipped, forgeCommit, forgeMessage, forgeProposal } from "../support/forge.ts";
 import { contents, copyOf, type Desk, newDesk, seat, tell } from "../support/forge-clients.ts";
 import { remove, updateBy } from "../support/forge-lists.ts";
-import { authenticatorOf } from "../support/parties.ts";
+import { authenticatorOf, newSigner } from "../support/parties.ts";
 import { TestGroup } from "../support/test-group.ts";
 
 interface Scene {
@@ -264,5 +264,32 @@ describe("proposals of a client", () => {
       }),
     );
     agreeing(made);
+  });
+});
+
+describe("mk-44", () => {
+  const APPLICATION = { contentType: "application", applicationData: utf8("late") } as const;
+
+  test("[R] a client holds a late message against the keys and members of its epoch", async () => {
+    const made = await scene();
+    const { group, desk, own } = made;
+    const alice = group.party("alice");
+    const { epoch } = alice;
+    const [before, after] = [epoch.signer, await newSigner()];
+    const options = { wireFormat: "privateMessage" } as const;
+    const genuine = await forgeMessage({ epoch }, APPLICATION, options);
+    const forged = await forgeMessage({ epoch: { ...epoch, signer: after } }, APPLICATION, options);
+    const { commit } = await group.commit("alice", { leaf: { signer: after } });
+    await own.process(commit);
+    agreeing(made);
+    await storing(desk, async () => {
+      const outcome = await own.process(forged);
+      expect(outcome).toMatchObject({ kind: "invalid", error: { rule: "valn1304" } });
+    });
+    const outcome = await own.process(genuine);
+    expect(outcome).toMatchObject({
+      kind: "application",
+      sender: { leafIndex: 0, signatureKey: before.publicKey },
+    });
   });
 });

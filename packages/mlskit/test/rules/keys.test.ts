@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { concat, EMPTY_BYTES, fromHex, utf8 } from "../../src/codec/index.ts";
 import { parseDerSignature } from "../../src/crypto/ecdsa-der.ts";
 import { createNewMemberProposal } from "../../src/group/external-proposal.ts";
+import { nobleProvider, nodeProvider, webCryptoProvider } from "../../src/providers/index.ts";
 import { signLeafNode } from "../../src/tree/leaf-node.ts";
 import { agree, expectRule, refusedByAll, refuses } from "../support/assertions.ts";
 import { testEnvironment } from "../support/environment.ts";
@@ -28,6 +29,7 @@ import {
 } from "./carriers.ts";
 
 const NAMES = ["alice", "bob", "carol"];
+const webCrypto = await webCryptoProvider();
 
 /** Not keys of X25519: too short, too long, empty, and of low order. */
 const NO_X25519 = [
@@ -170,6 +172,24 @@ describe("encodings of signatures", () => {
       await refusedByAll(group, "alice", bytes, "valn1301");
       const commit = await forgeCommit(group.party("alice"), { alterSignature: alter });
       await refusedByAll(group, "alice", commit.bytes, "valn1203");
+    },
+  );
+
+  test.each([
+    ["node", nodeProvider()],
+    ["noble", nobleProvider()],
+    ["WebCrypto", webCrypto],
+  ] as const)(
+    "mk-20 [CRJXO] with no back end, %s, a second encoding verifies",
+    async (_, maker) => {
+      const message = utf8("message");
+      for (const [suite, , alter] of VARIANTS) {
+        const crypto = maker.suite(suite);
+        const { privateKey, publicKey } = await crypto.generateSignatureKeyPair();
+        const signature = await crypto.sign(privateKey, message);
+        expect(await crypto.verify(publicKey, message, signature)).toBe(true);
+        expect(await crypto.verify(publicKey, message, alter(signature))).toBe(false);
+      }
     },
   );
 

@@ -2,11 +2,13 @@
 import { describe, expect, test } from "vitest";
 import { equalBytes, toHex, utf8 } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
+import { ExtensionType } from "../../src/extensions/extension.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import { createProposal } from "../../src/group/proposal-message.ts";
 import type { Commit } from "../../src/messages/commit.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
+import type { RuleId } from "../../src/rule-registry.ts";
 import { nodeIndex } from "../../src/tree/tree-math.ts";
 import { agree, expectRule, refuses, unchanged } from "../support/assertions.ts";
 import { testEnvironment } from "../support/environment.ts";
@@ -59,6 +61,12 @@ function commitIn(bytes: Uint8Array): Commit {
 }
 
 describe("valn0301", () => {
+  const invalidAlone = (): [RuleId, Proposal][] => [
+    ["valn0701", remove(77)],
+    ["valn0803", psk(pskId("short", 1))],
+    ["valn0801", psk(resumption("reinit"))],
+    ["valn1603", extend([{ type: ExtensionType.applicationId, data: utf8("x") }])],
+  ];
   const group = (): Promise<TestGroup> =>
     TestGroup.of(NAMES, { client: ABLE, environment: knowing() });
   const together = async (): Promise<Proposal[]> => [
@@ -85,6 +93,20 @@ describe("valn0301", () => {
       await cachedFrom(members.party("bob"), ...(await together())),
       "mk-62",
     );
+  });
+
+  test("[C] a proposal that is invalid on its own is not committed beside valid ones", async () => {
+    const members = await group();
+    for (const [rule, bad] of invalidAlone()) {
+      await notCommitted(members, [add(await newClient("erin", ABLE)), bad], rule);
+    }
+  });
+
+  test("[R O] a proposal that is invalid on its own spoils a list of valid ones", async () => {
+    const members = await group();
+    for (const [rule, bad] of invalidAlone()) {
+      await refusedList(members, [add(await newClient("erin", ABLE)), bad], rule);
+    }
   });
 
   test("[C R O] ok: what the list as a whole permits", async () => {
