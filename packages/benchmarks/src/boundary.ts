@@ -30,6 +30,13 @@ export interface Member {
   groupInfo(): Promise<Uint8Array>;
   /** The same for all members of an epoch. */
   authenticator(): Uint8Array;
+  /** Everything about the group as the client keeps it, written into an empty store. */
+  store(): Promise<Stored>;
+}
+
+export interface Stored {
+  /** Keys and values. */
+  readonly bytes: number;
 }
 
 export interface CommitChanges {
@@ -38,15 +45,20 @@ export interface CommitChanges {
 }
 
 /** One library on one suite. `I` is its own form of an invitation. */
-export interface Library<I extends Invitation = Invitation> {
+export interface Library<
+  I extends Invitation = Invitation,
+  M extends Member = Member,
+  S extends Stored = Stored,
+> {
   invitation(name: string): Promise<I>;
-  create(creator: I): Promise<Member>;
-  join(invitation: I, welcome: Uint8Array): Promise<Member>;
+  create(creator: I): Promise<M>;
+  join(invitation: I, welcome: Uint8Array): Promise<M>;
+  load(stored: S): Promise<M>;
   /** The commit for the others, and the member. */
   joinExternally(
     invitation: I,
     groupInfo: Uint8Array,
-  ): Promise<{ readonly commit: Uint8Array; readonly member: Member }>;
+  ): Promise<{ readonly commit: Uint8Array; readonly member: M }>;
   /** As a process that has not seen any of these keys: no cached imports. */
   forget(): void;
 }

@@ -1,12 +1,13 @@
 /** What an application's bundle grows by: each entry, minified and compressed. */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { packageFolder, peersFolder } from "./folders.ts";
+import { buildFolder, NPM, provide } from "./builds.ts";
+import { packageFolder } from "./folders.ts";
+import { NPM_BUILD } from "./peers.ts";
 
 export interface BundleSize {
   readonly name: string;
@@ -76,9 +77,9 @@ const CLIENT = `
 
 /** esbuild is installed with the peers. */
 async function loadBuild(): Promise<Build> {
-  const folder = join(peersFolder, "npm");
-  const main = join(folder, "node_modules/esbuild/lib/main.js");
-  if (!existsSync(main)) spawnSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: folder });
+  const why = provide(NPM_BUILD, true);
+  if (why !== undefined) throw new Error(`esbuild: ${why}`);
+  const main = join(buildFolder(NPM), "node_modules/esbuild/lib/main.js");
   const { build } = (await import(pathToFileURL(main).href)) as { build: Build };
   return build;
 }

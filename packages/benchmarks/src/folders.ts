@@ -8,3 +8,4 @@ export const rootFolder: string = at("../../..");
 export const peersFolder: string = at("../peers");
 export const resultsFolder: string = at("../results");
 export const workerFile: string = at("./worker.js");
+export const largeWorkerFile: string = at("./large-worker.js");

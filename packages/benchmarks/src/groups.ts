@@ -13,9 +13,14 @@ export const GROUPS: readonly OperationGroup[] = [
   { name: "join", operations: ["join"], trees: ["cold", "warm"] },
   { name: "commit", operations: ["commit", "process"], trees: ["cold", "warm"] },
   { name: "message", operations: ["send", "receive"], trees: ["warm"] },
-  { name: "membership", operations: ["addOne", "removeOne"], trees: ["warm"] },
-  { name: "update", operations: ["update"], trees: ["warm"] },
+  {
+    name: "membership",
+    operations: ["addOne", "processAdd", "removeOne", "processRemove"],
+    trees: ["warm"],
+  },
+  { name: "update", operations: ["propose", "update", "processUpdate"], trees: ["warm"] },
   { name: "externalJoin", operations: ["externalJoin"], trees: ["warm"] },
+  { name: "storage", operations: ["store", "load"], trees: ["warm"] },
 ];
 
 /** How reports call them. */
@@ -27,7 +32,13 @@ export const TITLES: Readonly<Record<string, string>> = {
   send: "send 1 KiB",
   receive: "receive 1 KiB",
   addOne: "add one",
+  processAdd: "process add",
   removeOne: "remove one",
-  update: "update proposal, committed",
+  processRemove: "process remove",
+  propose: "propose update",
+  update: "receive proposal and commit it",
+  processUpdate: "process committed update",
   externalJoin: "external join",
+  store: "store whole group",
+  load: "load group",
 };

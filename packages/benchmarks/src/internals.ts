@@ -13,7 +13,6 @@ function load<T>(path: string): Promise<T> {
   return import(pathToFileURL(join(dirname(manifest), "dist", path)).href) as Promise<T>;
 }
 
-export type { CreatedCommit } from "#mlskit/group/create-commit.js";
 export type { Environment } from "#mlskit/group/environment.js";
 export type { CachedProposal } from "#mlskit/group/proposal-entry.js";
 export type { Epoch } from "#mlskit/group/epoch.js";
@@ -26,6 +25,8 @@ export type {
   SuiteCrypto,
   VerifyJob,
 } from "#mlskit/crypto/crypto-provider.js";
+export type { WireTypes } from "#mlskit/codec/index.js";
+export type { StoredRecord } from "#mlskit/storage/storage.js";
 export type { Secret } from "#mlskit/crypto/secret.js";
 
 export const codec: typeof import("#mlskit/codec/index.js") = await load("codec/index.js");
@@ -62,6 +63,15 @@ export const pastEpochs: typeof import("#mlskit/group/past-epoch.js") =
   await load("group/past-epoch.js");
 export const processing: typeof import("#mlskit/group/process-commit.js") =
   await load("group/process-commit.js");
+export const clientConfig: typeof import("#mlskit/client/config.js") =
+  await load("client/config.js");
+export const clientJoins: typeof import("#mlskit/client/join.js") = await load("client/join.js");
+export const recordKeys: typeof import("#mlskit/client/record-keys.js") =
+  await load("client/record-keys.js");
+export const readGroups: typeof import("#mlskit/client/read-group.js") =
+  await load("client/read-group.js");
+export const writeGroups: typeof import("#mlskit/client/write-group.js") =
+  await load("client/write-group.js");
 export const keyPackages: typeof import("#mlskit/key-packages/create-key-package.js") = await load(
   "key-packages/create-key-package.js",
 );
@@ -71,3 +81,10 @@ export const references: typeof import("#mlskit/key-packages/key-package.js") = 
 export const providers: typeof import("#mlskit/providers/node.js") =
   await load("providers/node.js");
 export const treeMath: typeof import("#mlskit/tree/tree-math.js") = await load("tree/tree-math.js");
+export const trees: typeof import("#mlskit/tree/ratchet-tree.js") =
+  await load("tree/ratchet-tree.js");
+export const treeHashes: typeof import("#mlskit/tree/tree-hash.js") =
+  await load("tree/tree-hash.js");
+export const parentHashes: typeof import("#mlskit/tree/parent-hash.js") =
+  await load("tree/parent-hash.js");
+export const leaves: typeof import("#mlskit/tree/leaf-node.js") = await load("tree/leaf-node.js");

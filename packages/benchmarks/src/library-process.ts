@@ -1,7 +1,7 @@
 /** A library's process: one request at a time, JSON lines on its standard streams. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface, type Interface } from "node:readline";
-import type { Answer, Hello, Measured, Request } from "./protocol.ts";
+import type { Answer, Hello, Limited, Measured, Request } from "./protocol.ts";
 
 export interface Program {
   readonly name: string;
@@ -10,14 +10,17 @@ export interface Program {
   readonly environment?: Readonly<Record<string, string>> | undefined;
 }
 
-export class LibraryProcess {
+export class LibraryProcess<P extends Program = Program> {
   readonly name: string;
+  readonly program: P;
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: Interface;
   #waiting: ((line: string | undefined) => void) | undefined;
   #hello: Hello | undefined;
 
-  constructor({ name, command, parameters, environment }: Program) {
+  constructor(program: P) {
+    const { name, command, parameters, environment } = program;
+    this.program = program;
     this.name = name;
     this.#child = spawn(command, parameters, { env: { ...process.env, ...environment } });
     this.#child.stderr.resume();
@@ -43,6 +46,10 @@ export class LibraryProcess {
 
   async measure(request: Request, seconds: number): Promise<Measured> {
     return (await this.ask(request, seconds)) as Measured;
+  }
+
+  async limit(group: string, count: number, seconds: number): Promise<Limited> {
+    return (await this.ask({ do: "limit", group, count }, seconds)) as Limited;
   }
 
   /** @throws Error with the process's own words, or if it takes longer than that. */

@@ -1,5 +1,6 @@
 /** A member by mlskit's group functions. Handshake messages are public, application ones private. */
 import type { CommitChanges, CommitResult, Member } from "./boundary.ts";
+import { type StoredGroup, storeEpoch } from "./low-level-storage.ts";
 import {
   application,
   type CachedProposal,
@@ -17,9 +18,10 @@ import {
   processing,
   type Proposal,
   proposals,
+  type WireTypes,
 } from "./internals.ts";
 
-const types = environments.wireTypes({
+const types: WireTypes = environments.wireTypes({
   proposals: new Map(),
   credentials: new Map(),
   extensions: new Set(),
@@ -37,6 +39,14 @@ export class LowLevelMember implements Member {
 
   get leaf(): number {
     return this.#epoch.ownLeaf;
+  }
+
+  get tree(): Epoch["tree"] {
+    return this.#epoch.tree;
+  }
+
+  async store(): Promise<StoredGroup> {
+    return storeEpoch(this.#epoch);
   }
 
   authenticator(): Uint8Array {

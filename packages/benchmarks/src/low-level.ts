@@ -1,5 +1,5 @@
 /** The measured operations by mlskit's group functions: no client, no storage. */
-import type { Invitation, Library, Member } from "./boundary.ts";
+import type { Invitation, Library } from "./boundary.ts";
 import {
   codec,
   creation,
@@ -16,6 +16,7 @@ import {
   signers,
 } from "./internals.ts";
 import { LowLevelMember } from "./low-level-member.ts";
+import { loadEpoch, type StoredGroup } from "./low-level-storage.ts";
 
 export interface LowLevelInvitation extends Invitation {
   readonly bundle: KeyPackageBundle;
@@ -24,7 +25,7 @@ export interface LowLevelInvitation extends Invitation {
 
 const DAY = 86_400n;
 
-export class LowLevelLibrary implements Library<LowLevelInvitation> {
+export class LowLevelLibrary implements Library<LowLevelInvitation, LowLevelMember, StoredGroup> {
   readonly #freshProvider: () => CryptoProvider;
   readonly #suite: number;
   readonly #environment: Environment = acceptingEnvironment();
@@ -66,7 +67,7 @@ export class LowLevelLibrary implements Library<LowLevelInvitation> {
     };
   }
 
-  async create(invitation: LowLevelInvitation): Promise<Member> {
+  async create(invitation: LowLevelInvitation): Promise<LowLevelMember> {
     const bundle = usedOnce(invitation);
     const crypto = this.#provider.suite(this.#suite);
     const groupId = crypto.randomBytes(16);
@@ -75,7 +76,7 @@ export class LowLevelLibrary implements Library<LowLevelInvitation> {
     return new LowLevelMember(epoch, this.#environment);
   }
 
-  async join(invitation: LowLevelInvitation, welcome: Uint8Array): Promise<Member> {
+  async join(invitation: LowLevelInvitation, welcome: Uint8Array): Promise<LowLevelMember> {
     const message = messages.decodeMlsMessage(welcome);
     if (message.wireFormat !== "welcome") throw new Error("not a Welcome");
     const { reference } = invitation;
@@ -92,10 +93,14 @@ export class LowLevelLibrary implements Library<LowLevelInvitation> {
     return new LowLevelMember(epoch, this.#environment);
   }
 
+  async load(stored: StoredGroup): Promise<LowLevelMember> {
+    return new LowLevelMember(await loadEpoch(this.#provider, stored), this.#environment);
+  }
+
   async joinExternally(
     { bundle }: LowLevelInvitation,
     groupInfo: Uint8Array,
-  ): Promise<{ readonly commit: Uint8Array; readonly member: Member }> {
+  ): Promise<{ readonly commit: Uint8Array; readonly member: LowLevelMember }> {
     const message = messages.decodeMlsMessage(groupInfo);
     if (message.wireFormat !== "groupInfo") throw new Error("not a GroupInfo");
     const { credential, capabilities, extensions } = bundle.keyPackage.leafNode;

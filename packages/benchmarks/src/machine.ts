@@ -12,14 +12,19 @@ export interface Machine {
   readonly openssl: string;
 }
 
-export function thisMachine(): Machine {
+/** This machine, with the Node at `path`. */
+export function thisMachine(path: string): Machine {
+  const print = "JSON.stringify(process.versions)";
+  const versions = JSON.parse(
+    execFileSync(path, ["-p", print], { encoding: "utf8" }),
+  ) as NodeJS.ProcessVersions;
   return {
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     system: `${platform()} ${release().split("-")[0] ?? ""} ${arch()}`,
-    node: process.versions.node,
-    openssl: process.versions.openssl,
+    node: versions.node,
+    openssl: versions.openssl,
   };
 }
 

@@ -1,72 +1,118 @@
 /** `npm run bench`: measures mlskit and its peers, and writes down what was found. */
+import { nodeBinary } from "./builds.ts";
 import { bundleSizes } from "./bundle.ts";
-import { providers } from "./internals.ts";
-import { LowLevelLibrary } from "./low-level.ts";
+import { Journal } from "./journal.ts";
+import { measureLarge } from "./large.ts";
 import { currentCommit, thisMachine } from "./machine.ts";
-import { LibraryProcess } from "./library-process.ts";
-import { Measurement } from "./measure.ts";
+import { groupsAt, Measurement, nameOf } from "./measure.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
-import { findPeers, MLSKIT } from "./peers.ts";
+import { findPeers, mlskit } from "./peers.ts";
 import { writeReport } from "./report.ts";
-import { type Results, type Skipped, writeResults } from "./results.ts";
-import { runScenarios } from "./scenarios.ts";
-import { formatTime, markdownOf, tablesOf, titleOf } from "./tables.ts";
+import { type Results, writeResults } from "./results.ts";
+import { measureScenarios } from "./scenario-runs.ts";
+import { measureSizes } from "./storage.ts";
+import { textOf } from "./text.ts";
+
+interface Task {
+  readonly name: string;
+  /** Compared with the other tasks, how much time it may take. */
+  readonly weight: number;
+  readonly run: (seconds: number) => Promise<Partial<Results>>;
+}
 
 async function measure(options: Options): Promise<void> {
-  const { programs, skipped } = findPeers(options.peers, options.quick);
-  const noted: Skipped[] = [...skipped];
-  const libraries: LibraryProcess[] = [];
-  for (const program of [MLSKIT, ...programs]) {
-    const library = new LibraryProcess(program);
-    try {
-      await library.greet();
-      libraries.push(library);
-    } catch (error) {
-      noted.push({ what: program.name, why: String(error) });
-      library.stop();
-    }
-  }
-  const measurement = new Measurement(options);
-  try {
-    await measurement.run(libraries);
-  } finally {
-    for (const library of libraries) library.stop();
-  }
-  const results: Results = {
-    format: 1,
+  const found = options.node === undefined ? { path: process.execPath } : nodeBinary(options.node);
+  if ("why" in found) throw new Error(found.why);
+  const machine = thisMachine(found.path);
+  const commit = currentCommit();
+  const name = options.output ?? `node-${machine.node.split(".")[0] ?? "0"}`;
+  const { minutes: _, ...what } = options;
+  const journal = new Journal<Results>(name, JSON.stringify({ machine, commit, what }));
+  let results: Results = journal.found ?? {
+    format: 2,
     date: new Date().toISOString().slice(0, 10),
-    machine: thisMachine(),
-    commit: currentCommit(),
+    machine,
+    commit,
     quick: options.quick,
-    libraries: libraries.map(({ name, hello: { version, runtime } }) => ({
-      name,
-      version,
-      runtime,
-    })),
-    skipped: [...noted, ...measurement.skipped],
-    rows: measurement.rows,
+    libraries: [],
+    skipped: [],
+    rows: [],
+    scenarios: [],
+    storage: [],
+    large: [],
+    bundles: [],
   };
-  print(results);
-  console.log(`written: ${writeResults(results, options.output ?? ".last")}`);
-  if (measurement.rows.length === 0) process.exitCode = 1;
+  const tasks = tasksOf(options, found.path).filter((task) => !journal.isDone(task.name));
+  const end = performance.now() + options.minutes * 60_000;
+  let weights = tasks.reduce((sum, { weight }) => sum + weight, 0);
+  for (const task of tasks) {
+    const left = end - performance.now();
+    if (left < 0) {
+      const skipped = { what: task.name, why: "the time of the run was over" };
+      results = { ...results, skipped: [...results.skipped, skipped] };
+      continue;
+    }
+    process.stderr.write(`${task.name}\n`);
+    results = merge(results, await task.run((left / 1000) * (task.weight / weights)));
+    weights -= task.weight;
+    if (!options.quick && !commit.endsWith("+")) journal.record(task.name, results);
+  }
+  console.log(textOf(results));
+  console.log(`written: ${writeResults(results, name)}`);
+  journal.close();
+  if (options.sections.includes("operations") && results.rows.length === 0) process.exitCode = 1;
 }
 
-async function scenarios({ suites, sizes, quick }: Options): Promise<void> {
-  const size = sizes.filter((each) => each <= (quick ? 10 : 100)).at(-1) ?? 10;
-  for (const suite of suites) {
-    const library = (): LowLevelLibrary => new LowLevelLibrary(providers.nodeProvider, suite);
-    for (const { name, milliseconds, events } of await runScenarios(library, size)) {
-      console.log(`${name}, N = ${size}, suite ${suite}: ${formatTime(milliseconds * 1000)}`);
-      for (const [event, { median, p95 }] of Object.entries(events)) {
-        console.log(`  ${event.padEnd(8)} ${formatTime(median)}, 95 %: ${formatTime(p95)}`);
-      }
+function tasksOf(options: Options, node: string): Task[] {
+  const { sections, quick, places, sizes, groups } = options;
+  const tasks: Task[] = [];
+  const add = (name: string, weight: number, run: Task["run"]): void => {
+    tasks.push({ name, weight, run });
+  };
+  if (sections.includes("bundle")) {
+    add("bundle", 1, async () => ({ bundles: await bundleSizes() }));
+  }
+  if (sections.includes("storage")) {
+    const members = sizes ?? (quick ? [2, 100] : [2, 100, 1000, 10_000]);
+    add("storage", 3, async () => ({ storage: await measureSizes(members) }));
+  }
+  if (sections.includes("scenarios")) {
+    add("scenarios", 2, async () => ({ scenarios: await measureScenarios(quick ? 10 : 100) }));
+  }
+  if (sections.includes("large")) {
+    for (const size of sizes ?? (quick ? [1000] : [10_000, 50_000])) {
+      const run: Task["run"] = async () => measureLarge(node, size);
+      add(`large, N = ${size}`, 3, run);
     }
   }
+  if (!sections.includes("operations")) return tasks;
+  const { programs, skipped } = findPeers({ wanted: options.peers, mayBuild: !quick, node });
+  const all = [mlskit(node, options.clock), ...programs];
+  const measurement = new Measurement(quick ? 10 : 40, groups);
+  for (const place of places) {
+    const weight = groupsAt(place, groups).length;
+    if (weight === 0) continue;
+    add(nameOf(place), weight, (seconds) => measurement.run(all, place, seconds));
+  }
+  add("peers that are not here", 0, async () => ({ skipped }));
+  return tasks;
 }
 
-function print(results: Results): void {
-  for (const table of tablesOf(results)) console.log(`${titleOf(table)}\n\n${markdownOf(table)}\n`);
-  for (const { what, why } of results.skipped) console.log(`skipped ${what}: ${why}`);
+function merge(before: Results, more: Partial<Results>): Results {
+  const known = new Set(before.libraries.map(({ name }) => name));
+  return {
+    ...before,
+    libraries: [
+      ...before.libraries,
+      ...(more.libraries ?? []).filter(({ name }) => !known.has(name)),
+    ],
+    skipped: [...before.skipped, ...(more.skipped ?? [])],
+    rows: [...before.rows, ...(more.rows ?? [])],
+    scenarios: [...before.scenarios, ...(more.scenarios ?? [])],
+    storage: [...before.storage, ...(more.storage ?? [])],
+    large: [...before.large, ...(more.large ?? [])],
+    bundles: [...before.bundles, ...(more.bundles ?? [])],
+  };
 }
 
 const options = readOptions(process.argv.slice(2));
@@ -79,17 +125,5 @@ switch (options.action) {
     break;
   case "measure":
     await measure(options);
-    break;
-  case "bundle":
-    for (const { name, minified, compressed } of await bundleSizes()) {
-      console.log(`${name}: ${minified} bytes minified, ${compressed} compressed`);
-    }
-    break;
-  case "scenarios":
-    await scenarios(options);
-    break;
-  case "storage":
-    console.error("--storage needs the client, which is not measured yet");
-    process.exitCode = 1;
     break;
 }

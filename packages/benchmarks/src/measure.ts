@@ -1,172 +1,230 @@
-/** Runs the operations on all libraries, interleaved: A B C A B C, never A A A B B B. */
-import { providers } from "./internals.ts";
+/** Runs the operations of one place on all libraries, interleaved: A B C A B C, never A A A B B B. */
+import { type ForgedGroup, forgeGroup } from "./forged-group.ts";
 import { GROUPS, type OperationGroup } from "./groups.ts";
-import type { LibraryProcess } from "./library-process.ts";
-import type { Options } from "./options.ts";
+import { providers } from "./internals.ts";
+import { LibraryProcess } from "./library-process.ts";
+import { inScope, type ScopedProgram } from "./peers.ts";
 import type { Measured, TreeState } from "./protocol.ts";
-import { LIMIT, type Row, type Skipped } from "./results.ts";
+import {
+  callsOf,
+  LIMIT,
+  limitOf,
+  type MeasuredLibrary,
+  type Results,
+  type Row,
+  type Skipped,
+} from "./results.ts";
 import { median, summarizeSamples, type Summary } from "./statistics.ts";
-import { type WarmGroup, warmGroup } from "./warm-tree.ts";
 
-interface Effort {
-  readonly rounds: number;
-  /** Milliseconds per library, group and round. */
-  readonly roundTime: number;
-  readonly warmUpTime: number;
-  /** Seconds that a library may take for one answer. */
-  readonly patience: number;
-  /** Nothing new is begun after so many seconds. */
-  readonly total: number;
+/** Where measurements take place: everything that tables are made by. */
+export interface Place {
+  readonly suite: number;
+  readonly size: number;
+  readonly tree: TreeState;
 }
 
-const FULL: Effort = {
-  rounds: 7,
-  roundTime: 300,
-  warmUpTime: 400,
-  patience: 600,
-  total: Number.POSITIVE_INFINITY,
-};
-const QUICK: Effort = { rounds: 3, roundTime: 20, warmUpTime: 40, patience: 10, total: 35 };
+/** Rounds, if there is time for them. */
+const ROUNDS = 9;
+/** Of a group's time: the code gets warm in the first part, the rounds fill the second. */
+const WARM_UP = 0.25;
+const MEASURING = 0.65;
+/** Milliseconds. */
+const LONGEST_WARM_UP = 600;
+const LONGEST_ROUND = 150;
+
+type Library = LibraryProcess<ScopedProgram>;
 
 /** Samples per round at most; more say nothing new. */
-const MOST_SAMPLES = 60;
+const MOST_SAMPLES = 100;
 const MOST_LIMITS = 20;
 
+/** The groups of operations that belong to a place, of those named. */
+export function groupsAt({ tree }: Place, names: readonly string[]): readonly OperationGroup[] {
+  return GROUPS.filter(({ name, trees }) => names.includes(name) && trees.includes(tree));
+}
+
 export class Measurement {
-  readonly rows: Row[] = [];
-  readonly skipped: Skipped[] = [];
-  readonly #options: Options;
-  readonly #effort: Effort;
-  readonly #start: number = performance.now();
+  #rows: Row[] = [];
+  #skipped: Skipped[] = [];
+  readonly #libraries = new Map<string, MeasuredLibrary>();
+  /** Seconds that a library may take for one answer. */
+  readonly #patience: number;
+  readonly #groups: readonly string[];
+  /** By library and kind of place: sizes at which it took too long, larger ones included. */
+  readonly #hopeless = new Map<string, number>();
 
-  constructor(options: Options) {
-    this.#options = options;
-    this.#effort = options.quick ? QUICK : FULL;
+  constructor(patience: number, groups: readonly string[]) {
+    this.#patience = patience;
+    this.#groups = groups;
   }
 
-  /** The first library is mlskit, whose limit is measured along. */
-  async run(libraries: readonly LibraryProcess[]): Promise<void> {
-    const left = new Set(libraries);
-    for (const suite of this.#options.suites) {
-      for (const size of this.#options.sizes) {
-        for (const tree of ["cold", "warm"] as const) {
-          const groups = GROUPS.filter(({ name, trees }) => {
-            return this.#options.groups.includes(name) && trees.includes(tree);
-          });
-          if (groups.length > 0) await this.#runTree(left, groups, { suite, size, tree });
-        }
-      }
-    }
-  }
-
-  async #runTree(
-    libraries: Set<LibraryProcess>,
-    groups: readonly OperationGroup[],
+  /**
+   * All operations of a place, in about so many seconds: with less time there are fewer rounds, but
+   * always one. The first program is mlskit, whose limit is measured along.
+   */
+  async run(
+    programs: readonly ScopedProgram[],
     place: Place,
-  ): Promise<void> {
-    if (performance.now() - this.#start > this.#effort.total * 1000) {
-      this.skipped.push({ what: nameOf(place), why: "the time of a quick run was over" });
-      return;
+    seconds: number,
+  ): Promise<Pick<Results, "rows" | "skipped" | "libraries">> {
+    this.#rows = [];
+    this.#skipped = [];
+    const end = performance.now() + seconds * 1000;
+    const forged = new ForgedGroups(place);
+    const ready: Library[] = [];
+    try {
+      for (const program of programs) {
+        if (!inScope(program, place)) continue;
+        const library = await this.#prepare(program, place, forged);
+        if (library !== undefined) ready.push(library);
+      }
+      const groups = groupsAt(place, this.#groups);
+      for (const [i, { name }] of groups.entries()) {
+        const able = ready.filter(({ isAlive, hello, program }) => {
+          return isAlive && hello.groups.includes(name) && inScope(program, place, name);
+        });
+        const share = (end - performance.now()) / (groups.length - i);
+        await this.#runGroup(able, name, place, share);
+      }
+    } finally {
+      for (const library of ready) library.stop();
     }
-    process.stderr.write(`suite ${place.suite}, N = ${place.size}, ${place.tree}\n`);
-    const ready: LibraryProcess[] = [];
-    const warm = new WarmGroups(place);
-    for (const library of Array.from(libraries)) {
-      if (!library.hello.suites.includes(place.suite)) continue;
-      const isPrepared = await this.#attempt(libraries, library, nameOf(place), () =>
-        prepare(library, place, warm, this.#effort.patience),
-      );
-      if (isPrepared !== undefined) ready.push(library);
+    const libraries = [...this.#libraries.values()];
+    return { rows: this.#rows, skipped: this.#skipped, libraries };
+  }
+
+  async #prepare(
+    program: ScopedProgram,
+    place: Place,
+    forged: ForgedGroups,
+  ): Promise<Library | undefined> {
+    const kind = `${program.name} ${place.suite} ${place.tree}`;
+    if (place.size >= (this.#hopeless.get(kind) ?? Number.POSITIVE_INFINITY)) {
+      const why = "a smaller group took too long already";
+      this.#skipped.push({ what: `${program.name}: ${nameOf(place)}`, why });
+      return undefined;
     }
-    for (const { name } of groups) {
-      const able = ready.filter(
-        (library) => libraries.has(library) && library.hello.groups.includes(name),
-      );
-      await this.#runGroup(libraries, able, name, place);
-    }
+    const library = new LibraryProcess(program);
+    const isReady = await this.#attempt(library, nameOf(place), async () => {
+      const hello = await library.greet();
+      this.#libraries.set(program.name, { name: program.name, ...versionOf(hello) });
+      if (!hello.suites.includes(place.suite)) return false;
+      await prepare(library, place, forged, this.#patience);
+      return true;
+    });
+    if (isReady === true) return library;
+    if (isReady === undefined && !library.isAlive) this.#hopeless.set(kind, place.size);
+    library.stop();
+    return undefined;
   }
 
   async #runGroup(
-    libraries: Set<LibraryProcess>,
-    able: readonly LibraryProcess[],
+    able: readonly Library[],
     group: string,
     place: Place,
+    milliseconds: number,
   ): Promise<void> {
-    const { rounds, patience } = this.#effort;
+    const start = performance.now();
+    const patience = this.#patience;
+    // mlskit's limit takes as long as mlskit; so do those of others.
+    const shares = 1 + able.length + able.filter(({ hello }) => hello.primitives === true).length;
+    const warmUp = Math.min(LONGEST_WARM_UP, (milliseconds * WARM_UP) / able.length);
+    const perRound = Math.min(LONGEST_ROUND, (milliseconds * MEASURING) / shares / ROUNDS);
     const found = new Map<string, Found>();
-    const counts = new Map<LibraryProcess, number>();
+    const counts = new Map<Library, number>();
     const what = `${group}, ${nameOf(place)}`;
     for (const library of able) {
-      const count = await this.#attempt(libraries, library, what, () =>
-        this.#warmUp(library, group),
-      );
-      if (count !== undefined) counts.set(library, count);
+      const count = await this.#attempt(library, what, () => this.#warmUp(library, group, warmUp));
+      if (count === undefined) continue;
+      counts.set(library, Math.max(1, Math.min(MOST_SAMPLES, Math.floor(count * perRound))));
     }
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
+      if (round > 0 && performance.now() - start > milliseconds) break;
       for (const [library, count] of rotate([...counts], round)) {
-        const measured = await this.#attempt(libraries, library, what, () =>
+        const measured = await this.#attempt(library, what, () =>
           library.measure({ do: "run", group, count }, patience),
         );
         if (measured === undefined) counts.delete(library);
         else collect(found, library.name, measured);
-        if (library !== able[0] || measured === undefined) continue;
-        const limit = await this.#attempt(libraries, library, what, () =>
-          library.measure({ do: "limit", group, count: Math.min(count, MOST_LIMITS) }, patience),
-        );
-        if (limit !== undefined) collect(found, LIMIT, limit);
+        if (library === able[0] && measured !== undefined) {
+          await this.#measureLimits(found, able, group, place, count);
+        }
       }
     }
     for (const { library, operation, samples, rounds: medians, ...more } of found.values()) {
-      this.rows.push({
+      const summary = rounded(summarizeSamples(samples));
+      this.#rows.push({
         ...place,
         operation,
         library,
-        ...rounded(summarizeSamples(samples)),
+        ...summary,
         rounds: medians.map(tenths),
         ...more,
       });
     }
   }
 
-  /** How many runs fill a round, found out while the code gets warm. */
-  async #warmUp(library: LibraryProcess, group: string): Promise<number> {
-    const { warmUpTime, roundTime, patience } = this.#effort;
+  /** What the operations need of mlskit's provider, and the same of other libraries' primitives. */
+  async #measureLimits(
+    found: Map<string, Found>,
+    [mlskit, ...others]: readonly Library[],
+    group: string,
+    { suite }: Place,
+    runs: number,
+  ): Promise<void> {
+    const patience = this.#patience;
+    const count = Math.min(runs, MOST_LIMITS);
+    const limit = await this.#attempt(mlskit, group, () => mlskit?.limit(group, count, patience));
+    if (limit === undefined) return;
+    const { steps } = limit;
+    collect(found, LIMIT, limit);
+    for (const [operation, list] of Object.entries(steps)) {
+      const entry = found.get(`${LIMIT} ${operation}`);
+      if (entry !== undefined) entry.calls = callsOf(list);
+    }
+    for (const library of others) {
+      if (library.hello.primitives !== true || Object.keys(steps).length === 0) continue;
+      const measured = await this.#attempt(library, group, () =>
+        library.measure({ do: "primitives", suite, steps, count }, patience),
+      );
+      if (measured !== undefined) collect(found, limitOf(library.name), measured);
+    }
+  }
+
+  /** Runs per millisecond, found out while the code gets warm. */
+  async #warmUp(library: Library, group: string, milliseconds: number): Promise<number> {
     const start = performance.now();
     let done = 0;
     let count = 1;
     let perRun = 0;
     do {
       const before = performance.now();
-      await library.measure({ do: "run", group, count }, patience);
+      await library.measure({ do: "run", group, count }, this.#patience);
       done += count;
       perRun = (performance.now() - before) / count;
-      count = Math.max(1, Math.min(2 * count, Math.floor(warmUpTime / perRun)));
-    } while (performance.now() - start < warmUpTime && done < 500);
-    return Math.max(1, Math.min(MOST_SAMPLES, Math.floor(roundTime / perRun)));
+      count = Math.max(1, Math.min(2 * count, Math.floor(milliseconds / 2 / perRun)));
+    } while (performance.now() - start < milliseconds && done < 1000);
+    return 1 / perRun;
   }
 
-  /** Undefined if the library fails, which is noted; one that has died is left out from now on. */
+  /** Undefined if the library fails, which is noted. */
   async #attempt<T>(
-    libraries: Set<LibraryProcess>,
-    library: LibraryProcess,
+    library: Library | undefined,
     what: string,
-    work: () => Promise<T>,
+    work: () => Promise<T> | undefined,
   ): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
       const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-      this.skipped.push({ what: `${library.name}: ${what}`, why });
-      if (!library.isAlive) libraries.delete(library);
+      this.#skipped.push({ what: `${library?.name ?? "?"}: ${what}`, why });
       return undefined;
     }
   }
 }
 
-interface Place {
-  readonly suite: number;
-  readonly size: number;
-  readonly tree: TreeState;
+export function nameOf({ suite, size, tree }: Place): string {
+  return `suite ${suite}, N = ${size}, ${tree}`;
 }
 
 interface Found {
@@ -175,50 +233,52 @@ interface Found {
   readonly samples: number[];
   readonly rounds: number[];
   bytes?: number | undefined;
-  counts?: Readonly<Record<string, number>> | undefined;
-}
-
-function nameOf({ suite, size, tree }: Place): string {
-  return `suite ${suite}, N = ${size}, ${tree}`;
+  calls?: Readonly<Record<string, number>> | undefined;
 }
 
 /** The warm group of a place, made when the first library needs it. */
-class WarmGroups {
+class ForgedGroups {
   readonly #place: Place;
-  #group: Promise<WarmGroup> | undefined;
+  #group: Promise<ForgedGroup> | undefined;
 
   constructor(place: Place) {
     this.#place = place;
   }
 
-  group(): Promise<WarmGroup> {
+  group(): Promise<ForgedGroup> {
     const { suite, size } = this.#place;
-    return (this.#group ??= warmGroup(providers.nodeProvider(), suite, size - 2));
+    return (this.#group ??= forgeGroup(providers.nodeProvider(), suite, size - 2));
   }
 }
 
 async function prepare(
-  library: LibraryProcess,
+  library: Library,
   { suite, size, tree }: Place,
-  warm: WarmGroups,
+  forged: ForgedGroups,
   patience: number,
-): Promise<true> {
+): Promise<void> {
   // With two members, one commit makes the tree warm.
   if (tree === "cold" || size < 3) {
     await library.ask({ do: "cold", suite, size }, patience);
-    return true;
+    return;
   }
   if (library.hello.ownWarm === true) {
     await library.ask({ do: "ownWarm", suite, size }, patience);
-    return true;
+    return;
   }
   const guests = await library.ask({ do: "guests", suite, size }, patience);
   if (!("keyPackages" in guests)) throw new Error("no key packages");
   const keyPackages = guests.keyPackages.map((text) => new Uint8Array(Buffer.from(text, "base64")));
-  const { welcome, tree: nodes } = await (await warm.group()).invite(keyPackages);
+  const { welcome, tree: nodes } = await (await forged.group()).invite(keyPackages);
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   await library.ask({ do: "warm", welcome: text(welcome), tree: text(nodes) }, patience);
-  return true;
+}
+
+function versionOf({ version, runtime }: { version: string; runtime: string }): {
+  version: string;
+  runtime: string;
+} {
+  return { version, runtime };
 }
 
 function collect(found: Map<string, Found>, library: string, measured: Measured): void {
@@ -229,7 +289,6 @@ function collect(found: Map<string, Found>, library: string, measured: Measured)
     entry.samples.push(...samples);
     entry.rounds.push(median(samples));
     entry.bytes = measured.bytes?.[operation];
-    entry.counts = measured.counts?.[operation];
   }
 }
 

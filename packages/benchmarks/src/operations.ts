@@ -99,22 +99,23 @@ export const RUNS: Readonly<Record<string, Run>> = {
   async membership({ library, size, sender, receiver }, time, bytes) {
     const { keyPackage } = await library.invitation("guest");
     const added = await time("addOne", () => sender.commit({ add: [keyPackage] }));
-    await receiver.process(added.commit);
+    await time("processAdd", () => receiver.process(added.commit));
     const removed = await time("removeOne", () => sender.commit({ remove: [size] }));
-    await receiver.process(removed.commit);
+    await time("processRemove", () => receiver.process(removed.commit));
     bytes("addOne", added.commit.length + (added.welcome?.length ?? 0));
     bytes("removeOne", removed.commit.length);
     checkAgreement(sender, receiver);
   },
 
   async update({ sender, receiver }, time, bytes) {
-    const { proposal, commit } = await time("update", async () => {
-      const update = await receiver.proposeUpdate();
-      await sender.process(update);
-      return { proposal: update, commit: (await sender.commit()).commit };
+    const proposal = await time("propose", () => receiver.proposeUpdate());
+    const { commit } = await time("update", async () => {
+      await sender.process(proposal);
+      return sender.commit();
     });
-    await receiver.process(commit);
-    bytes("update", proposal.length + commit.length);
+    await time("processUpdate", () => receiver.process(commit));
+    bytes("propose", proposal.length);
+    bytes("update", commit.length);
     checkAgreement(sender, receiver);
   },
 
@@ -126,6 +127,14 @@ export const RUNS: Readonly<Record<string, Run>> = {
       library.joinExternally(invitation, groupInfo),
     );
     bytes("externalJoin", commit.length);
+  },
+
+  async storage({ library, receiver }, time, bytes) {
+    library.forget();
+    const stored = await time("store", () => receiver.store());
+    const loaded = await time("load", () => library.load(stored));
+    bytes("store", stored.bytes);
+    checkAgreement(receiver, loaded);
   },
 };
 

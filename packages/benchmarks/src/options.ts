@@ -1,76 +1,121 @@
 /** The command line of `npm run bench -- …`. */
 import { parseArgs } from "node:util";
 import { GROUPS } from "./groups.ts";
+import type { Place } from "./measure.ts";
+
+/** Parts of a run that have tables of their own. */
+export const SECTIONS = ["operations", "storage", "scenarios", "large", "bundle"] as const;
+export type Section = (typeof SECTIONS)[number];
 
 export interface Options {
+  readonly action: "measure" | "report" | "help";
+  readonly sections: readonly Section[];
   readonly quick: boolean;
-  readonly suites: readonly number[];
-  readonly sizes: readonly number[];
-  /** Operations, by the groups that contain them. */
+  readonly places: readonly Place[];
+  /** Sizes that were asked for. */
+  readonly sizes: readonly number[] | undefined;
+  /** Groups of operations, by what they contain. */
   readonly groups: readonly string[];
   /** Names of peers; undefined for all that can be started. */
   readonly peers: readonly string[] | undefined;
+  /** Path or version of the Node that is measured; undefined for this one. */
+  readonly node: string | undefined;
+  readonly clock: "wall" | "cpu";
+  /** After so many minutes nothing new is begun. */
+  readonly minutes: number;
+  /** Undefined for node-<version> of a complete run, and .last of others. */
   readonly output: string | undefined;
-  readonly action: "measure" | "report" | "bundle" | "storage" | "scenarios" | "help";
 }
 
 export const USAGE: string = `npm run bench -- [options]
 
-  --quick              small and short: ends in a minute on any machine
-  --operation <names>  ${GROUPS.flatMap(({ operations }) => operations).join(", ")}
-  --suite <numbers>    cipher suites (1, 2)
-  --sizes <numbers>    members (2, 10, 50, 100, 500, 1000; with --large also 10000)
-  --large              10,000 members too
-  --peers <names>      which other libraries (all that can be started); "none" for none
-  --output <name>      file in results/ (node-<major> for a complete run, otherwise .last)
-  --scenarios          groups as they are used, instead of single operations
-  --storage            what is written per operation
-  --bundle             minified and compressed size of the entries
-  --report             write docs/benchmarks.md and the plots from results/, measure nothing`;
+Measures everything beside all libraries that can be built here, in less than half an hour; goes on
+where an earlier run was interrupted.
+
+  --quick            small and short, with what is built already: ends in a minute
+  --minutes <n>      begin nothing new after so many (22; with --quick half a minute)
+  --node <which>     a path, a version, or "newest", which npm installs in a cache (this one)
+  --only <names>     ${GROUPS.flatMap(({ operations }) => operations).join(", ")}
+  --suites <numbers> cipher suites (1, 2; 3 and 7 on fewer sizes)
+  --sizes <numbers>  members (2, 10, 50, 100, 500, 1000, 10000)
+  --peers <names>    which other libraries, "OpenMLS*" for some, "none" for none
+  --cpu              mlskit and its limit in processor time, for machines that are not quiet
+  --output <name>    file in results/
+  --report           write docs/benchmarks.md, the plots and README's table, measure nothing
+
+Parts of it alone:
+
+  --operations       the tables over the number of members
+  --storage          bytes written per message and per commit, time to open
+  --scenarios        groups as they are used
+  --large            groups of 10,000 and 50,000: time, memory
+  --bundle           what an application's bundle grows by`;
 
 export function readOptions(parameters: readonly string[]): Options {
+  const flag = { type: "boolean", default: false } as const;
   const { values } = parseArgs({
     args: [...parameters],
     options: {
-      quick: { type: "boolean", default: false },
-      large: { type: "boolean", default: false },
-      operation: { type: "string" },
-      suite: { type: "string" },
+      quick: flag,
+      cpu: flag,
+      report: flag,
+      help: flag,
+      operations: flag,
+      storage: flag,
+      scenarios: flag,
+      large: flag,
+      bundle: flag,
+      only: { type: "string" },
+      suites: { type: "string" },
       sizes: { type: "string" },
       peers: { type: "string" },
+      node: { type: "string" },
+      minutes: { type: "string" },
       output: { type: "string" },
-      scenarios: { type: "boolean", default: false },
-      storage: { type: "boolean", default: false },
-      bundle: { type: "boolean", default: false },
-      report: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
     },
   });
-  const { quick, large } = values;
-  const usual = quick ? [2, 10, 100] : [2, 10, 50, 100, 500, 1000];
-  const wanted = list(values.operation);
-  const isFiltered = [values.operation, values.suite, values.sizes, values.peers].some(
-    (value) => value !== undefined,
-  );
-  const major = process.versions.node.split(".")[0] ?? "0";
+  const { quick } = values;
+  const only = list(values.only);
+  const suites = numbers(values.suites);
+  const sizes = numbers(values.sizes);
+  const filters = [only, suites, values.peers];
+  const isFiltered = filters.some((value) => value !== undefined);
+  const named = SECTIONS.filter((section) => values[section]);
+  const sections = named.length > 0 ? named : isFiltered ? (["operations"] as const) : SECTIONS;
+  const isComplete =
+    !quick && !isFiltered && sizes === undefined && named.length === 0 && !values.cpu;
   return {
+    action: values.help ? "help" : values.report ? "report" : "measure",
+    sections: quick && named.length === 0 ? ["operations"] : sections,
     quick,
-    suites: numbers(values.suite) ?? [1, 2],
-    sizes: numbers(values.sizes) ?? (large ? [...usual, 10_000] : usual),
+    places: placesOf(suites, sizes, quick),
+    sizes,
     groups: GROUPS.filter(({ name, operations }) => {
-      return wanted === undefined || [name, ...operations].some((each) => wanted.includes(each));
+      return only === undefined || [name, ...operations].some((each) => only.includes(each));
     }).map(({ name }) => name),
     peers: values.peers === "none" ? [] : list(values.peers),
-    output: values.output ?? (quick || isFiltered ? ".last" : `node-${major}`),
-    action: actionOf(values),
+    node: values.node,
+    clock: values.cpu ? "cpu" : "wall",
+    minutes: values.minutes === undefined ? (quick ? 0.55 : 22) : Number(values.minutes),
+    output: values.output ?? (isComplete ? undefined : ".last"),
   };
 }
 
-function actionOf(values: Readonly<Record<string, unknown>>): Options["action"] {
-  for (const action of ["help", "report", "bundle", "storage", "scenarios"] as const) {
-    if (values[action] === true) return action;
+/** The suites that are compared on all sizes, small ones first; the largest groups come last. */
+function placesOf(
+  suites: readonly number[] | undefined,
+  sizes: readonly number[] | undefined,
+  quick: boolean,
+): Place[] {
+  const compared = sizes ?? (quick ? [2, 10, 100] : [2, 10, 50, 100, 500, 1000, 10_000]);
+  const places: Place[] = [];
+  for (const suite of suites ?? (quick ? [1, 2] : [1, 2, 3, 7])) {
+    const isOwn = suites === undefined && sizes === undefined && suite > 2;
+    for (const size of isOwn ? [2, 10, 100, 1000] : compared) {
+      for (const tree of ["cold", "warm"] as const) places.push({ suite, size, tree });
+    }
   }
-  return "measure";
+  return places.sort((a, b) => Number(a.size > 1000) - Number(b.size > 1000));
 }
 
 function list(value: string | undefined): string[] | undefined {

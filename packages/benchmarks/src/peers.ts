@@ -1,137 +1,151 @@
 /** Which libraries can be measured here: each is a program of ours around a published package. */
-import { spawnSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { peersFolder, workerFile } from "./folders.ts";
+import { type Build, buildFolder, GO, NPM, provide, RUST, sharedTarget } from "./builds.ts";
+import { workerFile } from "./folders.ts";
 import type { Program } from "./library-process.ts";
+import type { Place } from "./measure.ts";
 import type { Skipped } from "./results.ts";
+
+/** A program with what it is measured on; everything if nothing is said. */
+export interface ScopedProgram extends Program {
+  readonly scope?: Scope | undefined;
+}
+
+interface Scope {
+  readonly suites?: readonly number[];
+  readonly sizes?: readonly number[];
+  readonly groups?: readonly string[];
+}
 
 interface Peer {
   readonly name: string;
-  /** Started only when asked for by name. */
-  readonly isOptional?: boolean;
-  /** Its toolchain: answers `version` arguments. */
-  readonly tool: readonly string[];
-  readonly folder: string;
-  /** Run in the folder; the result exists afterwards. */
-  readonly build: readonly string[];
-  readonly built: string;
-  /** Newer than `built` if that is out of date. */
-  readonly sources: readonly string[];
-  readonly program: Omit<Program, "name">;
+  readonly build: Build;
+  /** In the build's folder, or "node" for the Node that measures. */
+  readonly command: string;
+  readonly parameters: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly scope: Scope;
 }
 
-export const MLSKIT: Program = {
-  name: "mlskit",
-  command: process.execPath,
-  parameters: [workerFile],
+/** The suites that are compared; the others are for mlskit, and for who has no choice. */
+const COMPARED: Scope = { suites: [1, 2] };
+/** What threads make a difference to. */
+const PARALLEL: Scope = { suites: [1, 2], sizes: [100, 1000], groups: ["add", "join", "commit"] };
+
+const go = (
+  name: string,
+  modfile: string,
+  binary: string,
+  scope: Scope,
+  threads?: number,
+): Peer => ({
+  name,
+  build: {
+    toolchain: GO,
+    command: ["go", "build", "-mod=mod", `-modfile=${modfile}`, "-o", binary, "."],
+    result: binary,
+  },
+  command: binary,
+  parameters: [],
+  environment: threads === undefined ? {} : { GOMAXPROCS: `${threads}` },
+  scope,
+});
+
+const INSTALL = ["cargo", "install", "--path", ".", "--locked", "--quiet", "--root", "."];
+
+const rust = (name: string, provider: string, scope: Scope, threads?: number): Peer => ({
+  name,
+  build: {
+    toolchain: RUST,
+    command: INSTALL.concat("--target-dir", sharedTarget),
+    result: "bin/openmls-peer",
+  },
+  command: "bin/openmls-peer",
+  parameters: [provider],
+  environment: threads === undefined ? {} : { RAYON_NUM_THREADS: `${threads}` },
+  scope,
+});
+
+const npm = (name: string, file: string, scope: Scope): Peer => ({
+  name,
+  build: NPM_BUILD,
+  command: "node",
+  parameters: [file],
+  scope,
+});
+
+export const NPM_BUILD: Build = {
+  toolchain: NPM,
+  command: ["npm", "ci", "--no-audit", "--no-fund"],
+  result: "node_modules/.package-lock.json",
 };
 
-const go = (name: string, modfile: string, binary: string, threads?: number): Peer => ({
-  name,
-  tool: ["go", "version"],
-  folder: join(peersFolder, "go"),
-  build: ["go", "build", "-mod=mod", `-modfile=${modfile}`, "-o", `../.built/${binary}`, "."],
-  built: join(peersFolder, ".built", binary),
-  sources: ["main.go", "member.go", modfile],
-  program: {
-    command: join(peersFolder, ".built", binary),
-    parameters: [],
-    environment: threads === undefined ? {} : { GOMAXPROCS: `${threads}` },
-  },
-});
-
-const rust = (name: string, provider: string, threads?: number): Peer => ({
-  name,
-  tool: ["cargo", "--version"],
-  folder: join(peersFolder, "rust"),
-  build: ["cargo", "build", "--release", "--locked", "--quiet"],
-  built: join(peersFolder, "rust/target/release/openmls-peer"),
-  sources: ["src/main.rs", "src/member.rs", "Cargo.toml", "Cargo.lock"],
-  program: {
-    command: join(peersFolder, "rust/target/release/openmls-peer"),
-    parameters: [provider],
-    environment: threads === undefined ? {} : { RAYON_NUM_THREADS: `${threads}` },
-  },
-});
-
-const npm = (name: string, file: string): Peer => ({
-  name,
-  tool: ["npm", "--version"],
-  folder: join(peersFolder, "npm"),
-  build: ["npm", "ci", "--no-audit", "--no-fund"],
-  built: join(peersFolder, "npm/node_modules/.package-lock.json"),
-  sources: ["package-lock.json"],
-  program: { command: process.execPath, parameters: [join(peersFolder, "npm", file)] },
-});
-
 const PEERS: readonly Peer[] = [
-  npm("ts-mls", "ts-mls.js"),
-  npm("OpenMLS-WASM", "mls-ts.js"),
-  go("mls-go", "go.mod", "mls-go"),
-  { ...go("mls-go (1 thread)", "go.mod", "mls-go", 1), isOptional: true },
-  { ...go("mls-go 1.3.0", "v1.3.0.mod", "mls-go-1.3.0"), isOptional: true },
-  rust("OpenMLS RustCrypto", "rustcrypto"),
-  rust("OpenMLS libcrux", "libcrux"),
-  { ...rust("OpenMLS RustCrypto (1 thread)", "rustcrypto", 1), isOptional: true },
-  { ...rust("OpenMLS libcrux (1 thread)", "libcrux", 1), isOptional: true },
+  npm("ts-mls", "ts-mls.js", COMPARED),
+  npm("OpenMLS-WASM", "mls-ts.js", { suites: [3] }),
+  go("mls-go", "go.mod", "mls-go", COMPARED),
+  go("mls-go 1 thread", "go.mod", "mls-go", PARALLEL, 1),
+  go("mls-go 1.3.0", "v1.3.0.mod", "mls-go-1.3.0", { ...COMPARED, groups: ["join"] }),
+  rust("OpenMLS RustCrypto", "rustcrypto", COMPARED),
+  rust("OpenMLS RustCrypto 1 thread", "rustcrypto", PARALLEL, 1),
+  rust("OpenMLS libcrux", "libcrux", COMPARED),
+  rust("OpenMLS libcrux 1 thread", "libcrux", PARALLEL, 1),
 ];
 
 export const PEER_NAMES: readonly string[] = PEERS.map(({ name }) => name);
 
-/**
- * Programs of the peers that are wanted and can be started; the rest with the reason. A quick run
- * takes what was built before and builds nothing.
- */
-export function findPeers(
-  wanted: readonly string[] | undefined,
-  quick: boolean,
-): { readonly programs: readonly Program[]; readonly skipped: readonly Skipped[] } {
-  const programs: Program[] = [];
+/** mlskit itself, by this Node. With `clock` "cpu" it counts the processor's time. */
+export function mlskit(node: string, clock: "wall" | "cpu"): ScopedProgram {
+  return { name: "mlskit", command: node, parameters: [workerFile, clock] };
+}
+
+export interface PeerOptions {
+  /** Undefined for all. A name that ends in `*` stands for all that begin so. */
+  readonly wanted: readonly string[] | undefined;
+  /** A quick run takes what was built before. */
+  readonly mayBuild: boolean;
+  readonly node: string;
+}
+
+/** Programs of the peers that are wanted and can be started; the rest with the reason. */
+export function findPeers({ wanted, mayBuild, node }: PeerOptions): {
+  readonly programs: readonly ScopedProgram[];
+  readonly skipped: readonly Skipped[];
+} {
+  const programs: ScopedProgram[] = [];
   const skipped: Skipped[] = [];
-  for (const peer of PEERS) {
-    const { name } = peer;
-    const isWanted = wanted === undefined ? peer.isOptional !== true : matches(name, wanted);
-    if (!isWanted) continue;
-    const why = existsSync(peer.folder) ? provide(peer, quick) : "its program is missing";
-    if (why === undefined) programs.push({ name, ...peer.program });
-    else skipped.push({ what: name, why });
+  for (const { name, build, command, parameters, environment, scope } of PEERS) {
+    if (wanted !== undefined && !matches(name, wanted)) continue;
+    const why = provide(build, mayBuild);
+    if (why !== undefined) {
+      skipped.push({ what: name, why });
+      continue;
+    }
+    const folder = buildFolder(build.toolchain);
+    const isScript = command === "node";
+    programs.push({
+      name,
+      command: isScript ? node : join(folder, command),
+      parameters: isScript ? parameters.map((file) => join(folder, file)) : parameters,
+      environment,
+      scope,
+    });
   }
   return { programs, skipped };
 }
 
-/** `mls-go` means that one; `mls-go*` means all whose names begin so. */
+/** Whether a program is to be measured there, and with which group of operations. */
+export function inScope({ scope = {} }: ScopedProgram, place: Place, group?: string): boolean {
+  const { suites, sizes, groups } = scope;
+  return (
+    (suites?.includes(place.suite) ?? true) &&
+    (sizes?.includes(place.size) ?? true) &&
+    (group === undefined || (groups?.includes(group) ?? true))
+  );
+}
+
 function matches(name: string, wanted: readonly string[]): boolean {
   return wanted.some((each) => {
     return each.endsWith("*") ? name.startsWith(each.slice(0, -1)) : name === each;
   });
-}
-
-/** Undefined if the program is there, otherwise why it is not. */
-function provide(
-  { tool, folder, build, built, sources }: Peer,
-  quick: boolean,
-): string | undefined {
-  if (
-    isCurrent(
-      built,
-      sources.map((source) => join(folder, source)),
-    )
-  )
-    return undefined;
-  if (quick) return "not built yet; a run without --quick builds it";
-  const [name = "", ...rest] = tool;
-  if (spawnSync(name, rest).status !== 0) return `${name} is not installed`;
-  process.stderr.write(`building: ${build.join(" ")}\n`);
-  const [command = "", ...parameters] = build;
-  const result = spawnSync(command, parameters, { cwd: folder, encoding: "utf8" });
-  if (result.status === 0) return undefined;
-  const [reason = "no reason given"] = `${result.stderr}`.trim().split("\n");
-  return `building failed: ${result.error?.message ?? reason}`;
-}
-
-function isCurrent(built: string, sources: readonly string[]): boolean {
-  if (!existsSync(built)) return false;
-  const { mtimeMs } = statSync(built);
-  return sources.every((path) => !existsSync(path) || statSync(path).mtimeMs <= mtimeMs);
 }

@@ -1,6 +1,7 @@
 /** One operation over the number of members, both axes logarithmic, as SVG. */
-import { LIMIT } from "./results.ts";
-import { formatTime, type Table, titleOf } from "./tables.ts";
+import { formatTime } from "./format.ts";
+import { isLimit } from "./results.ts";
+import { type Table, titleOf } from "./tables.ts";
 
 const WIDTH = 720;
 const HEIGHT = 400;
@@ -42,7 +43,7 @@ export function plotOf(table: Table): string {
   for (const [i, { name, points }] of lines.entries()) {
     const colour = COLOURS[i % COLOURS.length] ?? "#000";
     const path = points.map(({ size, time }) => `${x(size).toFixed(1)},${y(time).toFixed(1)}`);
-    const dash = name === LIMIT ? ' stroke-dasharray="5 4"' : "";
+    const dash = isLimit(name) ? ' stroke-dasharray="5 4"' : "";
     const width = name === "mlskit" ? 2.5 : 1.5;
     parts.push(
       `<polyline points="${path.join(" ")}" fill="none" stroke="${colour}" stroke-width="${width}"${dash}/>`,

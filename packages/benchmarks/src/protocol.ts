@@ -3,6 +3,8 @@
  * Byte strings are base64. peers/README.md describes it for other languages.
  */
 
+import type { Step } from "./limits.ts";
+
 /** `cold`: all added in one commit. `warm`: everybody has committed since. */
 export type TreeState = "cold" | "warm";
 
@@ -16,7 +18,15 @@ export type Request =
   /** Instead of both, for libraries that make warm groups themselves. */
   | { readonly do: "ownWarm"; readonly suite: number; readonly size: number }
   | { readonly do: "run"; readonly group: string; readonly count: number }
-  | { readonly do: "limit"; readonly group: string; readonly count: number };
+  /** Of mlskit: what the operations need of primitives. */
+  | { readonly do: "limit"; readonly group: string; readonly count: number }
+  /** The same calls, made by another library's primitives. */
+  | {
+      readonly do: "primitives";
+      readonly suite: number;
+      readonly steps: Readonly<Record<string, readonly Step[]>>;
+      readonly count: number;
+    };
 
 export interface Hello {
   readonly library: string;
@@ -28,19 +38,25 @@ export interface Hello {
   readonly groups: readonly string[];
   /** It makes warm groups itself. */
   readonly ownWarm?: boolean;
+  /** It answers `primitives`. */
+  readonly primitives?: boolean;
 }
 
 /** Microseconds per operation, and bytes on the wire. */
 export interface Measured {
   readonly samples: Readonly<Record<string, readonly number[]>>;
   readonly bytes?: Readonly<Record<string, number>>;
-  /** How often each primitive is called; of `limit` only. */
-  readonly counts?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+/** Of `limit`: the primitive calls too. */
+export interface Limited extends Measured {
+  readonly steps: Readonly<Record<string, readonly Step[]>>;
 }
 
 export type Answer =
   | Hello
   | Measured
+  | Limited
   | { readonly keyPackages: readonly string[] }
   | { readonly ok: true }
   | { readonly error: string };

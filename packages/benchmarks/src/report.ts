@@ -68,6 +68,7 @@ both are found to be in the same epoch after every Commit. Nothing is persisted 
 creator has added all others in one commit, and nobody else has committed; a commit then costs one encryption per member. *Warm*:
 every member has committed, and a commit costs one encryption per level of the tree.
 
-*Limit* is the time of the calls that mlskit makes to the cryptographic provider during the operation, recorded and made again
-without anything else, in the same process. Whoever joins or creates starts without cached keys.
+*Limit* is the time of the cryptography that RFC 9420 demands for the operation on a group of this shape, carried out by the same
+provider in the same process, in turns with the operation (packages/benchmarks/src/limits.ts says how often what is called, and
+why). Whoever joins or creates starts without cached keys.
 `;

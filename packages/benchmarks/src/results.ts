@@ -1,13 +1,18 @@
 /** What a run leaves behind: one JSON file, from which tables and plots are made. */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { BundleSize } from "./bundle.ts";
 import { resultsFolder } from "./folders.ts";
+import type { LargeGroup } from "./large.ts";
+import type { Step } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import type { TreeState } from "./protocol.ts";
+import type { ScenarioResult } from "./scenarios.ts";
 import type { Summary } from "./statistics.ts";
+import type { StorageSizes } from "mlskit/testing";
 
 export interface Results {
-  readonly format: 1;
+  readonly format: 2;
   readonly date: string;
   readonly machine: Machine;
   /** Abbreviated hash of the commit that was measured, with a "+" if files had changed. */
@@ -16,6 +21,10 @@ export interface Results {
   readonly libraries: readonly MeasuredLibrary[];
   readonly skipped: readonly Skipped[];
   readonly rows: readonly Row[];
+  readonly scenarios: readonly (ScenarioResult & { readonly suite: number })[];
+  readonly storage: readonly StorageSizes[];
+  readonly large: readonly LargeGroup[];
+  readonly bundles: readonly BundleSize[];
 }
 
 export interface MeasuredLibrary {
@@ -38,15 +47,33 @@ export interface Row extends Summary {
   readonly library: string;
   /** Medians of the rounds, in the order in which they were run. */
   readonly rounds: readonly number[];
-  /** On the wire. */
+  /** On the wire; of `store`, of the whole state. */
   readonly bytes?: number | undefined;
-  /** Calls of each primitive; of mlskit's limit only. */
-  readonly counts?: Readonly<Record<string, number>> | undefined;
+  /** How often each primitive is needed; of mlskit's limit only. */
+  readonly calls?: Readonly<Record<string, number>> | undefined;
 }
 
 /** The name of mlskit's limit among the libraries. */
 export const LIMIT = "limit";
 
+/** The same calls, made by another library's primitives. */
+export function limitOf(library: string): string {
+  return `${library} ${LIMIT}`;
+}
+
+export function isLimit(library: string): boolean {
+  return library === LIMIT || library.endsWith(` ${LIMIT}`);
+}
+
+export function callsOf(steps: readonly Step[]): Record<string, number> {
+  const calls: Record<string, number> = {};
+  for (const { call, count } of steps) {
+    if (count > 0) calls[call] = (calls[call] ?? 0) + count;
+  }
+  return calls;
+}
+
+/** Writes one row a line, so that a diff shows what changed. */
 export function writeResults(results: Results, name: string): string {
   mkdirSync(resultsFolder, { recursive: true });
   const path = join(resultsFolder, `${name}.json`);
@@ -59,6 +86,7 @@ export function writeResults(results: Results, name: string): string {
 
 /** The committed results, newest Node first. */
 export function readResults(): Results[] {
+  mkdirSync(resultsFolder, { recursive: true });
   const names = readdirSync(resultsFolder).filter((name) => /^node-\d+\.json$/.test(name));
   names.sort((a, b) => Number.parseInt(b.slice(5), 10) - Number.parseInt(a.slice(5), 10));
   return names.map((name) => readOne(name));

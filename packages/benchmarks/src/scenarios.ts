@@ -1,14 +1,20 @@
 /** Groups as they are used: the scenarios of the OpenMLS book, written against {@link Library}. */
 import type { Invitation, Library, Member } from "./boundary.ts";
-import { median, summarizeSamples } from "./statistics.ts";
+import { summarizeSamples } from "./statistics.ts";
 
 export interface ScenarioResult {
   readonly name: string;
   readonly size: number;
   /** Of the whole script, set-up left out. */
   readonly milliseconds: number;
-  /** Per event: median and 95th percentile in microseconds. */
-  readonly events: Readonly<Record<string, { readonly median: number; readonly p95: number }>>;
+  /** Median and 95th percentile in microseconds. */
+  readonly events: Readonly<Record<string, EventTimes>>;
+}
+
+export interface EventTimes {
+  readonly median: number;
+  readonly p95: number;
+  readonly count: number;
 }
 
 /** A script of events: how often members update, join and leave among the messages. */
@@ -129,9 +135,10 @@ class Times {
   }
 
   summary(): ScenarioResult["events"] {
-    const events: Record<string, { median: number; p95: number }> = {};
+    const events: Record<string, EventTimes> = {};
     for (const [event, samples] of this.#samples) {
-      events[event] = { median: median(samples), p95: summarizeSamples(samples).p95 };
+      const { median, p95, runs } = summarizeSamples(samples);
+      events[event] = { median, p95, count: runs };
     }
     return events;
   }

@@ -1,6 +1,7 @@
 /** Results as tables in Markdown: one per operation, tree and suite. */
+import { digits, formatTime } from "./format.ts";
 import { TITLES } from "./groups.ts";
-import { LIMIT, type Results, type Row } from "./results.ts";
+import { isLimit, LIMIT, limitOf, type Results, type Row } from "./results.ts";
 
 export interface Table {
   readonly operation: string;
@@ -14,7 +15,7 @@ export interface Table {
 
 export function tablesOf({ rows, libraries }: Results): Table[] {
   const tables: Table[] = [];
-  const order = [LIMIT, ...libraries.map(({ name }) => name)];
+  const order = [LIMIT, ...libraries.flatMap(({ name }) => [name, limitOf(name)])];
   for (const operation of Object.keys(TITLES)) {
     for (const tree of ["cold", "warm"] as const) {
       for (const suite of new Set(rows.map((row) => row.suite))) {
@@ -42,7 +43,7 @@ export function titleOf({ operation, tree, suite }: Table): string {
 
 /** Times with ratios: mlskit to its limit, and mlskit to each of the others. */
 export function markdownOf(table: Table): string {
-  const others = table.libraries.filter((name) => name !== LIMIT && name !== "mlskit");
+  const others = table.libraries.filter((name) => !isLimit(name) && name !== "mlskit");
   const head = [
     "N",
     "mlskit",
@@ -64,21 +65,10 @@ export function markdownOf(table: Table): string {
   return lines.join("\n");
 }
 
-/** Microseconds to a readable time. */
-export function formatTime(time: number): string {
-  if (time >= 1e6) return `${digits(time / 1e6)} s`;
-  if (time >= 1e3) return `${digits(time / 1e3)} ms`;
-  return `${digits(time)} µs`;
-}
-
 function timeOf(row: Row | undefined): string {
   return row === undefined ? "–" : `${formatTime(row.median)}`;
 }
 
 function ratio(one: Row | undefined, other: Row | undefined): string {
   return one === undefined || other === undefined ? "–" : digits(one.median / other.median);
-}
-
-function digits(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }

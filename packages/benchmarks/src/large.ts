@@ -1,0 +1,68 @@
+/** Groups of tens of thousands, as an application meets them: by the client, with files as store. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { largeWorkerFile } from "./folders.ts";
+import { forgeGroup } from "./forged-group.ts";
+import { providers } from "./internals.ts";
+import type { Results, Skipped } from "./results.ts";
+
+/** Milliseconds and megabytes; memory is what is added to a process with an idle client. */
+export interface LargeGroup {
+  readonly size: number;
+  readonly suite: number;
+  readonly welcomeBytes: number;
+  readonly join: Weighed;
+  /** Opening after a restart, and sending the first message. */
+  readonly open: Weighed;
+  readonly commit: number;
+  readonly process: number;
+  readonly send: number;
+  readonly receive: number;
+}
+
+export interface Weighed {
+  readonly milliseconds: number;
+  /** Heap and what hangs on it, after collecting garbage. */
+  readonly live: number;
+  /** Resident set. */
+  readonly resident: number;
+}
+
+const SUITE = 1;
+
+/** A forged group in which all members have committed is joined, opened again and used. */
+export async function measureLarge(node: string, size: number): Promise<Partial<Results>> {
+  const folder = mkdtempSync(join(tmpdir(), "mlskit-large-"));
+  const phase = (name: string): unknown => {
+    const parameters = ["--expose-gc", largeWorkerFile, name, folder];
+    const { status, stdout, stderr } = spawnSync(node, parameters, { encoding: "utf8" });
+    if (status === 0) return JSON.parse(stdout) as unknown;
+    throw new Error(
+      `${name}: ${
+        stderr
+          .trim()
+          .split("\n")
+          .find((line) => /Error/.test(line)) ?? ""
+      }`,
+    );
+  };
+  try {
+    phase("prepare");
+    const guests = ["first", "second"].map((name) => readFileSync(join(folder, `${name}.kp`)));
+    const group = await forgeGroup(providers.nodeProvider(), SUITE, size - guests.length);
+    const { welcome } = await group.invite(guests.map((bytes) => new Uint8Array(bytes)));
+    writeFileSync(join(folder, "welcome"), welcome);
+    const joined = phase("join") as Weighed;
+    const opened = phase("open") as Weighed;
+    const used = phase("use") as Pick<LargeGroup, "commit" | "process" | "send" | "receive">;
+    const found = { size, suite: SUITE, welcomeBytes: welcome.length, join: joined, open: opened };
+    return { large: [{ ...found, ...used }] };
+  } catch (error) {
+    const skipped: Skipped = { what: `large, N = ${size}`, why: String(error) };
+    return { skipped: [skipped] };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
