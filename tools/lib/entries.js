@@ -9,6 +9,7 @@ import { root } from "./sources.js";
 
 const entries = {
   ".": ["index.ts"],
+  "./client": ["client/index.ts"],
   "./errors": ["errors.ts"],
   "./rules": ["rule-registry.ts"],
   "./wire": ["wire.ts"],

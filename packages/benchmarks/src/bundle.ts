@@ -70,8 +70,8 @@ function entries(): (readonly [name: string, code: string])[] {
 
 /** What a browser needs to hold a conversation on one suite. */
 const CLIENT = `
-  export { Client } from "mlskit";
-  export { nobleSuite1 } from "mlskit/providers/noble/suite-1";
+  export { Client, createProvider } from "mlskit/client";
+  export { webCryptoSuite1 } from "mlskit/providers/webcrypto/suite-1";
   export { memoryStorage } from "mlskit/storage/memory";
 `;
 

@@ -1,7 +1,7 @@
 /** mlskit: Messaging Layer Security, RFC 9420. */
 
 export type { AcceptedCommit } from "./client/accept-commit.ts";
-export { Client, type NewGroup } from "./client/client.ts";
+export type { NewGroup } from "./client/client.ts";
 export type {
   ClientOptions,
   CreateGroupRequest,
@@ -18,6 +18,7 @@ export {
   type HandshakePolicy,
   type Padding,
 } from "./client/config.ts";
+export { DefaultClient as Client } from "./client/default-client.ts";
 export {
   acceptDetached,
   commitDetached,
@@ -68,9 +69,17 @@ export {
   type CipherSuite,
   type CryptoProvider,
   cipherSuite,
+  createProvider,
+  createSuiteCrypto,
+  type KemPrimitives,
+  type SignaturePrimitives,
   type Signer,
   type SuiteCrypto,
+  type SuiteFactory,
+  type SuitePrimitives,
 } from "./crypto/index.ts";
+export { KEM_FORMATS, SIGNATURE_FORMATS } from "./crypto/curve-formats.ts";
+export type { KemFormat, PrivateKeyFormat, SignatureFormat } from "./crypto/key-format.ts";
 export { createSigner } from "./crypto/signer.ts";
 export * from "./errors.ts";
 export {

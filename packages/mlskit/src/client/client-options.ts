@@ -9,7 +9,6 @@ import {
   type PskSource,
   type RegisteredTypes,
 } from "../group/environment.ts";
-import { defaultProvider } from "../providers/default.ts";
 import type { Storage } from "../storage/storage.ts";
 import { ClientCore } from "./client-core.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -38,6 +37,11 @@ export interface ClientOptions {
   readonly hookTimeout?: number | undefined;
   /** Fewer usable key packages of an identity raise `keyPackagesLow`. Default: 10. */
   readonly keyPackageThreshold?: number | undefined;
+}
+
+/** For a client that brings no provider of its own, and so no code that a bundle does not use. */
+export interface CompleteOptions extends ClientOptions {
+  readonly provider: CryptoProvider;
 }
 
 export interface NewIdentityOptions {
@@ -69,11 +73,11 @@ const DEFAULT_HOOK_TIMEOUT = 30_000;
 const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 
 /** With defaults for what was left out. */
-export function coreOf(options: ClientOptions): ClientCore {
+export function coreOf(options: CompleteOptions): ClientCore {
   const { types = {} } = options;
   return new ClientCore({
     storage: options.storage,
-    provider: options.provider ?? defaultProvider(),
+    provider: options.provider,
     clock: options.clock ?? systemClock,
     authenticationService: options.authenticationService,
     policy: options.policy ?? {},

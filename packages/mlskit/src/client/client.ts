@@ -9,7 +9,7 @@ import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { StagedJoin } from "../group/join-by-welcome.ts";
 import type { ClientCore } from "./client-core.ts";
 import {
-  type ClientOptions,
+  type CompleteOptions,
   type CreateGroupRequest,
   coreOf,
   type NewIdentityOptions,
@@ -84,13 +84,13 @@ export class Client {
   /** Guards records that belong to no group. */
   readonly #lock = new Mutex();
 
-  private constructor(core: ClientCore, identity: Identity) {
+  protected constructor(core: ClientCore, identity: Identity) {
     this.#core = core;
     this.#identity = identity;
   }
 
   /** A new client in an empty store. @throws UsageError `IDENTITY_EXISTS` */
-  static async create(options: ClientOptions & NewIdentityOptions): Promise<Client> {
+  static async create(options: CompleteOptions & NewIdentityOptions): Promise<Client> {
     const core = coreOf(options);
     const suite = options.cipherSuite ?? DEFAULT_SUITE;
     core.options.provider.suite(suite);
@@ -104,17 +104,17 @@ export class Client {
     const { identity, signer } = options;
     const created = await createIdentity(core, transaction, identity, suite, signer);
     await transaction.commit();
-    return new Client(core, created);
+    return new this(core, created);
   }
 
   /**
    * The client that a store holds.
    * @throws StateError `SIGNER_NOT_FOUND`, StorageError
    */
-  static async open(options: ClientOptions & Partial<NewIdentityOptions>): Promise<Client> {
+  static async open(options: CompleteOptions & Partial<NewIdentityOptions>): Promise<Client> {
     const core = coreOf(options);
     if (options.signer !== undefined) core.addSigner(options.signer);
-    return new Client(core, await findIdentity(core, options.identity, options.cipherSuite));
+    return new this(core, await findIdentity(core, options.identity, options.cipherSuite));
   }
 
   /** The identity used unless another is named. */

@@ -205,7 +205,7 @@ export async function stageJoin(
 ): Promise<StagedJoin> {
   const { crypto, bundle, reference, psks } = opened;
   const { groupInfo, member } = await openGroupInfo(opened, environment);
-  checkWelcomePsks(psks, groupInfo);
+  checkWelcomePsks(psks, groupInfo, crypto.suite.kdf.size);
   checkExtensionsListed(groupInfo, bundle.keyPackage.leafNode);
   const { epoch, notices } = await validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
   const ownLeaf = findOwnLeaf(epoch.tree, bundle.keyPackage);

@@ -3,16 +3,18 @@ import { bytesKey, encode } from "../codec/index.ts";
 import { PreSharedKeyId, type ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import { check } from "../rules.ts";
-import { cipherSuite } from "../crypto/index.ts";
 
-/** Rules valn0307, valn0803, valn1401, valn1412. */
-export function checkWelcomePsks(psks: readonly PreSharedKeyId[], groupInfo: GroupInfo): void {
-  const { size } = cipherSuite(groupInfo.groupContext.cipherSuite).kdf;
+/** Rules valn0307, valn0803, valn1401, valn1412. `nonceSize` is KDF.Nh. */
+export function checkWelcomePsks(
+  psks: readonly PreSharedKeyId[],
+  groupInfo: GroupInfo,
+  nonceSize: number,
+): void {
   const seen = new Set<string>();
   let successions = 0;
   for (const id of psks) {
     check(
-      id.nonce.length === size,
+      id.nonce.length === nonceSize,
       "valn0803",
       "INVALID_WELCOME",
       "a PSK nonce must be as long as the KDF's output",

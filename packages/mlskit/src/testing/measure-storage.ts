@@ -1,5 +1,5 @@
 /** How many bytes clients write. M-STO-13, perf-3. */
-import { Client } from "../client/client.ts";
+import { DefaultClient as Client } from "../client/default-client.ts";
 import type { Group } from "../client/group.ts";
 import { KeyDirectory } from "../client/key-directory.ts";
 import type { CryptoProvider, MaybePromise } from "../crypto/index.ts";

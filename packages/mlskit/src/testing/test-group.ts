@@ -1,5 +1,5 @@
 /** Clients in one group, in sync, in one call. M-TST-01. */
-import { Client } from "../client/client.ts";
+import { DefaultClient as Client } from "../client/default-client.ts";
 import type { ClientOptions } from "../client/client-options.ts";
 import type { CommitRequest } from "../client/commit.ts";
 import type { GroupConfig } from "../client/config.ts";

@@ -283,10 +283,12 @@ describe("what a joiner refuses", () => {
       encoded: EMPTY_BYTES,
     };
     const application = { ...psk, usage: "application", nonce: new Uint8Array(32) } as const;
-    checkWelcomePsks([psk, application], groupInfo);
+    checkWelcomePsks([psk, application], groupInfo, 32);
     for (const usage of ["reinit", "branch"] as const) {
       const second = { ...psk, usage, nonce: new Uint8Array(32) };
-      await expectRule(() => checkWelcomePsks([psk, second], groupInfo), "valn1401", { as: "VAL" });
+      await expectRule(() => checkWelcomePsks([psk, second], groupInfo, 32), "valn1401", {
+        as: "VAL",
+      });
     }
   });
 
