@@ -31,7 +31,7 @@ for (const [path, entry] of Object.entries(lock.packages)) {
   if (/^(https?|git|ssh)/.test(entry.resolved ?? ""))
     problems.push(`${path} is locked to an address`);
   const foreign = entry.optional === true && entry.os !== undefined;
-  if (path.includes("node_modules/") && entry.link !== true && !foreign) {
+  if (path.includes("node_modules/") && entry.link !== true && !foreign && !entry.inBundle) {
     if (entry.integrity === undefined) problems.push(`${path} has no integrity hash`);
   }
 }
