@@ -18,6 +18,7 @@ const steps = [
   ["lint", bin("oxlint"), "--type-aware", "--deny-warnings"],
   ["types", bin("tsc"), "-b"],
   ["docs", ...tool("gen-docs.js")],
+  ["mutants", ...tool("rules.js"), "--check-mutants"],
   ["packaging", ...tool("check-packaging.js")],
 ];
 

@@ -7,11 +7,13 @@
  *     npm run rules                      the table, closing with `rules: N passed, N failed`
  *     npm run rules -- valn0304 mk-18    only these
  *     npm run rules -- --mutate          does a test notice when a rule's check is taken out?
+ *     npm run rules -- --mutate --each-site   likewise for each place of a check on its own
+ *     npm run rules -- --check-mutants   quick: do the mutants still fit the sources?
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { mutateRules } from "./lib/mutate.js";
+import { checkMutants, mutateRules } from "./lib/mutate.js";
 import { listFiles, root } from "./lib/sources.js";
 import { readTitle } from "./lib/titles.js";
 import { runVitest } from "./lib/vitest.js";
@@ -26,7 +28,9 @@ const { RULES } = await loadRegistry();
 const ids = Object.keys(RULES).filter((id) => wanted.length === 0 || wanted.includes(id));
 for (const id of wanted) if (RULES[id] === undefined) console.error(`${id} is not a rule`);
 
-if (options.includes("--mutate")) {
+if (options.includes("--check-mutants")) {
+  process.exitCode = checkMutants(ids);
+} else if (options.includes("--mutate")) {
   process.exitCode = await mutateRules(ids, {
     testFolder,
     eachSite: options.includes("--each-site"),

@@ -231,8 +231,8 @@ export const MUTANTS = {
   // The joiner does not look at the GroupInfo's signature.
   "mk-88": [
     inFile("group/validate-group-info.ts", [
-      "await checkSignature(crypto, groupInfo, tree);",
-      "if (!(OFF)) await checkSignature(crypto, groupInfo, tree);",
+      "await checkSignature(crypto, groupInfo, received);",
+      "if (!(OFF)) await checkSignature(crypto, groupInfo, received);",
     ]),
   ],
   // A joiner sits down behind everybody else.
@@ -289,8 +289,8 @@ export const MUTANTS = {
   // An observer believes a tree as it is.
   "mk-112": [
     inFile("group/validate-group-info.ts", [
-      "const { notices } = await validateTree(tree, {",
-      "const { notices } = OFF ? { notices: [] } : await validateTree(tree, {",
+      "const { tree, notices } = await validateTree(received, {",
+      "const { tree, notices } = OFF ? { tree: received, notices: [] } : await validateTree(received, {",
     ]),
   ],
   "mk-119": [

@@ -35,9 +35,21 @@ export default mergeConfig(base, {
 });
 `;
 
-/** Runs all mutants, prints one line each, returns the exit code. */
-export async function mutateRules(ids, { testFolder, eachSite, withoutError }) {
-  const sources = new Map(listFiles(`${library}/src`).map((path) => [path, readText(path)]));
+/** Whether each rule has a mutant and all mutants stand together. Returns the exit code. */
+export function checkMutants(ids) {
+  const sources = readSources();
+  const { mutants, unchecked } = collectMutants(ids, sources, { eachSite: false });
+  applyMutants(mutants, sources);
+  for (const id of unchecked) console.log(`NO CHECK ${id}`);
+  console.log(`mutants: ${mutants.length} rules, ${unchecked.length} without a check`);
+  return unchecked.length > 0 ? 1 : 0;
+}
+
+function readSources() {
+  return new Map(listFiles(`${library}/src`).map((path) => [path, readText(path)]));
+}
+
+function collectMutants(ids, sources, { eachSite }) {
   const mutants = [];
   const unchecked = [];
   for (const id of ids) {
@@ -46,6 +58,13 @@ export async function mutateRules(ids, { testFolder, eachSite, withoutError }) {
     else if (!eachSite) mutants.push({ id, name: id, sites });
     else sites.forEach((site, i) => mutants.push({ id, name: `${id}#${i + 1}`, sites: [site] }));
   }
+  return { mutants, unchecked };
+}
+
+/** Runs all mutants, prints one line each, returns the exit code. */
+export async function mutateRules(ids, { testFolder, eachSite, withoutError }) {
+  const sources = readSources();
+  const { mutants, unchecked } = collectMutants(ids, sources, { eachSite });
   const { outcomes, output } = await runMutants(mutants, sources, {
     testFolder,
     free: ids.filter(withoutError),
