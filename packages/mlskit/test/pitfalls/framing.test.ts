@@ -1,11 +1,25 @@
 /** What went wrong elsewhere with framing and its tags. RFC 9420 §6. */
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { EMPTY_BYTES, toHex, utf8 } from "../../src/codec/index.ts";
+import { MlsError } from "../../src/errors.ts";
+import { ExternalSenders, makeExtension } from "../../src/extensions/extension.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import { Client, type Group } from "../../src/index.ts";
-import { agree, refusedByAll, refuses } from "../support/assertions.ts";
-import { flipped, forgeCommit, forgeMessage, forgeProposal } from "../support/forge.ts";
+import { agree, refusedByAll, refuses, unchanged } from "../support/assertions.ts";
+import { testEnvironment } from "../support/environment.ts";
+import {
+  flipped,
+  forgeCommit,
+  forgeEnvelope,
+  forgeExternalCommit,
+  forgeMessage,
+  forgeProposal,
+  forgeSigned,
+} from "../support/forge.ts";
 import { contents, newDesk, seat } from "../support/forge-clients.ts";
+import { newClient, newSigner, type Party } from "../support/parties.ts";
+import { functionsOf, sourceFiles } from "../support/sources.ts";
 import { TestGroup } from "../support/test-group.ts";
 
 const NAMES = ["alice", "bob", "carol"];
@@ -194,4 +208,141 @@ test("fr-10 what comes too early can be kept: the next epoch, a far one, and an 
   expect(missing.missing.map(toHex)).toEqual([toHex(unseen.cached.reference)]);
   const found = await carol.process(unseen.bytes, { accept: true });
   expect(found.kind).toBe("commit");
+});
+
+describe("fr-2 checks throw", () => {
+  test("none answers with a boolean that could be dropped", () => {
+    const checks = functionsOf(sourceFiles()).filter(({ name }) =>
+      /^(check|validate|require)[A-Z]/.test(name),
+    );
+    expect(checks.length).toBeGreaterThan(50);
+    expect(checks.filter(({ result }) => /\bboolean\b/.test(result))).toEqual([]);
+  });
+
+  test.each([1, 2, 4, 5])("senders that are not there, in a group of %i", async (size) => {
+    const names = ["alice", "bob", "carol", "dave", "erin", "frank"].slice(0, size + 1);
+    const group = await TestGroup.of(names);
+    const gone = names.length - 1;
+    await group.commit("alice", { proposals: [{ type: "remove", removed: gone }] });
+    const alice = group.party("alice");
+    const { leafCount } = alice.epoch.tree;
+    const content = { contentType: "application", applicationData: utf8("hello") } as const;
+    const nowhere = [gone, leafCount, 2 * leafCount, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+    for (const leafIndex of nowhere) {
+      const options = { wireFormat: "privateMessage", privately: { leafIndex } } as const;
+      const hidden = await forgeMessage(alice, content, options);
+      for (const party of group.members) {
+        await refuses(party, () => party.receive(hidden), "valn1306");
+      }
+      const sender = { type: "member", leafIndex } as const;
+      const shown = await forgeProposal(alice, { type: "remove", removed: 0 }, { sender });
+      await refusedByAll(group, "", shown.bytes, "mk-26");
+    }
+    if (size > 1) await agree(group);
+  });
+});
+
+describe("fr-5 sender, content and envelope", () => {
+  const service = newSigner();
+  const senders = {
+    member: { type: "member", leafIndex: 0 },
+    external: { type: "external", senderIndex: 0 },
+    newMemberProposal: { type: "newMemberProposal" },
+    newMemberCommit: { type: "newMemberCommit" },
+  } as const;
+  const legal = new Set([
+    "member application privateMessage",
+    "member proposal privateMessage",
+    "member proposal publicMessage",
+    "member commit privateMessage",
+    "member commit publicMessage",
+    "external proposal publicMessage",
+    "newMemberProposal proposal publicMessage",
+    "newMemberCommit commit publicMessage",
+  ]);
+  const combinations = Object.keys(senders).flatMap((sender) =>
+    (["application", "proposal", "commit"] as const).flatMap((content) =>
+      (["publicMessage", "privateMessage"] as const).map((wireFormat) => {
+        return [sender as keyof typeof senders, content, wireFormat] as const;
+      }),
+    ),
+  );
+
+  test.each(combinations)("a %s's %s as %s", async (from, contentType, wireFormat) => {
+    const { publicKey: signatureKey } = await service;
+    const credential = { type: "basic", identity: utf8("service") } as const;
+    const extensions = [makeExtension(5, ExternalSenders, [{ signatureKey, credential }])];
+    const environment = testEnvironment({ policy: { reviewProposal: () => true } });
+    const group = await TestGroup.of(NAMES, { extensions, environment });
+    const [alice, bob] = [group.party("alice"), group.party("bob")];
+    const dave = await newClient("dave");
+    const sender = senders[from];
+    const signer = { member: alice.signer, external: await service }[from as string] ?? dave.signer;
+    const isBound = from === "member" || from === "newMemberCommit";
+    const signedContext = isBound ? undefined : EMPTY_BYTES;
+    const forgery = { sender, signer, signedContext, wireFormat };
+    const applicationData = utf8("hello");
+    const proposal =
+      from === "newMemberProposal"
+        ? ({ type: "add", keyPackage: dave.keyPackage } as const)
+        : ({ type: "remove", removed: 2 } as const);
+    const forge = {
+      application: () =>
+        forgeMessage(alice, { contentType: "application", applicationData }, forgery),
+      proposal: async () => (await forgeProposal(alice, proposal, forgery)).bytes,
+      commit: async () =>
+        from === "newMemberCommit"
+          ? (await forgeExternalCommit(dave, alice, forgery)).bytes
+          : (await forgeCommit(alice, forgery)).bytes,
+    };
+    const bytes = await forge[contentType]();
+    if (legal.has(`${from} ${contentType} ${wireFormat}`)) {
+      const received = await bob.receive(bytes);
+      expect(received.kind).toBe(contentType);
+    } else {
+      const attempt = unchanged(bob, () => bob.receive(bytes));
+      await expect(attempt).rejects.toBeInstanceOf(MlsError);
+      await group.commit("alice", { pending: [] });
+      await agree(group);
+    }
+  });
+});
+
+describe("fr-9 what a member can do with another member's signed content", () => {
+  test("a proposal that it encrypts anew is known to be the same", async () => {
+    const group = await TestGroup.of(["alice", "bob"]);
+    const desk = await newDesk("carol");
+    const carol = await seat(group, desk);
+    const [alice, bob] = [group.party("alice"), group.party("bob")];
+    const content = { contentType: "proposal", proposal: { type: "remove", removed: 1 } } as const;
+    const signed = await forgeSigned(alice, content, { wireFormat: "privateMessage" });
+    const original = forgeEnvelope(alice, signed, undefined);
+    expect((await carol.process(original)).kind).toBe("proposal");
+    const again = forgeEnvelope(bob, signed, undefined, {
+      privately: { ratchetOf: 0, leafIndex: 0, generation: 1, skip: 1 },
+    });
+    expect(toHex(again)).not.toBe(toHex(original));
+    const before = await contents(desk);
+    expect((await carol.process(again)).kind).toBe("duplicate");
+    expect(await contents(desk)).toEqual(before);
+  });
+
+  test("application data that it encrypts anew is another message, as SECURITY.md says", async () => {
+    const group = await TestGroup.of(NAMES);
+    const [alice, bob, carol] = NAMES.map((name) => group.party(name)) as [Party, Party, Party];
+    const content = { contentType: "application", applicationData: utf8("yes") } as const;
+    const signed = await forgeSigned(alice, content, { wireFormat: "privateMessage" });
+    const kinds: string[] = [];
+    for (const skip of [0, 1]) {
+      const privately = { ratchetOf: 0, leafIndex: 0, generation: skip, skip };
+      const bytes = forgeEnvelope(bob, signed, undefined, { privately });
+      kinds.push((await carol.receive(bytes)).kind);
+      await refuses(carol, () => carol.receive(bytes), "mk-36");
+    }
+    expect(kinds).toEqual(["application", "application"]);
+    const path = new URL("../../../../SECURITY.md", import.meta.url);
+    expect(readFileSync(path, "utf8").replaceAll(/\s+/g, " ")).toContain(
+      "a member can encrypt signed content of another member again",
+    );
+  });
 });

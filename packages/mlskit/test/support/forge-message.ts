@@ -28,6 +28,7 @@ import {
 import { PrivateMessage, WireFormat } from "../../src/framing/mls-message.ts";
 import { senderDataKey } from "../../src/framing/private-message.ts";
 import type { CachedProposal } from "../../src/group/proposal-entry.ts";
+import { DEFAULT_LIMITS } from "../../src/group/environment.ts";
 import { proposalRef } from "../../src/group/proposal-entry.ts";
 import type { Proposal } from "../../src/messages/proposal.ts";
 import type { RatchetKind } from "../../src/secret-tree/hash-ratchet.ts";
@@ -68,6 +69,8 @@ export interface PrivateForgery {
   readonly generation?: number | undefined;
   /** Whose ratchet encrypts; the party's own leaf by default. */
   readonly ratchetOf?: number | undefined;
+  /** Generations of this ratchet that are passed over. */
+  readonly skip?: number | undefined;
   readonly alterPlaintext?: Alter<Uint8Array> | undefined;
   readonly alterSenderData?: Alter<Uint8Array> | undefined;
   readonly alterCiphertext?: Alter<Uint8Array> | undefined;
@@ -192,7 +195,8 @@ function wrapPrivate(
   const { contentType } = content.content;
   const kind: RatchetKind = contentType === "application" ? "application" : "handshake";
   const ratchet = forgery.ratchetOf ?? ownLeaf;
-  const { messageKey } = secretTree.prepareSend(ratchet, kind);
+  const generation = secretTree.nextGeneration(ratchet, kind) + (forgery.skip ?? 0);
+  const { messageKey } = secretTree.prepareReceive(ratchet, kind, generation, DEFAULT_LIMITS);
   const body = encode(contentBody(contentType), content.content);
   const plain = concat(body, auth, forgery.padding ?? EMPTY_BYTES);
   const reuseGuard = crypto.randomBytes(4);
