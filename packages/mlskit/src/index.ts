@@ -26,11 +26,17 @@ export {
 } from "./client/detached-commit.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { ClientEvent, EventListener } from "./client/events.ts";
+export { deleteExporterSecret, exportCryptoKey } from "./client/exporter-secret.ts";
 export type { BeaconComparison, ForkEvidence, ForkFingerprints } from "./client/fork.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
 export type { Identity } from "./client/identity.ts";
 export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";
 export { KeyDirectory } from "./client/key-directory.ts";
+export {
+  type ExportedMessageKey,
+  exportReceivingKey,
+  exportSendingKey,
+} from "./client/message-keys.ts";
 export type {
   KeyPackageOptions,
   KeyPackageStock,

@@ -1,6 +1,6 @@
 /** One group of a client. */
 import type { WireTypes } from "../codec/index.ts";
-import { type MlsError, StateError, UsageError } from "../errors.ts";
+import { type MlsError, UsageError } from "../errors.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
@@ -37,7 +37,7 @@ import {
 } from "./propose.ts";
 import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
 import { type LostCommit, remainingProposals } from "./rebuild.ts";
-import type { GroupSession } from "./session.ts";
+import { checkSecrets, type GroupSession } from "./session.ts";
 import { keepPast, newestPsks } from "./merge.ts";
 import { discardPending } from "./settle-commit.ts";
 import { reasonsToUpdate, type UpdatePolicy, type UpdateReason } from "./update-advice.ts";
@@ -492,10 +492,7 @@ export class Group {
   }
 
   #requireSecrets(): void {
-    const { status } = this.#state;
-    if (status === "active" || status === "suspended") return;
-    const code = status === "inactive" ? "GROUP_INACTIVE" : "PENDING_JOIN";
-    throw new StateError(code, "the group has no secrets to export", { rule: "mk-110" });
+    checkSecrets(this.#state);
   }
 }
 

@@ -28,7 +28,7 @@ export async function sendApplication(
   options: SendOptions,
 ): Promise<SentApplicationMessage> {
   session.requireActive();
-  const { state, environment } = session;
+  const { state } = session;
   const { epoch, config } = state;
   const plaintext = typeof data === "string" ? utf8(data) : data;
   if (plaintext.length > config.maximumMessageSize) {
@@ -36,13 +36,7 @@ export async function sendApplication(
       details: { length: plaintext.length, maximum: config.maximumMessageSize },
     });
   }
-  const waiting = await committableProposals(state, environment);
-  if (waiting.length > 0) {
-    throw new StateError("COMMIT_REQUIRED", "pending proposals must be committed first", {
-      rule: "mk-45",
-      details: { proposals: waiting.map(({ reference }) => reference) },
-    });
-  }
+  await requireNothingToCommit(session);
   session.requireGeneration("application");
   const sent = await protectApplicationData(epoch, {
     data: plaintext,
@@ -55,4 +49,14 @@ export async function sendApplication(
     session.emit({ type: "updateAdvised", groupId, epoch: number });
   }
   return { bytes: sent.bytes, epoch: epoch.context.epoch, generation: sent.generation };
+}
+
+/** RFC 9420 §12.4: first the Commit, then data. @throws StateError `COMMIT_REQUIRED` */
+export async function requireNothingToCommit({ state, environment }: GroupSession): Promise<void> {
+  const waiting = await committableProposals(state, environment);
+  if (waiting.length === 0) return;
+  throw new StateError("COMMIT_REQUIRED", "pending proposals must be committed first", {
+    rule: "mk-45",
+    details: { proposals: waiting.map(({ reference }) => reference) },
+  });
 }

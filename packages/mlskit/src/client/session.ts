@@ -141,3 +141,10 @@ export function checkActive({ status }: Pick<GroupState, "status">): void {
       });
   }
 }
+
+/** @throws StateError unless the epoch's secrets are ours to use */
+export function checkSecrets({ status }: Pick<GroupState, "status">): void {
+  if (status === "active" || status === "suspended") return;
+  const code = status === "inactive" ? "GROUP_INACTIVE" : "PENDING_JOIN";
+  throw new StateError(code, "the group has no secrets to export", { rule: "mk-110" });
+}

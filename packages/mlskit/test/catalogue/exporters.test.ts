@@ -1,9 +1,10 @@
 /** Catalogue M-EXP: what can be derived from an epoch. RFC 9420 §8.5, §8.6, §8.7. */
 import { inspect } from "node:util";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { accessOf } from "../../src/client/group.ts";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
-import type { Group } from "../../src/index.ts";
+import { deleteExporterSecret, exportCryptoKey, type Group } from "../../src/index.ts";
 import { type TestGroup, testGroup } from "../../src/testing/index.ts";
 
 async function three(): Promise<{ world: TestGroup; a: Group; b: Group; c: Group }> {
@@ -88,6 +89,85 @@ function secretsOf(group: Group): Uint8Array[] {
     group.dangerouslyExportResumptionPsk(),
   ];
 }
+
+test("M-EXP-05: the exporter secret is deleted early, from memory and store, until the next epoch", async () => {
+  const { world, a, b } = await three();
+  const { storage } = world.member(0);
+  const record = async (): Promise<string> => {
+    const rows = await storage.list("");
+    return rows.map(({ value }) => toHex(value)).join(" ");
+  };
+  const { exporterSecret } = accessOf(a).peek().epoch.secrets;
+  const bytes = toHex(exporterSecret.bytes);
+  expect(await record()).toContain(bytes);
+  const context = utf8("context");
+  const exported = a.export("label", context, 32);
+
+  await deleteExporterSecret(a);
+  await deleteExporterSecret(a);
+  const deleted = expect.objectContaining({ code: "EXPORTER_DELETED" }) as Error;
+  expect(() => a.export("label", context, 32)).toThrow(deleted);
+  expect(() => exporterSecret.bytes).toThrow();
+  expect(await record()).not.toContain(bytes);
+  const reopened = await world.reopen(0, storage);
+  expect(() => reopened.group.export("label", context, 32)).toThrow(deleted);
+  // Nobody else is concerned, and nothing but the exporter.
+  expect(b.export("label", context, 32)).toEqual(exported);
+  expect(await world.say(0, "hello")).toMatchObject([
+    { kind: "application" },
+    { kind: "application" },
+  ]);
+
+  await world.commit(1);
+  world.assertAgreement();
+  expect(reopened.group.export("label", context, 32)).toEqual(b.export("label", context, 32));
+});
+
+test("M-EXP-05: a Commit that was pending when the secret was deleted begins its epoch", async () => {
+  const { world, a, b } = await three();
+  const { commit } = await a.commit();
+  await deleteExporterSecret(a);
+  await world.deliver(commit, 0);
+  await a.acceptCommit();
+  expect(a.export("label", utf8("x"), 32)).toEqual(b.export("label", utf8("x"), 32));
+});
+
+test("M-EXP-07: exported values are WebCrypto keys that cannot be extracted", async () => {
+  const { a, b } = await three();
+  const request = {
+    label: "media",
+    context: utf8("call 1"),
+    length: 32,
+    algorithm: "AES-GCM",
+    usages: ["encrypt", "decrypt"],
+  } as const;
+  const key = await exportCryptoKey(a, request);
+  expect(key).toMatchObject({ extractable: false, type: "secret", usages: ["encrypt", "decrypt"] });
+  await expect(crypto.subtle.exportKey("raw", key)).rejects.toThrow();
+  const iv = new Uint8Array(12);
+  const sealed = await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, Uint8Array.of(1, 2, 3));
+  const other = await exportCryptoKey(b, request);
+  const opened = await crypto.subtle.decrypt({ name: "AES-GCM", iv }, other, sealed);
+  expect(new Uint8Array(opened)).toEqual(Uint8Array.of(1, 2, 3));
+  // It is the key of the exporter's bytes, and of nothing else.
+  const raw = Uint8Array.from(a.export("media", utf8("call 1"), 32));
+  const known = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["decrypt"]);
+  const again = await crypto.subtle.decrypt({ name: "AES-GCM", iv }, known, sealed);
+  expect(new Uint8Array(again)).toEqual(Uint8Array.of(1, 2, 3));
+});
+
+test("M-EXP-07: without WebCrypto the call says so", async () => {
+  const { a } = await three();
+  vi.stubGlobal("crypto", undefined);
+  try {
+    const request = { label: "x", context: utf8(""), length: 32, algorithm: "AES-GCM" } as const;
+    await expect(exportCryptoKey(a, { ...request, usages: ["encrypt"] })).rejects.toThrow(
+      expect.objectContaining({ code: "NO_WEBCRYPTO" }) as Error,
+    );
+  } finally {
+    vi.unstubAllGlobals();
+  }
+});
 
 test("M-EXP-08: tree, tree hash, confirmation tag and transcript hashes can be compared with peers", async () => {
   const { world, a, b } = await three();
