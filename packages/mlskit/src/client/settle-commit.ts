@@ -7,6 +7,7 @@ import { eraseEpoch } from "../group/epoch.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { type IncomingCommit, messageHash } from "./receive.ts";
 import { classifyRemovals } from "./removal.ts";
+import { eraseMessageKey } from "../secret-tree/hash-ratchet.ts";
 import type { GroupSession } from "./session.ts";
 
 /** Begins the epoch of our pending Commit. */
@@ -54,8 +55,10 @@ function useUp(session: GroupSession, key: NonNullable<IncomingCommit["key"]>): 
   const { secretTree, context } = session.state.epoch;
   const { limits } = session.environment;
   try {
-    const { change } = secretTree.prepareReceive(key.leaf, "handshake", key.generation, limits);
-    session.useKey(secretTree, context.epoch, change);
+    const { leaf, generation } = key;
+    const prepared = secretTree.prepareReceive(leaf, "handshake", generation, limits);
+    eraseMessageKey(prepared.messageKey);
+    session.useKey(secretTree, context.epoch, prepared.change);
   } catch (error) {
     // Later handshake messages of the sender may have pushed it out.
     if (!MlsError.is(error, "GENERATION_TOO_OLD")) throw error;

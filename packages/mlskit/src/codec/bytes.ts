@@ -15,6 +15,21 @@ export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
+/** The same bytes in memory of their own, whatever kind of array they are in. */
+export function copyBytes(bytes: Uint8Array): Uint8Array {
+  // Several times faster than Uint8Array.from; and a Buffer's slice would be no copy.
+  const copy = new Uint8Array(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
+/** Whether all bytes are zero, in time that depends on their number only. */
+export function isAllZero(bytes: Uint8Array): boolean {
+  let any = 0;
+  for (let i = 0; i < bytes.length; i++) any |= bytes[i] ?? 0;
+  return any === 0;
+}
+
 /** Concatenation into one fresh array. */
 export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;

@@ -9,19 +9,14 @@
  * A field missing from the codec does not compile. Field order in the codec is wire order.
  */
 import { UsageError } from "../errors.ts";
+import { copyBytes } from "./bytes.ts";
 import { Reader, type WireTypes } from "./reader.ts";
-import { MAX_VECTOR_LENGTH, Writer } from "./writer.ts";
+import { encode } from "./scratch.ts";
+import { MAX_VECTOR_LENGTH, vectorHeaderSize, type Writer } from "./writer.ts";
 
 export interface Codec<T> {
   write(writer: Writer, value: T): void;
   read(reader: Reader): T;
-}
-
-/** Encodes one value. */
-export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
-  const writer = new Writer();
-  codec.write(writer, value);
-  return writer.finish();
 }
 
 /**
@@ -36,7 +31,7 @@ export function decode<T>(
   what = "value",
   types?: WireTypes,
 ): T {
-  return decodeInPlace(codec, Uint8Array.from(bytes), what, types);
+  return decodeInPlace(codec, copyBytes(bytes), what, types);
 }
 
 /** Like {@link decode}, for bytes that nobody else will change: the result holds views into them. */
@@ -90,7 +85,7 @@ export const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 /** `opaque value<V>`. */
 export const opaque: Codec<Uint8Array> = {
   write: (writer, value) => writer.opaque(value),
-  read: (reader) => reader.vector().rest(),
+  read: (reader) => reader.opaque(),
 };
 
 /** `opaque value[length]`. */
@@ -270,8 +265,7 @@ export function withEncoding<T extends object>(fields: Codec<T>, value: T): T & 
 /** Everything before a trailing `opaque signature<V>`: what the signature covers. */
 export function signedPart(value: Encoded & { readonly signature: Uint8Array }): Uint8Array {
   const { length } = value.signature;
-  const header = length < 0x40 ? 1 : length < 0x4000 ? 2 : 4;
-  return value.encoded.subarray(0, value.encoded.length - header - length);
+  return value.encoded.subarray(0, value.encoded.length - vectorHeaderSize(length) - length);
 }
 
 /** The same bytes seen as another type: `toWire` when writing, `fromWire` when reading. */

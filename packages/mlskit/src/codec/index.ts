@@ -1,5 +1,6 @@
 export * from "./bytes.ts";
 export * from "./codec.ts";
 export { Reader, RFC_TYPES, type SkipBody, skipOpaque, type WireTypes } from "./reader.ts";
-export { Writer } from "./writer.ts";
+export { encode, lendEncoding } from "./scratch.ts";
+export { vectorHeaderSize, Writer } from "./writer.ts";
 export * from "./protocol-version.ts";

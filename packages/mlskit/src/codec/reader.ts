@@ -73,7 +73,11 @@ export class Reader {
   }
 
   uint64(): bigint {
-    return (BigInt(this.uint32()) << 32n) | BigInt(this.uint32());
+    const high = this.uint32();
+    const low = this.uint32();
+    // Most values are small, and bigints are slow.
+    if (high < 2 ** 21) return BigInt(high * 2 ** 32 + low);
+    return (BigInt(high) << 32n) | BigInt(low);
   }
 
   /** `length` raw bytes, as a view. */
@@ -110,15 +114,23 @@ export class Reader {
 
   /** A reader confined to the next variable-size vector, which this reader skips. */
   vector(): Reader {
-    const length = this.vectorLength();
-    if (length > this.remaining) {
-      throw this.error(
-        `vector of ${length} bytes exceeds the ${this.remaining} that remain`,
-        "mk-03",
-      );
-    }
+    const length = this.#contentLength();
     const start = this.#take(length);
     return new Reader(this.#bytes, this.types, start, start + length);
+  }
+
+  /** The content of the next variable-size vector, as a view. */
+  opaque(): Uint8Array {
+    return this.bytes(this.#contentLength());
+  }
+
+  #contentLength(): number {
+    const length = this.vectorLength();
+    if (length <= this.remaining) return length;
+    throw this.error(
+      `vector of ${length} bytes exceeds the ${this.remaining} that remain`,
+      "mk-03",
+    );
   }
 
   /** Fails unless everything was consumed. RFC 9420 §2.1. */

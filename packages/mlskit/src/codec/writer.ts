@@ -4,10 +4,21 @@ import { UsageError } from "../errors.ts";
 /** Vectors hold at most 2^30-1 bytes, RFC 9420 §2.1.2. */
 export const MAX_VECTOR_LENGTH = 0x3fff_ffff;
 
+/** Longer views are not kept. */
+const VIEWS = 128;
+const MAX_SAFE_INTEGER = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Bytes of a vector's length header in its shortest form. RFC 9420 §2.1.2. */
+export function vectorHeaderSize(length: number): 1 | 2 | 4 {
+  return length < 0x40 ? 1 : length < 0x4000 ? 2 : 4;
+}
+
 /** Grows by doubling. {@link finish} hands the bytes out and ends the writer's life. */
 export class Writer {
   #bytes: Uint8Array;
   #length = 0;
+  /** Views of the first bytes, by length: a writer that is used again is asked for the same ones. */
+  #views: (Uint8Array | undefined)[] = [];
 
   /** Arrays of up to 64 bytes are cheap to make, and most values fit. */
   constructor(capacity = 64) {
@@ -16,6 +27,10 @@ export class Writer {
 
   get length(): number {
     return this.#length;
+  }
+
+  get capacity(): number {
+    return this.#bytes.length;
   }
 
   uint8(value: number): void {
@@ -38,8 +53,10 @@ export class Writer {
   }
 
   uint64(value: bigint): void {
-    this.uint32(Number(value >> 32n));
-    this.uint32(Number(value & 0xffff_ffffn));
+    // Most values are small, and bigints are slow.
+    const small = value <= MAX_SAFE_INTEGER ? Number(value) : undefined;
+    this.uint32(small === undefined ? Number(value >> 32n) : Math.floor(small / 2 ** 32));
+    this.uint32(small === undefined ? Number(value & 0xffff_ffffn) : small % 2 ** 32);
   }
 
   bytes(value: Uint8Array): void {
@@ -75,7 +92,7 @@ export class Writer {
       return;
     }
     // The header needs 2 or 4 bytes after all: make room, then write it in place.
-    const extra = length < 0x4000 ? 1 : 3;
+    const extra = vectorHeaderSize(length) - 1;
     this.#reserve(extra);
     this.#bytes.copyWithin(header + 1 + extra, header + 1, header + 1 + length);
     const end = this.#length;
@@ -84,9 +101,36 @@ export class Writer {
     this.#length = end;
   }
 
+  /** `count` zeros. */
+  zeros(count: number): void {
+    const at = this.#reserve(count);
+    this.#bytes.fill(0, at, at + count);
+  }
+
   /** The bytes written, without a copy. The writer must not be used afterwards. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    // A view costs more than a small copy; whoever knew the length beforehand needs none.
+    return this.#length === this.#bytes.length ? this.#bytes : this.written();
+  }
+
+  /** The bytes written so far, as a view that is good until the next call. */
+  written(): Uint8Array {
+    const length = this.#length;
+    if (length > VIEWS) return this.#bytes.subarray(0, length);
+    const view = this.#views[length] ?? this.#bytes.subarray(0, length);
+    this.#views[length] = view;
+    return view;
+  }
+
+  /** The bytes written so far, in memory of their own. */
+  copy(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  /** Overwrites what was written and starts again. */
+  clear(): void {
+    this.#bytes.fill(0, 0, this.#length);
+    this.#length = 0;
   }
 
   #reserve(count: number): number {
@@ -99,7 +143,9 @@ export class Writer {
 
   #grow(needed: number): void {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    grown.set(this.#bytes.subarray(0, this.#length));
+    grown.set(this.written());
+    this.#bytes.fill(0);
     this.#bytes = grown;
+    this.#views = [];
   }
 }

@@ -1,10 +1,10 @@
 /** DHKEM(Group, HKDF): encapsulation and key derivation. RFC 9180 §4.1, §7.1.3. */
-import { utf8 } from "../codec/bytes.ts";
+import { isAllZero, utf8 } from "../codec/bytes.ts";
 import { MlsError } from "../errors.ts";
 import type { CipherSuite } from "./cipher-suite.ts";
 import type { HpkeKeyPair, MaybePromise } from "./crypto-provider.ts";
 import { expand, type Hmac } from "./hkdf.ts";
-import { invalidPublicKey, isAllZero } from "./key-format.ts";
+import { invalidPublicKey } from "./key-format.ts";
 import { andThen, attempt } from "./maybe-promise.ts";
 import type { SuitePrimitives } from "./suite-primitives.ts";
 

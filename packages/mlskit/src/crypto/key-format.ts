@@ -42,12 +42,6 @@ export function anyBytes(size: number): PrivateKeyFormat {
   };
 }
 
-export function isAllZero(bytes: Uint8Array): boolean {
-  let any = 0;
-  for (const byte of bytes) any |= byte;
-  return any === 0;
-}
-
 /** One text for every reason, so that the error says nothing about the key. */
 export function invalidPublicKey(): CryptoError {
   return new CryptoError("INVALID_PUBLIC_KEY", "the public key is not valid for the cipher suite", {

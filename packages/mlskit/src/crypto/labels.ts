@@ -1,6 +1,6 @@
 /** The labelled forms of signing, encryption and derivation, and every label. RFC 9420 §5.1.2, §5.1.3, §8, §9. */
 import { utf8 } from "../codec/bytes.ts";
-import { Writer } from "../codec/writer.ts";
+import { vectorHeaderSize, Writer } from "../codec/writer.ts";
 import { UsageError } from "../errors.ts";
 import type { MaybePromise, SealedMessage, Signer, SuiteCrypto } from "./crypto-provider.ts";
 import { truncate } from "./hkdf.ts";
@@ -69,26 +69,29 @@ function encodedLabel(label: string): Uint8Array {
 }
 
 /** `struct { opaque label<V>; opaque content<V>; }`, the form of SignContent and EncryptContext. */
-function labeled(label: string, content: Uint8Array): Uint8Array {
+function labeled(label: string, parts: readonly Uint8Array[]): Uint8Array {
   const encoded = encodedLabel(label);
-  const writer = new Writer(encoded.length + content.length + 4);
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const writer = new Writer(encoded.length + vectorHeaderSize(length) + length);
   writer.bytes(encoded);
-  writer.opaque(content);
+  writer.vectorLength(length);
+  for (const part of parts) writer.bytes(part);
   return writer.finish();
 }
 
-/** SignContent, RFC 9420 §5.1.2: the bytes that are signed. For batches of `verifyMany`. */
-export function labeledContent(label: string, content: Uint8Array): Uint8Array {
-  return labeled(label, content);
+/** SignContent, RFC 9420 §5.1.2: the bytes that are signed, whose content is given in parts. */
+export function labeledContent(label: string, ...parts: readonly Uint8Array[]): Uint8Array {
+  return labeled(label, parts);
 }
 
-/** SignWithLabel, RFC 9420 §5.1.2. */
+/** SignWithLabel, RFC 9420 §5.1.2; the content is given in parts. */
 export function signWithLabel(
   signer: Signer,
   label: string,
-  content: Uint8Array,
+  ...parts: readonly Uint8Array[]
 ): MaybePromise<Uint8Array> {
-  return signer.sign(labeledContent(label, content));
+  return signer.sign(labeledContent(label, ...parts));
 }
 
 /** VerifyWithLabel, RFC 9420 §5.1.2. */
@@ -104,7 +107,7 @@ export function verifyWithLabel(
 
 /** EncryptContext, RFC 9420 §5.1.3: the HPKE info. For batches of `sealMany`. */
 export function encryptContext(label: string, context: Uint8Array): Uint8Array {
-  return labeled(label, context);
+  return labeled(label, [context]);
 }
 
 /** EncryptWithLabel, RFC 9420 §5.1.3. */
@@ -140,16 +143,20 @@ export function expandWithLabel(
   if (!Number.isInteger(length) || length < 0 || length > 0xffff) {
     throw new UsageError("INVALID_LENGTH", `${length} bytes cannot be derived`);
   }
-  const encoded = encodedLabel(label);
-  const writer = new Writer(2 + encoded.length + context.length + 5);
-  writer.uint16(length);
-  writer.bytes(encoded);
-  writer.opaque(context);
-  if (length > crypto.suite.kdf.size) return crypto.expand(secret, writer.finish(), length);
+  const info = context.length <= SHORT ? shortInfo : new Writer();
+  info.clear();
+  info.uint16(length);
+  info.bytes(encodedLabel(label));
+  info.opaque(context);
+  if (length > crypto.suite.kdf.size) return crypto.expand(secret, info.written(), length);
   // Up to one hash, HKDF-Expand is a single HMAC over the info and a counter of 1.
-  writer.uint8(1);
-  return truncate(crypto.hmac(secret, writer.finish()), length);
+  info.uint8(1);
+  return truncate(crypto.hmac(secret, info.written()), length);
 }
+
+/** Most contexts are short, and the info is needed no longer than the call that it is for. */
+const SHORT = 64;
+const shortInfo: Writer = /* @__PURE__ */ new Writer(128);
 
 /** DeriveSecret, RFC 9420 §8. */
 export function deriveSecret(crypto: SuiteCrypto, secret: Uint8Array, label: string): Uint8Array {
@@ -164,9 +171,11 @@ export function deriveTreeSecret(
   generation: number,
   length: number,
 ): Uint8Array {
-  const context = new Uint8Array(4);
-  new DataView(context.buffer).setUint32(0, generation);
-  return expandWithLabel(crypto, secret, label, context, length);
+  generationContext.clear();
+  generationContext.uint32(generation);
+  return expandWithLabel(crypto, secret, label, generationContext.written(), length);
 }
+
+const generationContext: Writer = /* @__PURE__ */ new Writer(4);
 
 const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);

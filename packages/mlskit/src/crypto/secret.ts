@@ -1,4 +1,5 @@
 /** Bytes that must not leak into logs and can be overwritten. */
+import { copyBytes, EMPTY_BYTES } from "../codec/bytes.ts";
 import { StateError } from "../errors.ts";
 
 /**
@@ -16,7 +17,7 @@ export class Secret {
   }
 
   static copyOf(bytes: Uint8Array): Secret {
-    return new Secret(Uint8Array.from(bytes));
+    return new Secret(copyBytes(bytes));
   }
 
   /**
@@ -34,7 +35,7 @@ export class Secret {
 
   erase(): void {
     this.#bytes.fill(0);
-    this.#bytes = new Uint8Array(0);
+    this.#bytes = EMPTY_BYTES;
     this.#isErased = true;
   }
 

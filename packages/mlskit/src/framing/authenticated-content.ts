@@ -1,5 +1,5 @@
 /** Signing content and checking who signed it. RFC 9420 §6.1. */
-import { type Codec, concat, encode, MLS10, uint16, withEncoding, Writer } from "../codec/index.ts";
+import { type Codec, concat, encode, MLS10, uint16, withEncoding } from "../codec/index.ts";
 import type { Signer, VerifyJob } from "../crypto/index.ts";
 import { labeledContent, signWithLabel } from "../crypto/labels.ts";
 import {
@@ -60,7 +60,7 @@ export async function signContent(
 ): Promise<SignedContent> {
   const content = withEncoding(FramedContentFields, fields);
   const tbs = framedContentTbs(wireFormat, content, groupContext);
-  return { wireFormat, content, signature: await signWithLabel(signer, LABEL, tbs) };
+  return { wireFormat, content, signature: await signWithLabel(signer, LABEL, ...tbs) };
 }
 
 export function authenticate(
@@ -78,26 +78,22 @@ export function contentVerifyJob(
 ): VerifyJob {
   return {
     publicKey,
-    message: labeledContent(LABEL, framedContentTbs(wireFormat, content, groupContext)),
+    message: labeledContent(LABEL, ...framedContentTbs(wireFormat, content, groupContext)),
     signature: auth.signature,
   };
 }
 
-/** FramedContentTBS, RFC 9420 §6.1. */
+/** FramedContentTBS, RFC 9420 §6.1, in parts: it is never needed without something around it. */
 export function framedContentTbs(
   wireFormat: ContentWireFormat,
   content: FramedContent,
   groupContext: Uint8Array,
-): Uint8Array {
-  const header = new Writer(4);
-  header.uint16(MLS10);
-  header.uint16(WireFormat[wireFormat]);
+): readonly Uint8Array[] {
   // Rule mk-31: members and external joiners sign the epoch's context, outsiders cannot know it.
   const { type } = content.sender;
   const isBound = type === "member" || type === "newMemberCommit";
-  return isBound
-    ? concat(header.finish(), content.encoded, groupContext)
-    : concat(header.finish(), content.encoded);
+  const parts = [TBS_HEADERS[wireFormat], content.encoded];
+  return isBound ? [...parts, groupContext] : parts;
 }
 
 /** FramedContentTBS || FramedContentAuthData: what the membership tag covers. RFC 9420 §6.2. */
@@ -106,9 +102,15 @@ export function framedContentTbm(
   groupContext: Uint8Array,
 ): Uint8Array {
   return concat(
-    framedContentTbs(wireFormat, content, groupContext),
+    ...framedContentTbs(wireFormat, content, groupContext),
     encode(authDataCodec(content.content.contentType), auth),
   );
 }
 
 const LABEL = "FramedContentTBS";
+
+/** Version and wire format, two bytes each. */
+const TBS_HEADERS: Readonly<Record<ContentWireFormat, Uint8Array>> = {
+  publicMessage: /* @__PURE__ */ Uint8Array.of(0, MLS10, 0, WireFormat.publicMessage),
+  privateMessage: /* @__PURE__ */ Uint8Array.of(0, MLS10, 0, WireFormat.privateMessage),
+};

@@ -98,23 +98,33 @@ export interface FramedContentAuthData {
 
 /** Commits, and only they, carry a confirmation tag. */
 export function authDataCodec(contentType: ContentType): Codec<FramedContentAuthData> {
-  const hasTag = contentType === "commit";
-  return {
-    write(writer, { signature, confirmationTag }) {
-      writer.opaque(signature);
-      if (hasTag !== (confirmationTag !== undefined)) {
-        const message = "a confirmation tag belongs to a commit and to nothing else";
-        throw new UsageError("INVALID_CONTENT", message, { rule: "mk-30" });
-      }
-      if (confirmationTag !== undefined) writer.opaque(confirmationTag);
-    },
-    read(reader) {
-      const signature = opaque.read(reader);
-      if (!hasTag) return { signature, confirmationTag: undefined };
-      if (reader.remaining === 0) throw reader.error("a commit has no confirmation tag", "mk-30");
-      return { signature, confirmationTag: opaque.read(reader) };
-    },
-  };
+  return contentType === "commit" ? authDataOfCommit : authDataOfOthers;
+}
+
+const authDataOfCommit: Codec<FramedContentAuthData> = {
+  write(writer, { signature, confirmationTag }) {
+    if (confirmationTag === undefined) throw misplacedTag();
+    writer.opaque(signature);
+    writer.opaque(confirmationTag);
+  },
+  read(reader) {
+    const signature = opaque.read(reader);
+    if (reader.remaining === 0) throw reader.error("a commit has no confirmation tag", "mk-30");
+    return { signature, confirmationTag: opaque.read(reader) };
+  },
+};
+
+const authDataOfOthers: Codec<FramedContentAuthData> = {
+  write(writer, { signature, confirmationTag }) {
+    if (confirmationTag !== undefined) throw misplacedTag();
+    writer.opaque(signature);
+  },
+  read: (reader) => ({ signature: opaque.read(reader), confirmationTag: undefined }),
+};
+
+function misplacedTag(): UsageError {
+  const message = "a confirmation tag belongs to a commit and to nothing else";
+  return new UsageError("INVALID_CONTENT", message, { rule: "mk-30" });
 }
 
 /** @see contentBody. Written by hand: the union's own codec would write the content type too. */

@@ -3,6 +3,8 @@ import {
   type Codec,
   encode,
   fixedBytes,
+  isAllZero,
+  lendEncoding,
   opaque,
   Reader,
   struct,
@@ -10,7 +12,7 @@ import {
   uint64,
   type WireTypes,
   withEncoding,
-  Writer,
+  type Writer,
 } from "../codec/index.ts";
 import type { Secret, SuiteCrypto } from "../crypto/index.ts";
 import { expandWithLabel } from "../crypto/labels.ts";
@@ -63,25 +65,27 @@ export function protectPrivate(
   const { contentType } = content;
   const reuseGuard = crypto.randomBytes(4);
   const header: Header = { groupId, epoch, contentType, authenticatedData };
-  const ciphertext = crypto.aeadSeal(
-    messageKey.key.bytes,
-    guardedNonce(messageKey.nonce.bytes, reuseGuard),
-    encode(PrivateContentAad, header),
-    paddedContent(authenticated, padding),
+  const nonce = guardedNonce(messageKey.nonce.bytes, reuseGuard);
+  const aad = encode(PrivateContentAad, header);
+  const ciphertext = lendEncoding(
+    (writer) => writePaddedContent(writer, authenticated, padding),
+    (plaintext) => crypto.aeadSeal(messageKey.key.bytes, nonce, aad, plaintext),
   );
   const senderData = encode(SenderData, {
     leafIndex: sender.leafIndex,
     generation: messageKey.generation,
     reuseGuard,
   });
-  const { key, nonce } = senderDataKey(crypto, senderDataSecret, ciphertext);
+  const sealing = senderDataKey(crypto, senderDataSecret, ciphertext);
+  const senderDataAad = encode(SenderDataAad, header);
   const encryptedSenderData = crypto.aeadSeal(
-    key,
-    nonce,
-    encode(SenderDataAad, header),
+    sealing.key,
+    sealing.nonce,
+    senderDataAad,
     senderData,
   );
-  return { ...header, encryptedSenderData, ciphertext };
+  sealing.key.fill(0);
+  return { groupId, epoch, contentType, authenticatedData, encryptedSenderData, ciphertext };
 }
 
 /** Opens the sender data. Nothing is known to be genuine yet. @throws CryptoError, DecodeError */
@@ -93,6 +97,7 @@ export function openSenderData(
   const { key, nonce } = senderDataKey(crypto, senderDataSecret, message.ciphertext);
   const aad = encode(SenderDataAad, message);
   const plaintext = crypto.aeadOpen(key, nonce, aad, message.encryptedSenderData);
+  key.fill(0);
   const reader = new Reader(plaintext);
   const senderData = SenderData.read(reader);
   reader.finish("SenderData");
@@ -129,28 +134,27 @@ export function openContent(
 }
 
 /** PrivateMessageContent: body, auth data, zeros. RFC 9420 §6.3.1. */
-function paddedContent(
+function writePaddedContent(
+  writer: Writer,
   { content: { content }, auth }: AuthenticatedContent,
   padding: PaddingPolicy,
-): Uint8Array {
-  const writer = new Writer();
+): void {
   contentBody(content.contentType).write(writer, content);
   authDataCodec(content.contentType).write(writer, auth);
   const surplus = padding(writer.length) - writer.length;
-  if (surplus > 0) writer.bytes(new Uint8Array(surplus));
-  return writer.finish();
+  if (surplus > 0) writer.zeros(surplus);
 }
 
 function checkPadding(reader: Reader): void {
-  if (reader.rest().some((byte) => byte !== 0)) {
-    throw reader.error("padding is not all zero", "valn1303");
-  }
+  if (!isAllZero(reader.rest())) throw reader.error("padding is not all zero", "valn1303");
 }
 
 /** The nonce with its first four bytes XORed with the reuse guard. */
 function guardedNonce(nonce: Uint8Array, reuseGuard: Uint8Array): Uint8Array {
-  const guarded = Uint8Array.from(nonce);
-  for (const [i, byte] of reuseGuard.entries()) guarded[i] = (guarded[i] ?? 0) ^ byte;
+  const guarded = nonce.slice();
+  for (let i = 0; i < reuseGuard.length; i++) {
+    guarded[i] = (guarded[i] ?? 0) ^ (reuseGuard[i] ?? 0);
+  }
   return guarded;
 }
 

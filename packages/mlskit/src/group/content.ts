@@ -6,7 +6,7 @@
  * Each type is made only by the step before it, so that no step can be left out.
  */
 import { equalBytes, type WireTypes } from "../codec/index.ts";
-import type { SuiteCrypto } from "../crypto/index.ts";
+import type { Secret, SuiteCrypto } from "../crypto/index.ts";
 import { CryptoError, MlsError, StateError } from "../errors.ts";
 import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
 import type { AuthenticatedContent } from "../framing/authenticated-content.ts";
@@ -17,10 +17,8 @@ import { openContent, openSenderData } from "../framing/private-message.ts";
 import { unprotectPublic } from "../framing/public-message.ts";
 import type { GroupContext } from "../key-schedule/group-context.ts";
 import { check, violation } from "../rules.ts";
-import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
-import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
-import type { SecretTreeLimits } from "../secret-tree/secret-tree.ts";
-import type { Secret } from "../crypto/index.ts";
+import { eraseMessageKey, type RatchetKind } from "../secret-tree/hash-ratchet.ts";
+import type { SecretTree, SecretTreeChange, SecretTreeLimits } from "../secret-tree/secret-tree.ts";
 
 /** What opening needs to know of the message's epoch: the current one, or a retained past one. */
 export interface EpochKeys {
@@ -88,10 +86,12 @@ export class OpenedContent {
     if (sender === keys.ownLeaf) return "own";
     const kind: RatchetKind = message.contentType === "application" ? "application" : "handshake";
     const { messageKey, change } = secretTree.prepareReceive(sender, kind, generation, limits);
-    const authenticated = uniform(() =>
-      openContent(crypto, message, senderData, messageKey, types),
-    );
-    return new OpenedContent(authenticated, change, generation);
+    try {
+      const open = () => openContent(crypto, message, senderData, messageKey, types);
+      return new OpenedContent(uniform(open), change, generation);
+    } finally {
+      eraseMessageKey(messageKey);
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { MlsMessage } from "../framing/mls-message.ts";
 import type { PaddingPolicy } from "../framing/padding.ts";
 import { protectPrivate } from "../framing/private-message.ts";
 import { protectPublic } from "../framing/public-message.ts";
+import { eraseMessageKey } from "../secret-tree/hash-ratchet.ts";
 import type { SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { Epoch } from "./epoch.ts";
 
@@ -47,8 +48,7 @@ export function protectContent(
     secrets.senderDataSecret,
     padding,
   );
-  messageKey.key.erase();
-  messageKey.nonce.erase();
+  eraseMessageKey(messageKey);
   const { generation } = messageKey;
   return { message: { wireFormat: "privateMessage", message }, change, generation };
 }

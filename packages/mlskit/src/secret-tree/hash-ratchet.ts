@@ -12,6 +12,12 @@ export interface MessageKey {
   readonly nonce: Secret;
 }
 
+/** Overwrites a key that was used, or is not going to be. */
+export function eraseMessageKey({ key, nonce }: MessageKey): void {
+  key.erase();
+  nonce.erase();
+}
+
 /** How far messages may be out of order. RFC 9420 §15.3. */
 export interface RatchetLimits {
   /** Keys of skipped generations kept for each ratchet. */
@@ -110,8 +116,8 @@ function takeSkipped(
   ratchet: HashRatchet,
   generation: number,
 ): { readonly messageKey: MessageKey; readonly next: HashRatchet } {
-  const messageKey = ratchet.skipped.find((candidate) => candidate.generation === generation);
-  if (messageKey === undefined) {
+  const kept = ratchet.skipped.find((candidate) => candidate.generation === generation);
+  if (kept === undefined) {
     const tooOld = generation < ratchet.floor;
     throw new StateError(
       tooOld ? "GENERATION_TOO_OLD" : "ALREADY_CONSUMED",
@@ -119,8 +125,10 @@ function takeSkipped(
       { rule: tooOld ? "mk-38" : "mk-36", details: { generation, current: ratchet.generation } },
     );
   }
-  const skipped = ratchet.skipped.filter((candidate) => candidate !== messageKey);
-  return { messageKey, next: { ...ratchet, skipped } };
+  const skipped = ratchet.skipped.filter((candidate) => candidate !== kept);
+  // A copy like every prepared key: the original stays until its use is final.
+  const [key, nonce] = [Secret.copyOf(kept.key.bytes), Secret.copyOf(kept.nonce.bytes)];
+  return { messageKey: { generation, key, nonce }, next: { ...ratchet, skipped } };
 }
 
 function keyOf(crypto: SuiteCrypto, secret: Secret, generation: number): MessageKey {

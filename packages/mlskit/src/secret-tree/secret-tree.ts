@@ -16,6 +16,7 @@ import {
   root,
 } from "../tree/tree-math.ts";
 import {
+  eraseMessageKey,
   type HashRatchet,
   type MessageKey,
   newRatchet,
@@ -48,6 +49,12 @@ export interface PreparedKey {
   readonly change: SecretTreeChange;
 }
 
+/** A sender's ratchet. On its leaf's first use the leaf's other ratchet begins as well. */
+interface Located extends Pick<SecretTreeChange, "nodes"> {
+  readonly entry: RatchetEntry;
+  readonly sibling: readonly RatchetEntry[];
+}
+
 export interface SecretTreeLimits extends RatchetLimits {
   /** Skipped keys kept in the whole tree; the oldest ratchets lose theirs first. */
   readonly maximumSkippedKeys: number;
@@ -61,9 +68,9 @@ export class SecretTree {
   readonly #crypto: SuiteCrypto;
   readonly #leafCount: number;
   readonly #nodes: Map<number, Secret>;
-  readonly #ratchets: Map<string, RatchetEntry>;
+  readonly #ratchets: Map<RatchetKey, RatchetEntry>;
   /** Ratchets with skipped keys, in the order in which they began to skip. */
-  readonly #skipping: Set<string> = new Set();
+  readonly #skipping: Set<RatchetKey> = new Set();
   #skippedKeys = 0;
 
   private constructor(crypto: SuiteCrypto, leafCount: number, nodes: Map<number, Secret>) {
@@ -119,13 +126,9 @@ export class SecretTree {
 
   /** The next key of our own ratchet. @throws StateError `RATCHET_EXHAUSTED` */
   prepareSend(leaf: number, kind: RatchetKind): PreparedKey {
-    const { entries, nodes } = this.#locate(leaf);
-    const entry = pick(entries, kind);
+    const { entry, sibling, nodes } = this.#locate(leaf, kind);
     const { messageKey, next } = step(this.#crypto, entry.ratchet);
-    return {
-      messageKey,
-      change: { nodes, ratchets: replace(entries, nodes, { ...entry, ratchet: next }) },
-    };
+    return { messageKey, change: { nodes, ratchets: [{ leaf, kind, ratchet: next }, ...sibling] } };
   }
 
   /**
@@ -143,11 +146,10 @@ export class SecretTree {
     if (known === undefined && generation > limits.maximumForwardDistance) {
       seek(this.#crypto, FRESH, generation, limits);
     }
-    const { entries, nodes } = this.#locate(leaf);
-    const entry = pick(entries, kind);
+    const { entry, sibling, nodes } = this.#locate(leaf, kind);
     const { messageKey, next } = seek(this.#crypto, entry.ratchet, generation, limits);
-    const moved = { ...entry, ratchet: next };
-    const ratchets = [...replace(entries, nodes, moved), ...this.#evict(moved, entry, limits)];
+    const moved = { leaf, kind, ratchet: next };
+    const ratchets = [moved, ...sibling, ...this.#evict(moved, entry, limits)];
     return { messageKey, change: { nodes, ratchets } };
   }
 
@@ -179,10 +181,7 @@ export class SecretTree {
     for (const secret of this.#nodes.values()) secret.erase();
     for (const { ratchet } of this.#ratchets.values()) {
       ratchet.secret.erase();
-      for (const { key, nonce } of ratchet.skipped) {
-        key.erase();
-        nonce.erase();
-      }
+      ratchet.skipped.forEach(eraseMessageKey);
     }
     this.#nodes.clear();
     this.#ratchets.clear();
@@ -200,18 +199,13 @@ export class SecretTree {
     this.#ratchets.set(key, entry);
   }
 
-  /** Both ratchets of a leaf; on first use derived from the nearest stored node above it. */
-  #locate(leaf: number): { entries: readonly RatchetEntry[]; nodes: SecretTreeChange["nodes"] } {
-    const handshake = this.#ratchets.get(keyFor(leaf, "handshake"));
-    const application = this.#ratchets.get(keyFor(leaf, "application"));
-    if (handshake !== undefined || application !== undefined) {
-      const entries = [handshake, application].filter((entry) => entry !== undefined);
-      return { entries, nodes: [] };
-    }
-    return this.#derive(leaf);
+  #locate(leaf: number, kind: RatchetKind): Located {
+    const entry = this.#ratchets.get(keyFor(leaf, kind));
+    return entry === undefined ? this.#derive(leaf, kind) : { entry, sibling: NONE, nodes: NONE };
   }
 
-  #derive(leaf: number): { entries: readonly RatchetEntry[]; nodes: SecretTreeChange["nodes"] } {
+  /** Both ratchets of a leaf, from the nearest stored node above it. */
+  #derive(leaf: number, kind: RatchetKind): Located {
     const target = nodeOfLeaf(leafIndex(leaf));
     const nodes: (readonly [number, Secret | undefined])[] = [];
     let [node, secret] = this.#nearest(target);
@@ -225,13 +219,14 @@ export class SecretTree {
       [node, secret] = [near, nearSecret];
     }
     const size = this.#crypto.suite.kdf.size;
-    const ratchet = (kind: RatchetKind): RatchetEntry => {
-      const first = expandWithLabel(this.#crypto, secret.bytes, kind, EMPTY, size);
-      return { leaf, kind, ratchet: newRatchet(new Secret(first)) };
+    const ratchet = (of: RatchetKind): RatchetEntry => {
+      const first = expandWithLabel(this.#crypto, secret.bytes, of, EMPTY, size);
+      return { leaf, kind: of, ratchet: newRatchet(new Secret(first)) };
     };
-    const entries = [ratchet("handshake"), ratchet("application")];
+    const entry = ratchet(kind);
+    const sibling = ratchet(kind === "handshake" ? "application" : "handshake");
     if (secret !== owned) secret.erase();
-    return { entries, nodes };
+    return { entry, sibling: [sibling], nodes };
   }
 
   #nearest(target: NodeIndex): [NodeIndex, Secret] {
@@ -272,30 +267,18 @@ export class SecretTree {
   }
 }
 
+const NONE: readonly never[] = [];
 const EMPTY: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 const LEFT: Uint8Array = /* @__PURE__ */ utf8("left");
 const RIGHT: Uint8Array = /* @__PURE__ */ utf8("right");
 /** Stands for a ratchet at generation 0 where only the distance matters. */
 const FRESH: HashRatchet = { generation: 0, secret: new Secret(EMPTY), skipped: [], floor: 0 };
 
-function keyFor(leaf: number, kind: RatchetKind): string {
-  return `${leaf}${kind === "handshake" ? "h" : "a"}`;
-}
+/** Leaf and kind in one number. */
+type RatchetKey = number;
 
-function pick(entries: readonly RatchetEntry[], kind: RatchetKind): RatchetEntry {
-  const entry = entries.find((candidate) => candidate.kind === kind);
-  if (entry === undefined) throw new InternalError(`the ${kind} ratchet of this leaf was deleted`);
-  return entry;
-}
-
-/** The rows to write: on first use both ratchets of the leaf are new, afterwards one has moved. */
-function replace(
-  entries: readonly RatchetEntry[],
-  nodes: SecretTreeChange["nodes"],
-  moved: RatchetEntry,
-): readonly RatchetEntry[] {
-  if (nodes.length === 0) return [moved];
-  return entries.map((entry) => (entry.kind === moved.kind ? moved : entry));
+function keyFor(leaf: number, kind: RatchetKind): RatchetKey {
+  return 2 * leaf + (kind === "handshake" ? 0 : 1);
 }
 
 function children(node: NodeIndex, target: NodeIndex): [near: NodeIndex, far: NodeIndex] {
@@ -308,10 +291,7 @@ function children(node: NodeIndex, target: NodeIndex): [near: NodeIndex, far: No
 /** Erases what the old value held and the new one does not. */
 function eraseReplaced(old: HashRatchet, now: HashRatchet): void {
   if (old.secret !== now.secret) old.secret.erase();
+  if (old.skipped.length === 0) return;
   const kept = new Set(now.skipped);
-  for (const messageKey of old.skipped) {
-    if (kept.has(messageKey)) continue;
-    messageKey.key.erase();
-    messageKey.nonce.erase();
-  }
+  for (const messageKey of old.skipped) if (!kept.has(messageKey)) eraseMessageKey(messageKey);
 }

@@ -100,7 +100,9 @@ export async function forgeSigned(
     content,
   });
   const signedFormat = forgery.signedFormat ?? wireFormat;
-  const plain = framedContentTbs(signedFormat, framed, forgery.signedContext ?? contextBytes);
+  const plain = concat(
+    ...framedContentTbs(signedFormat, framed, forgery.signedContext ?? contextBytes),
+  );
   const tbs = forgery.alterTbs?.(plain) ?? plain;
   const signer = forgery.signer ?? party.epoch.signer;
   const signature = await signWithLabel(signer, SIGNATURE_LABELS.framedContent, tbs);
@@ -174,7 +176,9 @@ function wrapPublic(
   const { crypto, secrets, contextBytes } = epoch;
   const isMember = content.sender.type === "member";
   const tbs = framedContentTbs(wireFormat, content, publicly.taggedContext ?? contextBytes);
-  const right = isMember ? crypto.hmac(secrets.membershipKey.bytes, concat(tbs, auth)) : undefined;
+  const right = isMember
+    ? crypto.hmac(secrets.membershipKey.bytes, concat(...tbs, auth))
+    : undefined;
   const tag =
     publicly.alterMembershipTag !== undefined ? publicly.alterMembershipTag(right) : right;
   const writer = header(wireFormat);
