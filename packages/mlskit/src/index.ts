@@ -127,6 +127,7 @@ export {
 } from "./group/external-proposal.ts";
 export type { StagedJoin } from "./group/join-by-welcome.ts";
 export type { CreatedWelcome } from "./group/welcome-creation.ts";
+export type { CustomPskId, PskName } from "./key-schedule/pre-shared-key.ts";
 export {
   type CustomProposal,
   customProposal,

@@ -252,7 +252,7 @@ export class ClientCore {
 
   async #findPsk(transaction: Transaction, id: PreSharedKeyId): Promise<Secret | undefined> {
     if (id.type === "resumption") return this.#findResumptionPsk(id);
-    const stored = await transaction.get(pskKey(id.pskId));
+    const stored = await transaction.get(pskKey(id.type === "external" ? id.pskId : id));
     if (stored !== undefined) return decodeRecord(secret, stored);
     return withTimeLimit(this.options.psk?.(id), this.options.hookTimeout);
   }

@@ -85,6 +85,7 @@ export function coreOf(options: CompleteOptions): ClientCore {
       proposals: types.proposals ?? new Map(),
       credentials: types.credentials ?? new Map(),
       extensions: types.extensions ?? new Set(),
+      psks: types.psks,
     },
     limits: { ...DEFAULT_LIMITS, ...options.limits },
     config: { ...DEFAULT_CONFIG, ...options.config },

@@ -49,6 +49,7 @@ import { decodeKeyPackage } from "./messages.ts";
 import { Mutex } from "./mutex.ts";
 import type { CommitRequest, PendingCommitView } from "./commit.ts";
 import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
+import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
 import { completeJoin, invalid, type ProcessOptions, replayBuffered } from "./process.ts";
@@ -443,25 +444,25 @@ export class Client {
 
   // PSKs
 
-  /** Stores an external PSK under its id. */
-  putPsk(id: Uint8Array, psk: Uint8Array): Promise<void> {
+  /** Stores an external PSK, or one of a registered type, under its id. */
+  putPsk(id: PskName, psk: Uint8Array): Promise<void> {
     return this.#write(async (transaction) => {
       transaction.put(pskKey(id), encodeRecord(secret, new Secret(psk.slice())));
     });
   }
 
-  /** An external PSK from the store. */
-  async psk(id: Uint8Array): Promise<Uint8Array | undefined> {
+  /** A PSK from the store. */
+  async psk(id: PskName): Promise<Uint8Array | undefined> {
     this.#core.checkOpen();
     const record = await this.#core.storage.get(pskKey(id));
     return record === undefined ? undefined : decodeRecord(secret, record.value).bytes.slice();
   }
 
-  deletePsk(id: Uint8Array): Promise<void> {
+  deletePsk(id: PskName): Promise<void> {
     return this.#write(async (transaction) => transaction.delete(pskKey(id)));
   }
 
-  /** Ids of the external PSKs in the store, in hex. */
+  /** Ids of the PSKs in the store, in hex; of those of registered types after the type and a colon. */
   async pskIds(): Promise<string[]> {
     const records = await this.#core.storage.list(PSK_PREFIX);
     return records.map(({ key }) => key.slice(PSK_PREFIX.length));

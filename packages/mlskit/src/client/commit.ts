@@ -8,7 +8,12 @@ import { requiresPath } from "../group/apply-proposals.ts";
 import { cacheKey } from "../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { UnusedProposal } from "../group/select-proposals.ts";
-import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
+import {
+  type PreSharedKeyId,
+  type PskName,
+  pskIdOf,
+  type ResumptionPskId,
+} from "../key-schedule/pre-shared-key.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import { type ComingEpoch, comingEpoch } from "./coming-epoch.ts";
@@ -29,8 +34,8 @@ export interface CommitRequest {
   readonly swap?:
     | { readonly remove: readonly number[]; readonly add: readonly Uint8Array[] }
     | undefined;
-  /** Ids of external PSKs. */
-  readonly psks?: readonly Uint8Array[] | undefined;
+  /** Ids of external PSKs, and PSKs of registered types. */
+  readonly psks?: readonly PskName[] | undefined;
   /** Earlier or current epochs, of this group unless said otherwise. */
   readonly resumptionPsks?:
     | readonly { readonly epoch: bigint; readonly groupId?: Uint8Array | undefined }[]
@@ -204,7 +209,7 @@ function pskIds({ state }: GroupSession, request: CommitRequest): PreSharedKeyId
   const { crypto, context } = state.epoch;
   const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
   const ids: PreSharedKeyId[] = [];
-  for (const pskId of request.psks ?? []) ids.push({ type: "external", pskId, nonce: nonce() });
+  for (const name of request.psks ?? []) ids.push(pskIdOf(name, nonce()));
   for (const { epoch, groupId = context.groupId } of request.resumptionPsks ?? []) {
     const id: ResumptionPskId = {
       type: "resumption",

@@ -13,7 +13,7 @@ import {
   type StagedJoin,
 } from "../group/join-by-welcome.ts";
 import { type ValidatedGroupInfo, validateGroupInfo } from "../group/validate-group-info.ts";
-import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import { type PreSharedKeyId, type PskName, pskIdOf } from "../key-schedule/pre-shared-key.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import type { Capabilities } from "../tree/nodes.ts";
 import type { ClientCore } from "./client-core.ts";
@@ -136,7 +136,7 @@ function joinEnvironment(core: ClientCore): Environment {
 
 export interface ExternalJoinRequest extends JoinOptions {
   /** Ids of external PSKs. */
-  readonly psks?: readonly Uint8Array[] | undefined;
+  readonly psks?: readonly PskName[] | undefined;
   /** Replace a former leaf of ours: its index, or `true` for the one with our identity. */
   readonly resync?: true | MemberSelector | undefined;
   readonly capabilities?: Capabilities | undefined;
@@ -167,9 +167,7 @@ export async function stageExternalJoin(
   const crypto = provider.suite(groupInfo.groupContext.cipherSuite);
   const signer = await core.signer(identity.signatureKey);
   const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
-  const psks = (request.psks ?? []).map(
-    (pskId): PreSharedKeyId => ({ type: "external", pskId, nonce: nonce() }),
-  );
+  const psks = (request.psks ?? []).map((name) => pskIdOf(name, nonce()));
   const joined = await joinByExternalCommit(
     {
       crypto,

@@ -44,6 +44,7 @@ export function storedTypes(registered: WireTypes): WireTypes {
   return {
     proposals: withDefault(registered.proposals),
     credentials: withDefault(registered.credentials),
+    psks: withDefault(registered.psks ?? new Map()),
   };
 }
 

@@ -7,7 +7,7 @@
  *   keypackage/<reference>    key package with its private keys
  *   gone/<reference>          a key package of ours that was used up or deleted
  *   entered/<tag>             an epoch that was entered by a Welcome, and never is again
- *   psk/<id>                  external PSK
+ *   psk/<id>                  external PSK; psk/<type>:<id> one of a registered type
  *   group/<group id>          handle of the group with this id
  *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
  *   g<handle>/v               raised by every transaction on the group
@@ -23,6 +23,7 @@
  *            /b<hash>         a message that came too early
  */
 import { toHex } from "../codec/index.ts";
+import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
 
 export const META_KEY = "meta";
@@ -39,7 +40,8 @@ export const keyPackageKey = (reference: Uint8Array): string =>
 export const goneKey = (reference: Uint8Array): string => `gone/${toHex(reference)}`;
 export const enteredKey = (confirmationTag: Uint8Array): string =>
   `entered/${toHex(confirmationTag)}`;
-export const pskKey = (id: Uint8Array): string => PSK_PREFIX + toHex(id);
+export const pskKey = (name: PskName): string =>
+  PSK_PREFIX + (name instanceof Uint8Array ? toHex(name) : `${name.pskType}:${toHex(name.body)}`);
 export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + toHex(groupId);
 
 /** Keys of one group's records. */

@@ -8,6 +8,8 @@ import { DecodeError } from "../errors.ts";
 export interface WireTypes {
   readonly proposals: ReadonlyMap<number, SkipBody>;
   readonly credentials: ReadonlyMap<number, SkipBody>;
+  /** Of PreSharedKeyIDs: what lies between psktype and psk_nonce. */
+  readonly psks?: ReadonlyMap<number, SkipBody> | undefined;
 }
 
 /** Moves the reader past the body of a registered type; the bytes passed over are its body. */

@@ -108,13 +108,15 @@ export interface RegisteredTypes {
   readonly credentials: ReadonlyMap<number, SkipBody>;
   /** GroupContext extension types that the application can act on. */
   readonly extensions: ReadonlySet<number>;
+  /** PSK types, and where the ids end. */
+  readonly psks?: ReadonlyMap<number, SkipBody> | undefined;
 }
 
 /** For decoding what the registered types may occur in. */
 export function wireTypes(types: RegisteredTypes): WireTypes {
   const proposals = new Map<number, SkipBody>();
   for (const [type, { skip }] of types.proposals) proposals.set(type, skip ?? skipOpaque);
-  return { proposals, credentials: types.credentials };
+  return { proposals, credentials: types.credentials, psks: types.psks };
 }
 
 /** Bounds on what peers can make us do, and on what we produce. */

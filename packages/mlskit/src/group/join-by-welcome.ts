@@ -100,7 +100,7 @@ export async function openWelcome(
   provider: CryptoProvider,
   welcome: Welcome,
   find: FindKeyPackage,
-  { limits }: Pick<Environment, "limits">,
+  { limits, types }: Pick<Environment, "limits" | "types">,
 ): Promise<OpenedWelcome> {
   const crypto = suiteOf(provider, welcome);
   if (welcome.secrets.length > limits.maximumWelcomeSecrets) {
@@ -125,7 +125,7 @@ export async function openWelcome(
         "the Welcome is for another suite than the key package",
       );
       const addressed = { welcome, reference: newMember, bundle };
-      const secrets = await openSecrets(crypto, addressed, encryptedGroupSecrets);
+      const secrets = await openSecrets(crypto, addressed, encryptedGroupSecrets, wireTypes(types));
       return sealed({ crypto, ...addressed, ...secrets });
     } catch (error) {
       failure ??= error;
@@ -155,12 +155,13 @@ async function openSecrets(
   crypto: SuiteCrypto,
   { welcome, bundle }: Pick<OpenedWelcome, "welcome" | "bundle">,
   encrypted: Welcome["secrets"][number]["encryptedGroupSecrets"],
+  types: WireTypes,
 ): Promise<Pick<OpenedWelcome, "psks" | "joinerSecret" | "pathSecret">> {
   const { encryptedGroupInfo } = welcome;
   const plaintext = await asWelcomeFailure(() =>
     decryptWithLabel(crypto, bundle.initKey.bytes, "Welcome", encryptedGroupInfo, encrypted),
   );
-  const secrets = decodeInPlace(GroupSecrets, plaintext, "GroupSecrets");
+  const secrets = decodeInPlace(GroupSecrets, plaintext, "GroupSecrets", types);
   check(
     secrets.joinerSecret.length === crypto.suite.kdf.size,
     "mk-22",
@@ -174,7 +175,9 @@ async function openSecrets(
     secrets.pathSecret === undefined ? undefined : Secret.copyOf(secrets.pathSecret);
   const joinerSecret = Secret.copyOf(secrets.joinerSecret);
   // Copies: the plaintext, which decoding left the ids in, is erased.
-  const psks = secrets.psks.map((id) => decode(PreSharedKeyId, encode(PreSharedKeyId, id)));
+  const psks = secrets.psks.map((id) =>
+    decode(PreSharedKeyId, encode(PreSharedKeyId, id), "PreSharedKeyID", types),
+  );
   plaintext.fill(0);
   return { psks, joinerSecret, pathSecret };
 }

@@ -155,7 +155,7 @@ export function checkPskId(epoch: PublicEpoch, id: PreSharedKeyId, flow: PskFlow
     "a PSK nonce must be as long as the KDF's output",
     { length: id.nonce.length },
   );
-  if (id.type === "external" || id.usage === "application") return;
+  if (id.type !== "resumption" || id.usage === "application") return;
   if (id.usage === "reinit") {
     check(
       flow === "reinit",

@@ -4,11 +4,13 @@ import {
   closedEnum,
   encode,
   opaque,
+  type Reader,
   struct,
   uint8,
   uint16,
   uint64,
   union,
+  type Writer,
 } from "../codec/index.ts";
 import { Secret, type SuiteCrypto } from "../crypto/index.ts";
 import { expandWithLabel } from "../crypto/labels.ts";
@@ -36,15 +38,51 @@ export interface ResumptionPskId {
   readonly nonce: Uint8Array;
 }
 
-export type PreSharedKeyId = ExternalPskId | ResumptionPskId;
+/** A registered type of the application or of a draft. */
+export interface CustomPskId {
+  readonly type: "custom";
+  readonly pskType: number;
+  /** What lies between psktype and psk_nonce on the wire. */
+  readonly body: Uint8Array;
+  readonly nonce: Uint8Array;
+}
 
-export const PreSharedKeyId: Codec<PreSharedKeyId> = union<"type", PreSharedKeyId>("type", uint8, {
-  external: [1, struct({ pskId: opaque, nonce: opaque })],
-  resumption: [
-    2,
-    struct({ usage: ResumptionPskUsage, groupId: opaque, epoch: uint64, nonce: opaque }),
-  ],
-});
+export type PreSharedKeyId = ExternalPskId | ResumptionPskId | CustomPskId;
+
+export const PreSharedKeyId: Codec<PreSharedKeyId> = union<"type", PreSharedKeyId>(
+  "type",
+  uint8,
+  {
+    external: [1, struct({ pskId: opaque, nonce: opaque })],
+    resumption: [
+      2,
+      struct({ usage: ResumptionPskUsage, groupId: opaque, epoch: uint64, nonce: opaque }),
+    ],
+  },
+  {
+    code: (id) => id.pskType,
+    write(writer: Writer, { body, nonce }) {
+      writer.bytes(body);
+      writer.opaque(nonce);
+    },
+    read(reader: Reader, pskType) {
+      const skip = reader.types.psks?.get(pskType);
+      if (skip === undefined) throw reader.error(`type ${pskType} is not defined`, "mk-07");
+      const start = reader.offset;
+      skip(reader);
+      return { type: "custom", pskType, body: reader.since(start), nonce: opaque.read(reader) };
+    },
+  },
+);
+
+/** A PSK without the nonce of one use: external by its id, or of a registered type. */
+export type PskName = Uint8Array | Pick<CustomPskId, "pskType" | "body">;
+
+/** The id under which a PSK is used this once. */
+export function pskIdOf(name: PskName, nonce: Uint8Array): PreSharedKeyId {
+  if (name instanceof Uint8Array) return { type: "external", pskId: name, nonce };
+  return { type: "custom", pskType: name.pskType, body: name.body, nonce };
+}
 
 export interface PreSharedKey {
   readonly id: PreSharedKeyId;

@@ -23,7 +23,7 @@ export class PassiveMember {
   constructor(checks: Checks, environment: Environment) {
     this.#checks = checks;
     const psks: Environment["psks"] = (id) => {
-      if (id.type === "external") return environment.psks(id);
+      if (id.type !== "resumption") return environment.psks(id);
       return this.#resumptionPsks.get(`${toHex(id.groupId)}/${id.epoch}`);
     };
     this.environment = { ...environment, psks };
