@@ -9,3 +9,4 @@ export const peersFolder: string = at("../peers");
 export const resultsFolder: string = at("../results");
 export const workerFile: string = at("./worker.js");
 export const largeWorkerFile: string = at("./large-worker.js");
+export const sectionWorkerFile: string = at("./section-worker.js");

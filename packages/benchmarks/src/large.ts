@@ -1,8 +1,8 @@
 /** Groups of tens of thousands, as an application meets them: by the client, with files as store. */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runApart } from "./apart.ts";
 import { largeWorkerFile } from "./folders.ts";
 import { forgeGroup } from "./forged-group.ts";
 import { providers } from "./internals.ts";
@@ -35,19 +35,8 @@ const SUITE = 1;
 /** A forged group in which all members have committed is joined, opened again and used. */
 export async function measureLarge(node: string, size: number): Promise<Partial<Results>> {
   const folder = mkdtempSync(join(tmpdir(), "mlskit-large-"));
-  const phase = (name: string): unknown => {
-    const parameters = ["--expose-gc", largeWorkerFile, name, folder];
-    const { status, stdout, stderr } = spawnSync(node, parameters, { encoding: "utf8" });
-    if (status === 0) return JSON.parse(stdout) as unknown;
-    throw new Error(
-      `${name}: ${
-        stderr
-          .trim()
-          .split("\n")
-          .find((line) => /Error/.test(line)) ?? ""
-      }`,
-    );
-  };
+  const phase = (name: string): unknown =>
+    runApart(node, ["--expose-gc", largeWorkerFile, name, folder]);
   try {
     phase("prepare");
     const guests = ["first", "second"].map((name) => readFileSync(join(folder, `${name}.kp`)));

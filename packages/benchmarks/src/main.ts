@@ -1,4 +1,5 @@
 /** `npm run bench`: measures mlskit and its peers, and writes down what was found. */
+import { runSection } from "./apart.ts";
 import { nodeBinary } from "./builds.ts";
 import { bundleSizes } from "./bundle.ts";
 import { Journal } from "./journal.ts";
@@ -9,8 +10,6 @@ import { type Options, readOptions, USAGE } from "./options.ts";
 import { findPeers, mlskit } from "./peers.ts";
 import { writeReport } from "./report.ts";
 import { type Results, writeResults } from "./results.ts";
-import { measureScenarios } from "./scenario-runs.ts";
-import { measureSizes } from "./storage.ts";
 import { textOf } from "./text.ts";
 
 interface Task {
@@ -42,7 +41,9 @@ async function measure(options: Options): Promise<void> {
     large: [],
     bundles: [],
   };
-  const tasks = tasksOf(options, found.path).filter((task) => !journal.isDone(task.name));
+  const all = tasksOf(options, found.path);
+  if (journal.found === undefined) results = { ...results, skipped: all.skipped };
+  const tasks = all.tasks.filter((task) => !journal.isDone(task.name));
   const end = performance.now() + options.minutes * 60_000;
   let weights = tasks.reduce((sum, { weight }) => sum + weight, 0);
   for (const task of tasks) {
@@ -63,7 +64,10 @@ async function measure(options: Options): Promise<void> {
   if (options.sections.includes("operations") && results.rows.length === 0) process.exitCode = 1;
 }
 
-function tasksOf(options: Options, node: string): Task[] {
+function tasksOf(
+  options: Options,
+  node: string,
+): { readonly tasks: readonly Task[]; readonly skipped: Results["skipped"] } {
   const { sections, quick, places, sizes, groups } = options;
   const tasks: Task[] = [];
   const add = (name: string, weight: number, run: Task["run"]): void => {
@@ -74,10 +78,12 @@ function tasksOf(options: Options, node: string): Task[] {
   }
   if (sections.includes("storage")) {
     const members = sizes ?? (quick ? [2, 100] : [2, 100, 1000, 10_000]);
-    add("storage", 3, async () => ({ storage: await measureSizes(members) }));
+    add("storage", 3, () => runSection(node, "storage", members, [1]));
   }
   if (sections.includes("scenarios")) {
-    add("scenarios", 2, async () => ({ scenarios: await measureScenarios(quick ? 10 : 100) }));
+    const run: Task["run"] = () =>
+      runSection(node, "scenarios", sizes ?? [quick ? 10 : 100], options.suites ?? [1, 2]);
+    add("scenarios", 2, run);
   }
   if (sections.includes("large")) {
     for (const size of sizes ?? (quick ? [1000] : [10_000, 50_000])) {
@@ -85,17 +91,16 @@ function tasksOf(options: Options, node: string): Task[] {
       add(`large, N = ${size}`, 3, run);
     }
   }
-  if (!sections.includes("operations")) return tasks;
+  if (!sections.includes("operations")) return { tasks, skipped: [] };
   const { programs, skipped } = findPeers({ wanted: options.peers, mayBuild: !quick, node });
   const all = [mlskit(node, options.clock), ...programs];
-  const measurement = new Measurement(quick ? 10 : 40, groups);
+  const measurement = new Measurement({ patience: quick ? 10 : 40, groups, once: options.once });
   for (const place of places) {
     const weight = groupsAt(place, groups).length;
     if (weight === 0) continue;
     add(nameOf(place), weight, (seconds) => measurement.run(all, place, seconds));
   }
-  add("peers that are not here", 0, async () => ({ skipped }));
-  return tasks;
+  return { tasks, skipped };
 }
 
 function merge(before: Results, more: Partial<Results>): Results {

@@ -43,19 +43,27 @@ export function groupsAt({ tree }: Place, names: readonly string[]): readonly Op
   return GROUPS.filter(({ name, trees }) => names.includes(name) && trees.includes(tree));
 }
 
+export interface MeasurementOptions {
+  /** Seconds that a library may take for one answer. */
+  readonly patience: number;
+  readonly groups: readonly string[];
+  readonly once: boolean;
+}
+
 export class Measurement {
   #rows: Row[] = [];
   #skipped: Skipped[] = [];
   readonly #libraries = new Map<string, MeasuredLibrary>();
-  /** Seconds that a library may take for one answer. */
   readonly #patience: number;
   readonly #groups: readonly string[];
+  readonly #once: boolean;
   /** By library and kind of place: sizes at which it took too long, larger ones included. */
   readonly #hopeless = new Map<string, number>();
 
-  constructor(patience: number, groups: readonly string[]) {
+  constructor({ patience, groups, once }: MeasurementOptions) {
     this.#patience = patience;
     this.#groups = groups;
+    this.#once = once;
   }
 
   /**
@@ -139,7 +147,7 @@ export class Measurement {
       counts.set(library, Math.max(1, Math.min(MOST_SAMPLES, Math.floor(count * perRound))));
     }
     for (let round = 0; round < ROUNDS; round++) {
-      if (round > 0 && performance.now() - start > milliseconds) break;
+      if (round > 0 && (this.#once || performance.now() - start > milliseconds)) break;
       for (const [library, count] of rotate([...counts], round)) {
         const measured = await this.#attempt(library, what, () =>
           library.measure({ do: "run", group, count }, patience),
@@ -197,6 +205,7 @@ export class Measurement {
     let done = 0;
     let count = 1;
     let perRun = 0;
+    if (this.#once) return 0;
     do {
       const before = performance.now();
       await library.measure({ do: "run", group, count }, this.#patience);

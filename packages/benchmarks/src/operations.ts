@@ -134,6 +134,7 @@ export const RUNS: Readonly<Record<string, Run>> = {
     const stored = await time("store", () => receiver.store());
     const loaded = await time("load", () => library.load(stored));
     bytes("store", stored.bytes);
+    bytes("load", stored.bytes);
     checkAgreement(receiver, loaded);
   },
 };

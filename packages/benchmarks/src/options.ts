@@ -12,14 +12,17 @@ export interface Options {
   readonly sections: readonly Section[];
   readonly quick: boolean;
   readonly places: readonly Place[];
-  /** Sizes that were asked for. */
+  /** What was asked for. */
   readonly sizes: readonly number[] | undefined;
+  readonly suites: readonly number[] | undefined;
   /** Groups of operations, by what they contain. */
   readonly groups: readonly string[];
   /** Names of peers; undefined for all that can be started. */
   readonly peers: readonly string[] | undefined;
   /** Path or version of the Node that is measured; undefined for this one. */
   readonly node: string | undefined;
+  /** Each operation a single time, to see that it works. */
+  readonly once: boolean;
   readonly clock: "wall" | "cpu";
   /** After so many minutes nothing new is begun. */
   readonly minutes: number;
@@ -33,13 +36,14 @@ Measures everything beside all libraries that can be built here, in less than ha
 where an earlier run was interrupted.
 
   --quick            small and short, with what is built already: ends in a minute
-  --minutes <n>      begin nothing new after so many (22; with --quick half a minute)
+  --minutes <n>      begin nothing new after so many (22; with --quick less than half a minute)
   --node <which>     a path, a version, or "newest", which npm installs in a cache (this one)
   --only <names>     ${GROUPS.flatMap(({ operations }) => operations).join(", ")}
   --suites <numbers> cipher suites (1, 2; 3 and 7 on fewer sizes)
   --sizes <numbers>  members (2, 10, 50, 100, 500, 1000, 10000)
   --peers <names>    which other libraries, "OpenMLS*" for some, "none" for none
   --cpu              mlskit and its limit in processor time, for machines that are not quiet
+  --once             each operation a single time, to see that it works
   --output <name>    file in results/
   --report           write docs/benchmarks.md, the plots and README's table, measure nothing
 
@@ -58,6 +62,7 @@ export function readOptions(parameters: readonly string[]): Options {
     options: {
       quick: flag,
       cpu: flag,
+      once: flag,
       report: flag,
       help: flag,
       operations: flag,
@@ -83,20 +88,27 @@ export function readOptions(parameters: readonly string[]): Options {
   const named = SECTIONS.filter((section) => values[section]);
   const sections = named.length > 0 ? named : isFiltered ? (["operations"] as const) : SECTIONS;
   const isComplete =
-    !quick && !isFiltered && sizes === undefined && named.length === 0 && !values.cpu;
+    !quick &&
+    !isFiltered &&
+    sizes === undefined &&
+    named.length === 0 &&
+    !values.cpu &&
+    !values.once;
   return {
     action: values.help ? "help" : values.report ? "report" : "measure",
     sections: quick && named.length === 0 ? ["operations"] : sections,
     quick,
     places: placesOf(suites, sizes, quick),
     sizes,
+    suites,
     groups: GROUPS.filter(({ name, operations }) => {
       return only === undefined || [name, ...operations].some((each) => only.includes(each));
     }).map(({ name }) => name),
     peers: values.peers === "none" ? [] : list(values.peers),
     node: values.node,
+    once: values.once,
     clock: values.cpu ? "cpu" : "wall",
-    minutes: values.minutes === undefined ? (quick ? 0.55 : 22) : Number(values.minutes),
+    minutes: values.minutes === undefined ? (quick ? 0.4 : 22) : Number(values.minutes),
     output: values.output ?? (isComplete ? undefined : ".last"),
   };
 }

@@ -1,12 +1,16 @@
-/** docs/benchmarks.md and its plots, from the committed results. */
-import { mkdirSync, writeFileSync } from "node:fs";
+/** docs/benchmarks.md, its plots and the README's table, from the committed results. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { formatTime } from "./format.ts";
 import { resultsFolder, rootFolder } from "./folders.ts";
+import { table } from "./markdown.ts";
 import { plotOf } from "./plot.ts";
-import { readResults, type Results } from "./results.ts";
-import { markdownOf, type Table, tablesOf, titleOf } from "./tables.ts";
+import { reachOf, reachTable } from "./reach.ts";
+import { isLimit, readResults, type Results } from "./results.ts";
+import { bundleTable, largeTable, scenarioTable, storageTable } from "./section-tables.ts";
+import { bytesTable, callsTable, markdownOf, type Table, tablesOf, titleOf } from "./tables.ts";
 
-/** Writes the document and the plots. */
+/** Writes the document, the plots, and the part of README.md between its marks. */
 export function writeReport(): void {
   const all = readResults();
   const [newest] = all;
@@ -15,12 +19,21 @@ export function writeReport(): void {
     process.exitCode = 1;
     return;
   }
-  mkdirSync(join(resultsFolder, "plots"), { recursive: true });
+  rmSync(plotsFolder, { recursive: true, force: true });
+  mkdirSync(plotsFolder, { recursive: true });
+  for (const measured of tablesOf(newest)) {
+    if (measured.sizes.length > 1) writeFileSync(plotFile(measured), plotOf(measured));
+  }
+  write("docs/benchmarks.md", `${documentOf(all)}\n`);
+  const readme = readFileSync(join(rootFolder, "README.md"), "utf8");
+  write("README.md", withPart(readme, readmePart(newest)));
+}
+
+/** Everything that was found, newest Node first. */
+export function documentOf(all: readonly Results[]): string {
   const parts = [INTRODUCTION.trim()];
-  for (const results of all) parts.push(sectionOf(results, results === newest));
-  const path = join(rootFolder, "docs/benchmarks.md");
-  writeFileSync(path, `${parts.join("\n\n")}\n`);
-  console.log(`written: ${path}`);
+  for (const results of all) parts.push(sectionOf(results, results === all[0]));
+  return parts.join("\n\n");
 }
 
 function sectionOf(results: Results, withPlots: boolean): string {
@@ -28,47 +41,129 @@ function sectionOf(results: Results, withPlots: boolean): string {
   const parts = [
     `## Node ${machine.node}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; OpenSSL ` +
-      `${machine.openssl}. Commit ${results.commit}, ${results.date}. Medians.`,
-    ["| library | version | runtime |", "|---|---|---|"]
-      .concat(
-        libraries.map(({ name, version, runtime }) => `| ${name} | ${version} | ${runtime} |`),
-      )
-      .join("\n"),
+      `${machine.openssl}. Commit ${results.commit}, ${results.date}.`,
+    table(
+      ["library", "version", "runtime"],
+      libraries.map(({ name, version, runtime }) => [name, version, runtime]),
+      3,
+    ),
+    "### Reach",
+    reachTable(reachOf(results)),
   ];
-  for (const table of tablesOf(results)) {
-    parts.push(`### ${capitalized(titleOf(table))}`);
-    if (withPlots && table.sizes.length > 1) parts.push(`![${titleOf(table)}](${plot(table)})`);
-    parts.push(markdownOf(table));
+  for (const measured of tablesOf(results)) {
+    const title = titleOf(measured);
+    parts.push(`### ${title.charAt(0).toUpperCase()}${title.slice(1)}`);
+    if (withPlots && measured.sizes.length > 1) parts.push(`![${title}](../${plotPath(measured)})`);
+    parts.push(markdownOf(measured));
   }
+  for (const suite of [1, 2]) {
+    const bytes = bytesTable(results, suite);
+    if (bytes !== undefined) parts.push(`### Bytes, suite ${suite}`, bytes);
+  }
+  const calls = callsTable(results, 1, 100);
+  if (calls !== undefined) parts.push("### What the limit counts, suite 1, N = 100", calls);
+  const { storage, scenarios, large, bundles } = results;
+  if (storage.length > 0) parts.push("### Storage", STORAGE, storageTable(storage));
+  if (large.length > 0) parts.push("### Large groups", LARGE, largeTable(large));
+  if (scenarios.length > 0) parts.push("### Scenarios", SCENARIOS, scenarioTable(scenarios));
+  if (bundles.length > 0) parts.push("### Bundles", bundleTable(bundles));
   if (skipped.length > 0) {
     parts.push("### Left out", skipped.map(({ what, why }) => `- ${what}: ${why}`).join("\n"));
   }
   return parts.join("\n\n");
 }
 
-/** Writes the plot; its path as seen from docs/. */
-function plot(table: Table): string {
-  const name = `${table.operation}-${table.tree}-${table.suite}.svg`;
-  writeFileSync(join(resultsFolder, "plots", name), plotOf(table));
-  return `../packages/benchmarks/results/plots/${name}`;
+/** A few operations at one size, and a plot. */
+export function readmePart(results: Results): string {
+  const { machine, libraries, rows } = results;
+  const size = README_SIZE;
+  const here = rows.filter((row) => row.suite === 1 && row.size === size);
+  const names = libraries
+    .map(({ name }) => name)
+    .filter((name) => here.some(({ library }) => library === name && !isLimit(name)))
+    .filter((name) => !/ thread|1\.3\.0/.test(name));
+  const lines = README_ROWS.map(([operation, tree, title]) => [
+    title,
+    ...names.map((name) => {
+      const row = here.find(
+        (each) => each.operation === operation && each.tree === tree && each.library === name,
+      );
+      return row === undefined ? "–" : formatTime(row.median);
+    }),
+  ]);
+  const plotted = tablesOf(results).find(
+    ({ operation, tree, suite, sizes }) =>
+      operation === "commit" && tree === "warm" && suite === 1 && sizes.length > 1,
+  );
+  return [
+    `Medians at N = ${size}, suite 1, on ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, all in one run ` +
+      `([all tables](docs/benchmarks.md)):`,
+    table(["", ...names], lines, 1),
+    ...(plotted === undefined ? [] : [`![${titleOf(plotted)}](${plotPath(plotted)})`]),
+  ].join("\n\n");
 }
 
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+const README_SIZE = 100;
+const README_ROWS = [
+  ["add", "cold", "create a group, add 99 members"],
+  ["join", "warm", "join"],
+  ["commit", "warm", "commit"],
+  ["process", "warm", "process a commit"],
+  ["send", "warm", "send 1 KiB"],
+  ["receive", "warm", "receive 1 KiB"],
+] as const;
+
+const BEGIN = "<!-- benchmarks: npm run bench -- --report -->";
+const END = "<!-- /benchmarks -->";
+
+function withPart(text: string, part: string): string {
+  const [before, rest] = text.split(BEGIN);
+  const after = rest?.split(END)[1];
+  if (before === undefined || after === undefined) return text;
+  return `${before}${BEGIN}\n\n${part}\n\n${END}${after}`;
 }
+
+function write(path: string, text: string): void {
+  writeFileSync(join(rootFolder, path), text);
+  console.log(`written: ${path}`);
+}
+
+const plotsFolder: string = join(resultsFolder, "plots");
+const plotName = ({ operation, tree, suite }: Table): string => `${operation}-${tree}-${suite}.svg`;
+const plotFile = (measured: Table): string => join(plotsFolder, plotName(measured));
+const plotPath = (measured: Table): string =>
+  `packages/benchmarks/results/plots/${plotName(measured)}`;
+
+const STORAGE = `Bytes written by a client for one operation, median / largest: keys and values, and the keys of deletions. *Late* are messages
+that arrive in the worst order. An own commit is stored when it is made and again when it is accepted.`;
+
+const LARGE = `A client on file storage in a group in which all members have committed. Memory is what joining, or opening after a restart,
+adds to a process with an idle client: live objects / resident set, after collecting garbage.`;
+
+const SCENARIOS = `The scenarios of the OpenMLS book, as two of N members live through them, without storage. *Follow* is to process a Commit.`;
 
 const INTRODUCTION = `
 # Benchmarks
 
-Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`npm run bench\` measures anew.
+Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`npm run bench\` measures anew, and \`-- --help\` tells
+what else it can do.
 
-Every library runs in a process of its own, and all take turns in one run. Messages go in and out as bytes: handshake messages as
-PublicMessage, application messages as PrivateMessage without padding, GroupInfo with the tree. The receiver is another member, and
-both are found to be in the same epoch after every Commit. Nothing is persisted unless a library cannot do without. *Cold*: the
-creator has added all others in one commit, and nobody else has committed; a commit then costs one encryption per member. *Warm*:
-every member has committed, and a commit costs one encryption per level of the tree.
+Every library runs in a process of its own, and all take turns in one run: A B C A B C, never A A B B. Cells are medians, with the
+95th percentile in brackets; all rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
+mlskit is faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as PrivateMessage
+without padding, GroupInfo with the tree. The receiver is another member, and both are found to be in the same epoch after every
+Commit. mlskit is measured below its client, without storage, on the provider for Node; OpenMLS writes to its memory storage as it
+goes. Commits of mlskit always carry a path; some libraries leave it out when a Commit only adds members.
+
+*Cold*: the creator has added all others in one commit, and nobody else has committed; a commit then costs one encryption per
+member. *Warm*: every member has committed, and a commit costs one encryption per level of the tree. Such groups are made once and
+joined by all libraries; ts-mls makes its own.
 
 *Limit* is the time of the cryptography that RFC 9420 demands for the operation on a group of this shape, carried out by the same
-provider in the same process, in turns with the operation (packages/benchmarks/src/limits.ts says how often what is called, and
-why). Whoever joins or creates starts without cached keys.
+provider in the same process, in turns with the operation; packages/benchmarks/src/limits.ts says how often what is called, and why.
+mls-go's limit is the same list, carried out by Go's standard library on one thread; the ratio of both limits tells what the
+platforms' primitives make of a comparison. Whoever joins, creates or loads starts without cached keys. Storing and loading need no
+cryptography.
+
+*Reach* compares with what mlskit aims at: the worst place, and whether all places meet the target.
 `;

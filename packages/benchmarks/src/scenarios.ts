@@ -73,11 +73,12 @@ async function runScript<I extends Invitation>(
 ): Promise<ScenarioResult> {
   const members = await pair(library, size);
   const [creator, other] = members;
+  const times = new Times();
   if (script.everySecondBlank === true) {
     const remove = Array.from({ length: Math.floor((size - 2) / 2) }, (_, i) => 2 * i + 1);
-    await other.process((await creator.commit({ remove })).commit);
+    const { commit } = await times.of("remove half", () => creator.commit({ remove }));
+    await times.of("follow", () => other.process(commit));
   }
-  const times = new Times();
   const start = performance.now();
   for (let i = 1; i <= script.messages; i++) {
     const [from, to] = i % 2 === 0 ? [creator, other] : [other, creator];

@@ -1,6 +1,7 @@
 /** Tables in Markdown of what is not measured over the number of members. */
 import type { StorageSizes } from "mlskit/testing";
 import type { BundleSize } from "./bundle.ts";
+import { table } from "./markdown.ts";
 import type { LargeGroup, Weighed } from "./large.ts";
 import type { Results } from "./results.ts";
 import { digits, formatBytes, formatTime } from "./format.ts";
@@ -78,20 +79,6 @@ export function bundleTable(bundles: readonly BundleSize[]): string {
     formatBytes(compressed),
   ]);
   return table(["entry", "minified", "compressed"], rows, 1);
-}
-
-/** Numbers to the right; the first `words` columns to the left. */
-export function table(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  words = 0,
-): string {
-  const rule = head.map((_, i) => (i < words ? "---" : "--:"));
-  return [
-    `| ${head.join(" | ")} |`,
-    `|${rule.join("|")}|`,
-    ...rows.map((row) => `| ${row.join(" | ")} |`),
-  ].join("\n");
 }
 
 function grouped(count: number): string {

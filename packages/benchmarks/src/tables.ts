@@ -1,6 +1,7 @@
 /** Results as tables in Markdown: one per operation, tree and suite. */
-import { digits, formatTime } from "./format.ts";
+import { digits, formatBytes, formatTime } from "./format.ts";
 import { TITLES } from "./groups.ts";
+import { table } from "./markdown.ts";
 import { isLimit, LIMIT, limitOf, type Results, type Row } from "./results.ts";
 
 export interface Table {
@@ -42,8 +43,8 @@ export function titleOf({ operation, tree, suite }: Table): string {
 }
 
 /** Times with ratios: mlskit to its limit, and mlskit to each of the others. */
-export function markdownOf(table: Table): string {
-  const others = table.libraries.filter((name) => !isLimit(name) && name !== "mlskit");
+export function markdownOf(measured: Table): string {
+  const others = measured.libraries.filter((name) => !isLimit(name) && name !== "mlskit");
   const head = [
     "N",
     "mlskit",
@@ -51,24 +52,77 @@ export function markdownOf(table: Table): string {
     "mlskit / limit",
     ...others.flatMap((n) => [n, "mlskit / it"]),
   ];
-  const lines = [`| ${head.join(" | ")} |`, `|${head.map(() => "--:").join("|")}|`];
-  for (const size of table.sizes) {
-    const own = table.row("mlskit", size);
-    const limit = table.row(LIMIT, size);
+  const lines: string[][] = [];
+  for (const size of measured.sizes) {
+    const own = measured.row("mlskit", size);
+    const limit = measured.row(LIMIT, size);
     const cells = [`${size}`, timeOf(own), timeOf(limit), ratio(own, limit)];
     for (const name of others) {
-      const other = table.row(name, size);
+      const other = measured.row(name, size);
       cells.push(timeOf(other), ratio(own, other));
     }
-    lines.push(`| ${cells.join(" | ")} |`);
+    lines.push(cells);
   }
-  return lines.join("\n");
+  return table(head, lines);
 }
 
 function timeOf(row: Row | undefined): string {
-  return row === undefined ? "–" : `${formatTime(row.median)}`;
+  return row === undefined ? "–" : `${formatTime(row.median)} (${formatTime(row.p95)})`;
 }
 
 function ratio(one: Row | undefined, other: Row | undefined): string {
   return one === undefined || other === undefined ? "–" : digits(one.median / other.median);
+}
+
+/** What goes over the wire, and what is kept: of all libraries, by size. */
+export function bytesTable({ rows, libraries }: Results, suite: number): string | undefined {
+  const own = rows.filter((row) => row.suite === suite && row.bytes !== undefined);
+  if (own.length === 0) return undefined;
+  const names = libraries
+    .map(({ name }) => name)
+    .filter((name) => {
+      return own.some(({ library }) => library === name);
+    });
+  const lines: string[][] = [];
+  for (const [operation, title] of Object.entries(BYTES)) {
+    for (const tree of ["cold", "warm"] as const) {
+      const these = own.filter((row) => row.operation === operation && row.tree === tree);
+      for (const size of new Set(these.map((row) => row.size))) {
+        const cells = names.map((name) => {
+          const found = these.find((row) => row.library === name && row.size === size);
+          return found?.bytes === undefined ? "–" : formatBytes(found.bytes);
+        });
+        lines.push([title, tree, `${size}`, ...cells]);
+      }
+    }
+  }
+  return table(["bytes", "tree", "N", ...names], lines, 2);
+}
+
+const BYTES: Readonly<Record<string, string>> = {
+  commit: "Commit",
+  join: "Welcome with tree",
+  add: "Commit and Welcome, N − 1 added",
+  addOne: "Commit and Welcome, one added",
+  removeOne: "Commit, one removed",
+  externalJoin: "external Commit",
+  send: "message of 1 KiB",
+  load: "state",
+};
+
+/** What the limit of each operation consists of. */
+export function callsTable({ rows }: Results, suite: number, size: number): string | undefined {
+  const lines: string[][] = [];
+  for (const [operation, title] of Object.entries(TITLES)) {
+    for (const { tree, calls } of rows) {
+      const row = rows.find((each) => {
+        const isHere = each.suite === suite && each.size === size && each.tree === tree;
+        return isHere && each.operation === operation && each.calls === calls;
+      });
+      if (row === undefined || calls === undefined) continue;
+      const list = Object.entries(calls).map(([name, count]) => `${count} × ${name}`);
+      lines.push([`${title}, ${tree}`, list.join(", ")]);
+    }
+  }
+  return lines.length === 0 ? undefined : table(["operation", "calls"], lines, 2);
 }

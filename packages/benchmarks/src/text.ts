@@ -1,4 +1,5 @@
 /** Results for the terminal: the same tables as in the report. */
+import { reachOf, reachTable } from "./reach.ts";
 import type { Results } from "./results.ts";
 import { bundleTable, largeTable, scenarioTable, storageTable } from "./section-tables.ts";
 import { markdownOf, tablesOf, titleOf } from "./tables.ts";
@@ -9,6 +10,8 @@ export function textOf(results: Results): string {
   if (results.scenarios.length > 0) parts.push(scenarioTable(results.scenarios));
   if (results.large.length > 0) parts.push(largeTable(results.large));
   if (results.bundles.length > 0) parts.push(bundleTable(results.bundles));
+  const reached = reachOf(results).filter(({ measured }) => measured.length > 0);
+  if (reached.length > 0) parts.push(reachTable(reached));
   for (const { what, why } of results.skipped) parts.push(`skipped ${what}: ${why}`);
   return parts.join("\n\n");
 }

@@ -12,15 +12,17 @@ import (
 	"time"
 
 	"github.com/thomas-vilte/mls-go/ciphersuite"
+	"github.com/thomas-vilte/mls-go/group"
 )
 
 type request struct {
-	Do      string `json:"do"`
-	Suite   int    `json:"suite"`
-	Size    int    `json:"size"`
-	Welcome []byte `json:"welcome"`
-	Group   string `json:"group"`
-	Count   int    `json:"count"`
+	Do      string            `json:"do"`
+	Suite   int               `json:"suite"`
+	Size    int               `json:"size"`
+	Welcome []byte            `json:"welcome"`
+	Group   string            `json:"group"`
+	Count   int               `json:"count"`
+	Steps   map[string][]step `json:"steps"`
 }
 
 type measured struct {
@@ -38,7 +40,7 @@ type fixture struct {
 	welcome          []byte
 }
 
-var runs = []string{"add", "join", "commit", "message", "membership", "externalJoin"}
+var runs = []string{"add", "join", "commit", "message", "membership", "externalJoin", "storage"}
 
 func main() {
 	input := bufio.NewReaderSize(os.Stdin, 1<<20)
@@ -68,11 +70,12 @@ func (f *fixture) answer(r request) (any, error) {
 	switch r.Do {
 	case "hello":
 		return map[string]any{
-			"library": "mls-go",
-			"version": version(),
-			"runtime": fmt.Sprintf("%s, GOMAXPROCS %d", runtime.Version(), runtime.GOMAXPROCS(0)),
-			"suites":  []int{1, 2, 3},
-			"groups":  runs,
+			"library":    "mls-go",
+			"version":    version(),
+			"runtime":    fmt.Sprintf("%s, GOMAXPROCS %d", runtime.Version(), runtime.GOMAXPROCS(0)),
+			"suites":     []int{1, 2, 3},
+			"groups":     runs,
+			"primitives": true,
 		}, nil
 	case "cold":
 		return ok, f.cold(r.Suite, r.Size)
@@ -90,6 +93,8 @@ func (f *fixture) answer(r request) (any, error) {
 		return map[string]any{"keyPackages": keyPackages}, nil
 	case "warm":
 		return ok, f.warm(r.Welcome)
+	case "primitives":
+		return primitives(r.Suite, r.Steps, r.Count)
 	case "run":
 		m := measured{map[string][]float64{}, map[string]int{}}
 		for range r.Count {
@@ -204,6 +209,8 @@ func (f *fixture) run(group string, m *measured) error {
 			return err
 		}
 		return f.commitAndProcess(m, "removeOne", nil, []uint32{uint32(f.size)})
+	case "storage":
+		return f.storage(m)
 	case "externalJoin":
 		own, err := invite(f.suite, "outsider")
 		if err != nil {
@@ -222,7 +229,9 @@ func (f *fixture) run(group string, m *measured) error {
 	return fmt.Errorf("unknown group %s", group)
 }
 
-// commitAndProcess times the processing only of an empty commit.
+// receivers names what the other member does after each operation.
+var receivers = map[string]string{"commit": "process", "addOne": "processAdd", "removeOne": "processRemove"}
+
 func (f *fixture) commitAndProcess(m *measured, name string, add [][]byte, remove []uint32) error {
 	start := time.Now()
 	commit, welcome, err := f.sender.commit(add, remove)
@@ -233,13 +242,28 @@ func (f *fixture) commitAndProcess(m *measured, name string, add [][]byte, remov
 	m.Bytes[name] = len(commit) + len(welcome)
 	start = time.Now()
 	err = f.receiver.process(commit)
-	if name == "commit" {
-		m.time("process", start)
-	}
+	m.time(receivers[name], start)
 	if err != nil {
 		return err
 	}
 	return f.agree()
+}
+
+func (f *fixture) storage(m *measured) error {
+	start := time.Now()
+	state, err := f.receiver.group.MarshalState()
+	m.time("store", start)
+	if err != nil {
+		return err
+	}
+	m.Bytes["store"], m.Bytes["load"] = len(state), len(state)
+	start = time.Now()
+	loaded, err := group.UnmarshalGroupState(state)
+	m.time("load", start)
+	if err == nil && !bytes.Equal(loaded.EpochAuthenticator(), f.receiver.group.EpochAuthenticator()) {
+		err = fmt.Errorf("another group was loaded")
+	}
+	return err
 }
 
 func (f *fixture) message(m *measured) error {

@@ -1,7 +1,6 @@
 /**
  * OpenMLS compiled to WebAssembly, by the bindings that mls-ts carries: synchronous, one suite, the
- * state in the module's memory. They cannot commit without adding, so only joins and messages are
- * measured.
+ * state in the module's memory. Every Commit adds somebody, by a proposal before it.
  */
 import { readFileSync } from "node:fs";
 import { check, PAYLOAD, serve } from "./serve.js";
@@ -35,6 +34,9 @@ function join({ stored }) {
   return { provider, group: Group.join(provider, welcome, RatchetTree.from_bytes(tree)) };
 }
 
+/** Warm groups come from mlskit, under this id too. */
+const GROUP_ID = "benchmark";
+
 const KEY_PACKAGE = Uint8Array.of(0, 1, 0, 5);
 
 const manifest = new URL("node_modules/mls-ts/package.json", import.meta.url);
@@ -48,7 +50,7 @@ await serve(
   {
     async cold(_suite, size) {
       const creator = invite("creator");
-      const group = Group.create_new(creator.provider, creator.identity, "group");
+      const group = Group.create_new(creator.provider, creator.identity, GROUP_ID);
       let last;
       let added;
       for (let i = 1; i < size; i++) {
@@ -77,6 +79,28 @@ await serve(
         const provider = Provider.from_bytes(stored);
         await time("join", async () => Group.join(provider, welcome, RatchetTree.from_bytes(tree)));
         bytes("join", welcome.length + tree.length);
+      },
+      /** Nobody can be removed again, so each time begins from the state before. */
+      async membership(time, bytes) {
+        const [from, to] = [sender, receiver].map(({ provider }) => {
+          const copy = Provider.from_bytes(provider.serialize());
+          return { provider: copy, group: Group.load(copy, GROUP_ID) };
+        });
+        const { keyPackage } = invite("guest");
+        const added = await time("addOne", async () => {
+          const { identity } = guests[0];
+          const made = from.group.propose_and_commit_add(from.provider, identity, keyPackage);
+          from.group.merge_pending_commit(from.provider);
+          return { proposal: made.proposal, commit: made.commit, welcome: made.welcome };
+        });
+        await time("processAdd", async () => {
+          to.group.process_message(to.provider, added.proposal);
+          to.group.process_message(to.provider, added.commit);
+        });
+        bytes("addOne", added.proposal.length + added.commit.length + added.welcome.length);
+        const message = from.group.create_message(from.provider, guests[0].identity, PAYLOAD);
+        const data = to.group.process_message(to.provider, message);
+        check(Buffer.compare(data, PAYLOAD) === 0, "the members are not in the same epoch");
       },
       async message(time, bytes) {
         const { identity } = guests[0];

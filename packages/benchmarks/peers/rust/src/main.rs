@@ -12,7 +12,7 @@ use openmls::prelude::Ciphersuite;
 use serde_json::{Value, json};
 
 const VERSION: &str = "0.9.0";
-const GROUPS: [&str; 6] = ["add", "join", "commit", "message", "membership", "externalJoin"];
+const GROUPS: [&str; 7] = ["add", "join", "commit", "message", "membership", "externalJoin", "storage"];
 
 struct Fixture<P: Peer> {
     suite: Ciphersuite,
@@ -190,6 +190,17 @@ impl<P: Peer> Fixture<P> {
                 self.commit_and_process(measured, "addOne", &[guest.key_package], &[])?;
                 self.commit_and_process(measured, "removeOne", &[], &[self.size as u32])
             }
+            "storage" => {
+                let receiver = self.members()?.1;
+                let start = Instant::now();
+                let loaded = receiver.load()?;
+                measured.add("load", start);
+                measured.bytes.insert("load".into(), receiver.stored_bytes());
+                if loaded.epoch_authenticator().as_slice() != receiver.group.epoch_authenticator().as_slice() {
+                    return Err("another group was loaded".into());
+                }
+                Ok(())
+            }
             "externalJoin" => {
                 let outsider: Invitation<P> = invite(self.suite, "outsider")?;
                 let provider = P::default();
@@ -205,7 +216,6 @@ impl<P: Peer> Fixture<P> {
         }
     }
 
-    /// Times the processing only of an empty commit.
     fn commit_and_process(
         &mut self,
         measured: &mut Measured,
@@ -221,9 +231,12 @@ impl<P: Peer> Fixture<P> {
         measured.bytes.insert(name.into(), length);
         let start = Instant::now();
         receiver.process(&commit)?;
-        if name == "commit" {
-            measured.add("process", start);
-        }
+        let receiver_operation = match name {
+            "addOne" => "processAdd",
+            "removeOne" => "processRemove",
+            _ => "process",
+        };
+        measured.add(receiver_operation, start);
         self.agree()
     }
 

@@ -167,6 +167,15 @@ impl<P: Peer> Member<P> {
         }
     }
 
+    /// What MemoryStorage holds; every operation has written to it.
+    pub fn load(&self) -> Outcome<MlsGroup> {
+        Ok(MlsGroup::load(self.provider.storage(), self.group.group_id())?.ok_or("the group is not stored")?)
+    }
+
+    pub fn stored_bytes(&self) -> usize {
+        self.provider.snapshot().iter().map(|(key, value)| key.len() + value.len()).sum()
+    }
+
     pub fn group_info(&self) -> Outcome<Vec<u8>> {
         let info = self.group.export_group_info(self.provider.crypto(), &self.signer, true)?;
         Ok(info.to_bytes()?)

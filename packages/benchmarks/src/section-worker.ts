@@ -1,0 +1,38 @@
+/**
+ * Parts of a run that are about mlskit alone, in a process of the Node that is measured:
+ * `node section-worker.js storage|scenarios SIZES SUITES`. Prints JSON.
+ */
+import { measureStorage, type StorageSizes } from "mlskit/testing";
+import { providers } from "./internals.ts";
+import { LowLevelLibrary } from "./low-level.ts";
+import type { Results } from "./results.ts";
+import { runScenarios } from "./scenarios.ts";
+
+const [section = "", ...lists] = process.argv.slice(2);
+const [sizes = [], suites = []] = lists.map((list) => list.split(",").map(Number));
+
+async function perform(): Promise<Partial<Results>> {
+  switch (section) {
+    case "storage": {
+      const storage: StorageSizes[] = [];
+      for (const members of sizes) storage.push(await measureStorage({ members }));
+      return { storage };
+    }
+    case "scenarios": {
+      const scenarios: Results["scenarios"][number][] = [];
+      for (const suite of suites) {
+        const library = (): LowLevelLibrary => new LowLevelLibrary(providers.nodeProvider, suite);
+        for (const size of sizes) {
+          for (const result of await runScenarios(library, size)) {
+            scenarios.push({ ...result, suite });
+          }
+        }
+      }
+      return { scenarios };
+    }
+    default:
+      throw new Error(`unknown section ${section}`);
+  }
+}
+
+console.log(JSON.stringify(await perform()));
