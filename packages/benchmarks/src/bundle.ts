@@ -3,11 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
-import { buildFolder, NPM, provide } from "./builds.ts";
+import { build } from "esbuild";
 import { packageFolder } from "./folders.ts";
-import { NPM_BUILD } from "./peers.ts";
 
 export interface BundleSize {
   readonly name: string;
@@ -15,11 +13,8 @@ export interface BundleSize {
   readonly compressed: number;
 }
 
-type Build = (options: Readonly<Record<string, unknown>>) => Promise<unknown>;
-
 /** A whole client, and each entry for browsers. */
 export async function bundleSizes(): Promise<BundleSize[]> {
-  const build = await loadBuild();
   const folder = mkdtempSync(join(tmpdir(), "mlskit-bundle-"));
   const sizes: BundleSize[] = [];
   try {
@@ -35,6 +30,7 @@ export async function bundleSizes(): Promise<BundleSize[]> {
         minify: true,
         format: "esm",
         platform: "browser",
+        target: "esnext",
         external: ["node:*"],
         logLevel: "error",
       });
@@ -57,7 +53,13 @@ function entries(): (readonly [name: string, code: string])[] {
   const { exports } = JSON.parse(readFileSync(path, "utf8")) as {
     exports: Readonly<Record<string, string | { readonly default: string }>>;
   };
-  const found: (readonly [string, string])[] = [["a client for suite 1, all included", CLIENT]];
+  const found: (readonly [string, string])[] = [];
+  for (const provider of ["webcrypto", "noble"]) {
+    for (const suite of [1, 2, 3, 4, 5, 6, 7]) {
+      const code = clientOf(`mlskit/providers/${provider}/suite-${suite}`);
+      found.push([`a client for suite ${suite}, ${provider}`, code]);
+    }
+  }
   for (const [entry, target] of Object.entries(exports)) {
     if (typeof target === "string" || !existsSync(join(path, "..", target.default))) continue;
     // Files and node:crypto are not for browsers.
@@ -68,18 +70,11 @@ function entries(): (readonly [name: string, code: string])[] {
   return found;
 }
 
-/** What a browser needs to hold a conversation on one suite. */
-const CLIENT = `
-  export { Client, createProvider } from "mlskit/client";
-  export { webCryptoSuite1 } from "mlskit/providers/webcrypto/suite-1";
-  export { memoryStorage } from "mlskit/storage/memory";
-`;
-
-/** esbuild is installed with the peers. */
-async function loadBuild(): Promise<Build> {
-  const why = provide(NPM_BUILD, true);
-  if (why !== undefined) throw new Error(`esbuild: ${why}`);
-  const main = join(buildFolder(NPM), "node_modules/esbuild/lib/main.js");
-  const { build } = (await import(pathToFileURL(main).href)) as { build: Build };
-  return build;
+/** What a browser needs to hold a conversation on one suite, all included. */
+function clientOf(suite: string): string {
+  return `
+    export { Client, createProvider } from "mlskit/client";
+    export { memoryStorage } from "mlskit/storage/memory";
+    export * from "${suite}";
+  `;
 }

@@ -74,7 +74,7 @@ const npm = (name: string, file: string, scope: Scope): Peer => ({
   scope,
 });
 
-export const NPM_BUILD: Build = {
+const NPM_BUILD: Build = {
   toolchain: NPM,
   command: ["npm", "ci", "--no-audit", "--no-fund"],
   result: "node_modules/.package-lock.json",
