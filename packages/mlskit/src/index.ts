@@ -27,6 +27,8 @@ export {
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { ClientEvent, EventListener } from "./client/events.ts";
 export { deleteExporterSecret, exportCryptoKey } from "./client/exporter-secret.ts";
+export type { CacheStrategy } from "./client/client-core.ts";
+export { exportClient, importClient, type ImportRequest } from "./client/move.ts";
 export type { BeaconComparison, ForkEvidence, ForkFingerprints } from "./client/fork.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
 export type { Identity } from "./client/identity.ts";

@@ -29,6 +29,7 @@ import {
 } from "./record-codecs.ts";
 import { GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
 import { GroupSession } from "./session.ts";
+import { readOnly } from "./snapshot.ts";
 import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "./transaction.ts";
 
@@ -49,19 +50,31 @@ export interface CoreOptions {
   readonly hookTimeout: number | undefined;
   /** Usable key packages of an identity below which an event says so. */
   readonly keyPackageThreshold: number;
+  readonly cache: CacheStrategy;
+  /** A snapshot, which changes nothing. */
+  readonly isReadOnly: boolean;
 }
 
-interface CachedGroup {
-  readonly state: GroupState;
-  readonly version: number;
-  /** The store holds something else; to be read again before it is used. */
+export type CacheStrategy = "keep" | "reload";
+
+/** What is known of a group; the same object for all who have the group open. */
+export interface LoadedState {
+  /** Undefined: the group was deleted. */
+  state: GroupState | undefined;
+  version: number;
+  /** The store may hold something else; to be read again before it is used. */
   isStale: boolean;
+}
+
+interface FreshState extends LoadedState {
+  state: GroupState;
 }
 
 export class ClientCore {
   readonly options: CoreOptions;
   readonly events: EventHub = new EventHub();
-  readonly #groups = new Map<number, CachedGroup>();
+  /** With the strategy `reload` a group is in memory as long as somebody has it open. */
+  readonly #groups = new Map<number, LoadedState | WeakRef<LoadedState>>();
   readonly #locks = new Map<number, Mutex>();
   readonly #signers = new Map<string, Signer>();
   readonly #service: AuthenticationService;
@@ -125,29 +138,38 @@ export class ClientCore {
     return record === undefined ? undefined : decodeRecord(uint32, record.value);
   }
 
-  /** The last known state, for reading. */
-  peek(handle: number): GroupState {
-    const cached = this.#groups.get(handle);
-    if (cached === undefined) {
-      this.checkOpen();
-      throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
-    }
-    return cached.state;
+  /** The last known state, for reading. @throws StateError `GROUP_NOT_FOUND` */
+  stateOf({ state }: LoadedState): GroupState {
+    if (state !== undefined) return state;
+    this.checkOpen();
+    throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
   }
 
   /** Loads a group unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
-  async load(handle: number): Promise<CachedGroup> {
+  async load(handle: number): Promise<FreshState> {
     this.checkOpen();
-    const cached = this.#groups.get(handle);
-    if (cached !== undefined && !cached.isStale) return cached;
+    const cached = this.#find(handle);
+    if (isFresh(cached)) return cached;
     const loaded = await this.#read(handle);
     if (loaded === undefined) {
-      this.#groups.delete(handle);
+      this.forget(handle);
       throw new StateError("GROUP_NOT_FOUND", "this client has no such group");
     }
-    const fresh = { ...loaded, isStale: false };
-    this.#groups.set(handle, fresh);
-    return fresh;
+    return this.#show(handle, loaded.state, loaded.version);
+  }
+
+  #find(handle: number): LoadedState | undefined {
+    const found = this.#groups.get(handle);
+    return found instanceof WeakRef ? found.deref() : found;
+  }
+
+  /** A new state becomes what everybody sees. */
+  #show(handle: number, state: GroupState, version: number): FreshState {
+    const isStale = this.options.cache === "reload";
+    const known = this.#find(handle);
+    const shown: FreshState = Object.assign(known ?? {}, { state, version, isStale });
+    if (known === undefined) this.#groups.set(handle, isStale ? new WeakRef(shown) : shown);
+    return shown;
   }
 
   async #read(handle: number): ReturnType<typeof readGroup> {
@@ -162,6 +184,8 @@ export class ClientCore {
   }
 
   forget(handle: number): void {
+    const known = this.#find(handle);
+    if (known !== undefined) known.state = undefined;
     this.#groups.delete(handle);
   }
 
@@ -215,9 +239,14 @@ export class ClientCore {
     version: number | undefined,
   ): GroupSession {
     const signer = (publicKey: Uint8Array): Promise<Signer> => this.signer(publicKey);
-    const session = new GroupSession(transaction, environment, signer, state, version);
+    const { isReadOnly } = this.options;
+    const session = new GroupSession(
+      { transaction, environment, signer, isReadOnly },
+      state,
+      version,
+    );
     session.transaction.onAbort(() => {
-      const cached = this.#groups.get(session.state.handle);
+      const cached = this.#find(session.state.handle);
       // Rule P-TX-04: memory never runs ahead of the store.
       if (cached !== undefined) cached.isStale = true;
     });
@@ -232,7 +261,7 @@ export class ClientCore {
     for (const session of sessions) {
       if (!session.isTouched) continue;
       const { state, version } = session;
-      this.#groups.set(state.handle, { state, version: version + 1, isStale: false });
+      this.#show(state.handle, state, version + 1);
     }
     for (const session of sessions) this.events.emit(session.events);
   }
@@ -281,7 +310,7 @@ export class ClientCore {
         else transaction.put(groupKey(groupId), encodeRecord(uint32, successor));
       }
       await transaction.commit();
-      this.#groups.delete(handle);
+      this.forget(handle);
     });
   }
 
@@ -289,15 +318,25 @@ export class ClientCore {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await Promise.all([...this.#locks.values()].map((lock) => lock.run(async () => undefined)));
-    this.#groups.clear();
+    for (const handle of this.#groups.keys()) this.forget(handle);
     this.#signers.clear();
     await this.storage.close();
+  }
+
+  /** @throws UsageError `CLIENT_CLOSED`, `READ_ONLY` */
+  requireWritable(): void {
+    this.checkOpen();
+    if (this.options.isReadOnly) throw readOnly();
   }
 
   /** @throws UsageError `CLIENT_CLOSED` */
   checkOpen(): void {
     if (this.#isClosed) throw new UsageError("CLIENT_CLOSED", "the client was closed");
   }
+}
+
+function isFresh(known: LoadedState | undefined): known is FreshState {
+  return known?.state !== undefined && !known.isStale;
 }
 
 /** Attempts at an operation that other processes keep overtaking; one that writes all the time can win many. */

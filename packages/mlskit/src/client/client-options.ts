@@ -10,7 +10,7 @@ import {
   type RegisteredTypes,
 } from "../group/environment.ts";
 import type { Storage } from "../storage/storage.ts";
-import { ClientCore } from "./client-core.ts";
+import { type CacheStrategy, ClientCore } from "./client-core.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
 import type { Identity, IdentityInput } from "./identity.ts";
@@ -35,6 +35,11 @@ export interface ClientOptions {
   readonly signers?: readonly Signer[] | undefined;
   /** Milliseconds that hooks may take before the operation fails. Default: 30 s. */
   readonly hookTimeout?: number | undefined;
+  /**
+   * Whether groups stay in memory between calls, or are read from the store for each. Default: keep.
+   * Both are right at all times; reading again suits many groups that are rarely used.
+   */
+  readonly cache?: CacheStrategy | undefined;
   /** Fewer usable key packages of an identity raise `keyPackagesLow`. Default: 10. */
   readonly keyPackageThreshold?: number | undefined;
 }
@@ -73,7 +78,7 @@ const DEFAULT_HOOK_TIMEOUT = 30_000;
 const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 
 /** With defaults for what was left out. */
-export function coreOf(options: CompleteOptions): ClientCore {
+export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore {
   const { types = {} } = options;
   return new ClientCore({
     storage: options.storage,
@@ -92,6 +97,8 @@ export function coreOf(options: CompleteOptions): ClientCore {
     psk: options.psk,
     signers: options.signers ?? [],
     hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
+    cache: options.cache ?? "keep",
+    isReadOnly,
     keyPackageThreshold: options.keyPackageThreshold ?? DEFAULT_KEY_PACKAGE_THRESHOLD,
   });
 }

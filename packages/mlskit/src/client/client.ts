@@ -18,6 +18,7 @@ import type { GroupConfig } from "./config.ts";
 import { enterGroup, succeedGroup } from "./enter-group.ts";
 import type { ClientEvent, EventListener } from "./events.ts";
 import { Group, type GroupAccess } from "./group.ts";
+import { requireNotMoved } from "./move.ts";
 import { createIdentity, findIdentity, type Identity, listIdentities } from "./identity.ts";
 import { removeIdentity } from "./remove-identity.ts";
 import {
@@ -63,6 +64,8 @@ import {
   makeSuccessor,
   type SuccessorRequest,
 } from "./successor.ts";
+import { freezeClient } from "./rollback.ts";
+import { snapshotOf } from "./snapshot.ts";
 import { Transaction } from "./transaction.ts";
 
 /** A group that was just made, with what its first members need in order to join. */
@@ -93,6 +96,7 @@ export class Client {
   /** A new client in an empty store. @throws UsageError `IDENTITY_EXISTS` */
   static async create(options: CompleteOptions & NewIdentityOptions): Promise<Client> {
     const core = coreOf(options);
+    await requireNotMoved(core.storage);
     const suite = options.cipherSuite ?? DEFAULT_SUITE;
     core.options.provider.suite(suite);
     const transaction = new Transaction(core.storage);
@@ -110,12 +114,42 @@ export class Client {
 
   /**
    * The client that a store holds.
-   * @throws StateError `SIGNER_NOT_FOUND`, StorageError
+   *
+   * If the store finds that it was set back, all groups are frozen: see {@link suspectRollback}.
+   * @throws StateError `SIGNER_NOT_FOUND`, `CLIENT_MOVED`, StorageError
    */
   static async open(options: CompleteOptions & Partial<NewIdentityOptions>): Promise<Client> {
     const core = coreOf(options);
-    if (options.signer !== undefined) core.addSigner(options.signer);
-    return new this(core, await findIdentity(core, options.identity, options.cipherSuite));
+    const client = new this(core, await storedIdentity(core, options));
+    if (options.storage.rollback === "suspected") {
+      await client.suspectRollback();
+      await options.storage.acceptRollback?.();
+    }
+    return client;
+  }
+
+  /**
+   * The client as its store holds it now, for push extensions and workers that only read: it opens
+   * messages, and sends and stores nothing. The store is not touched any more; the keys of what is
+   * read stay there for the client that owns it. P-MP-08.
+   */
+  static async openSnapshot(
+    options: CompleteOptions & Partial<NewIdentityOptions>,
+  ): Promise<Client> {
+    const storage = await snapshotOf(options.storage);
+    const core = coreOf({ ...options, storage }, true);
+    return new this(core, await storedIdentity(core, options));
+  }
+
+  /**
+   * The store came from a backup, or a copy of it may be in use: from here on no group encrypts in an
+   * epoch that the other copy may have reached ({@link Group.isFrozen}), and the key packages that
+   * are left are deleted. Receiving goes on. A resync heals a group, and so does, where there is no
+   * other copy any more, a Commit of another member after {@link Group.limitRollback}. P-MP-06.
+   */
+  suspectRollback(): Promise<void> {
+    this.#core.requireWritable();
+    return freezeClient(this.#core);
   }
 
   /** The identity used unless another is named. */
@@ -273,6 +307,7 @@ export class Client {
 
   /** Deletes everything about a group. Tells nobody. */
   async deleteGroup(groupId: Uint8Array): Promise<void> {
+    this.#core.requireWritable();
     await this.#core.deleteGroup(await this.#core.handleOf(groupId));
   }
 
@@ -341,7 +376,7 @@ export class Client {
 
   /** The delivery service accepted our external commit. Outcomes of messages that came meanwhile. */
   async acceptJoin(groupId: Uint8Array): Promise<readonly Outcome[]> {
-    const access = this.#access(await this.#core.handleOf(groupId));
+    const access = await this.#access(await this.#core.handleOf(groupId));
     return access.operate(async (session) => {
       await completeJoin(session);
       return replayBuffered(access, session);
@@ -476,6 +511,7 @@ export class Client {
    * leave before this call has returned: if it fails, their keys will be used again.
    */
   async transaction<T>(work: (transaction: ClientTransaction) => Promise<T>): Promise<T> {
+    this.#core.requireWritable();
     return ClientTransaction.run(this.#core, work);
   }
 
@@ -494,15 +530,15 @@ export class Client {
   }
 
   async #open(handle: number): Promise<Group> {
-    await this.#core.load(handle);
-    return new Group(this.#access(handle));
+    return new Group(await this.#access(handle));
   }
 
-  #access(handle: number): GroupAccess {
+  async #access(handle: number): Promise<GroupAccess> {
     const core = this.#core;
+    const loaded = await core.load(handle);
     return {
       types: wireTypes(core.options.types),
-      peek: () => core.peek(handle),
+      peek: () => core.stateOf(loaded),
       operate: (operation) => core.operate(handle, operation),
     };
   }
@@ -533,7 +569,7 @@ export class Client {
 
   /** One atomic write of records that belong to no existing group. */
   #write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    this.#core.checkOpen();
+    this.#core.requireWritable();
     return this.#lock.run(async () => {
       const transaction = new Transaction(this.#core.storage);
       try {
@@ -546,4 +582,13 @@ export class Client {
       }
     });
   }
+}
+
+async function storedIdentity(
+  core: ClientCore,
+  { signer, identity, cipherSuite }: Partial<NewIdentityOptions>,
+): Promise<Identity> {
+  await requireNotMoved(core.storage);
+  if (signer !== undefined) core.addSigner(signer);
+  return findIdentity(core, identity, cipherSuite);
 }

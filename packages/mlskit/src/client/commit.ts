@@ -121,7 +121,7 @@ export async function stageOwnCommit(
     environment,
   ).catch(asUnsupported);
   const { change, unused, ...kept } = created;
-  session.useKey(epoch.secretTree, epoch.context.epoch, change);
+  session.useOwnKey(change);
   session.state = { ...session.state, pending: { ...kept, proposals } };
   const { groupId } = epoch.context;
   session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch });

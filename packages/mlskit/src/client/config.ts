@@ -36,6 +36,11 @@ export interface GroupConfig {
   readonly outOfOrderTolerance: number;
   readonly maximumForwardDistance: number;
   readonly maximumSkippedKeys: number;
+  /**
+   * How many of our own generations the store is told of at once, 1 to 16. What is left of a block is
+   * skipped after a restart; within one, sending writes nothing.
+   */
+  readonly generationBlock: number;
   /** Whether Welcomes and GroupInfos carry the tree. */
   readonly ratchetTree: boolean;
   /** Whether GroupInfos invite external commits, and whether they are accepted. */
@@ -58,6 +63,7 @@ export const DEFAULT_CONFIG: GroupConfig = {
   outOfOrderTolerance: DEFAULT_LIMITS.outOfOrderTolerance,
   maximumForwardDistance: DEFAULT_LIMITS.maximumForwardDistance,
   maximumSkippedKeys: DEFAULT_LIMITS.maximumSkippedKeys,
+  generationBlock: 1,
   ratchetTree: true,
   externalCommits: true,
   autoAccept: false,

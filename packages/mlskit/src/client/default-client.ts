@@ -15,6 +15,12 @@ export class DefaultClient extends Client {
   ): Promise<DefaultClient> {
     return super.open({ ...options, provider: providerOf(options) });
   }
+
+  static override openSnapshot(
+    options: ClientOptions & Partial<NewIdentityOptions>,
+  ): Promise<DefaultClient> {
+    return super.openSnapshot({ ...options, provider: providerOf(options) });
+  }
 }
 
 function providerOf(options: ClientOptions): CryptoProvider {

@@ -63,6 +63,8 @@ export interface GroupState {
   readonly joinCommit: Uint8Array | undefined;
   /** Handle of our former state of this group, which goes when the join is accepted. */
   readonly replaces: number | undefined;
+  /** Nothing is encrypted up to this epoch: another copy of this state may have been there. P-MP-06. */
+  readonly frozenUpTo: bigint | undefined;
   /** Since when our leaf has its keys, and what happened since. */
   readonly ownUpdate: UpdateRecord;
   /** Raw messages that came too early, by hash, oldest first. */

@@ -37,6 +37,7 @@ import {
 } from "./propose.ts";
 import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
 import { type LostCommit, remainingProposals } from "./rebuild.ts";
+import { limitFreeze } from "./rollback.ts";
 import { checkSecrets, type GroupSession } from "./session.ts";
 import { keepPast, newestPsks } from "./merge.ts";
 import { discardPending } from "./settle-commit.ts";
@@ -109,6 +110,14 @@ export class Group {
   get status(): GroupStatusView {
     const { status, pending } = this.#state;
     return status === "active" && pending !== undefined ? "pendingCommit" : status;
+  }
+
+  /**
+   * The store was set back or copied, and nothing is encrypted in this group until it is healed: see
+   * `Client.suspectRollback`.
+   */
+  get isFrozen(): boolean {
+    return this.#state.frozenUpTo !== undefined;
   }
 
   get isLeaving(): boolean {
@@ -479,6 +488,15 @@ export class Group {
         if (change.ratchets.length > 0) session.useKey(secretTree, context.epoch, change);
       }
     });
+  }
+
+  /**
+   * Of a frozen group: the lost state is gone for good and had not got beyond epoch `reached`, which
+   * the delivery service knows. The next Commit of another member after it heals the group. Not for
+   * copies that may still run: only a resync helps against those.
+   */
+  limitRollback(reached: bigint): Promise<void> {
+    return this.#access.operate(async (session) => limitFreeze(session, reached));
   }
 
   /** Deletes keys for late messages: all, or of epochs that ended before the given time. */

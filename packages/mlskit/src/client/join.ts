@@ -229,6 +229,7 @@ export function freshState(
     isLeaving: false,
     joinCommit: join?.commit,
     replaces: join?.replaces,
+    frozenUpTo: undefined,
     buffer: new Map(),
     seen: { hashes: new Map(), next: 0 },
   };

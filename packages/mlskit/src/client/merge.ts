@@ -43,9 +43,21 @@ export function mergeEpoch(
     pending: undefined,
     joinCommit: undefined,
     isLeaving: false,
+    frozenUpTo: afterRollback(state, next, summary),
     ownUpdate: afterCommit(state, summary, now),
   };
   return { state: merged, erase: () => eraseOld(state, merged) };
+}
+
+/** Rule P-MP-06: a lost copy of this state cannot have made a Commit of another member's. */
+function afterRollback(
+  { frozenUpTo, epoch }: GroupState,
+  next: Epoch,
+  { committer }: CommitSummary,
+): bigint | undefined {
+  if (frozenUpTo === undefined) return undefined;
+  const isHealed = next.context.epoch > frozenUpTo && committer !== epoch.ownLeaf;
+  return isHealed ? undefined : frozenUpTo;
 }
 
 /** The end of the group for us: the last view of its members stays, its secrets go. */

@@ -53,7 +53,7 @@ export async function sendProposal(
   );
   const { bytes, cached } = sent;
   checkNotRepeated(cached, state.proposals, environment.types);
-  session.useKey(epoch.secretTree, epoch.context.epoch, sent.change);
+  session.useOwnKey(sent.change);
   session.state = withProposal(session.state, { ...cached, bytes, wireFormat });
   return { bytes, reference: cached.reference, epoch: epoch.context.epoch };
 }

@@ -1,6 +1,6 @@
 /** A group as it was stored. The tree's chunks are decoded only when they are needed. */
 import { cacheKey } from "../group/proposal-entry.ts";
-import { decode, toHex, type WireTypes } from "../codec/index.ts";
+import { decode, toHex, uint64, type WireTypes } from "../codec/index.ts";
 import type { CryptoProvider, Secret, Signer, SuiteCrypto } from "../crypto/index.ts";
 import { GroupContext } from "../key-schedule/group-context.ts";
 import type { HashRatchet, RatchetKind } from "../secret-tree/hash-ratchet.ts";
@@ -8,7 +8,7 @@ import { type RatchetEntry, SecretTree } from "../secret-tree/secret-tree.ts";
 import type { StoredRecord, Storage } from "../storage/storage.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex } from "../tree/tree-math.ts";
-import type { GroupConfig } from "./config.ts";
+import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
 import { epochFromRecord } from "./epoch-records.ts";
 import type {
   BufferedMessage,
@@ -66,12 +66,14 @@ export async function readGroup(
     handle,
     status: statusOf(record.status),
     epoch,
-    config: record.config,
+    // What was stored before a setting existed has its default.
+    config: { ...DEFAULT_CONFIG, ...record.config },
     reInit: record.reInit,
     isLeaving: record.isLeaving,
     joinCommit: record.joinCommit,
     replaces: record.replaces,
     queued: record.queued,
+    frozenUpTo: rows.frozen === undefined ? undefined : decodeRecord(uint64, rows.frozen),
     ownUpdate: record.ownUpdate,
     proposals: await readProposals(context, rows.proposals, signer),
     pending:
@@ -90,6 +92,7 @@ interface Rows {
   readonly head: Uint8Array | undefined;
   readonly version: number | undefined;
   readonly pending: Uint8Array | undefined;
+  readonly frozen: Uint8Array | undefined;
   readonly chunks: { level: number; id: number; bytes: Uint8Array }[];
   readonly proposals: { number: number; value: Uint8Array }[];
   readonly past: Map<bigint, Uint8Array>;
@@ -111,6 +114,7 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
   let head: Uint8Array | undefined;
   let version: number | undefined;
   let pending: Uint8Array | undefined;
+  let frozen: Uint8Array | undefined;
   for (const record of records) {
     const name = record.key.slice(keys.prefix.length);
     const [first = "", second = ""] = name.slice(1).split(".");
@@ -123,6 +127,9 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
         break;
       case "c":
         pending = record.value;
+        break;
+      case "f":
+        frozen = record.value;
         break;
       case "t":
         chunks.push({
@@ -168,6 +175,7 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
     head,
     version,
     pending,
+    frozen,
     chunks,
     proposals,
     past,

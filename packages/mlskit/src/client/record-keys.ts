@@ -3,6 +3,7 @@
  * id: a ReInit successor may carry its predecessor's id, and keys are part of what a message writes.
  *
  *   meta                      format version, instance id, next handle
+ *   moved                     instead of all others: the client, sealed, after it was exported
  *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
  *   keypackage/<reference>    key package with its private keys
  *   gone/<reference>          a key package of ours that was used up or deleted
@@ -19,6 +20,7 @@
  *            /k<epoch>        its resumption PSK
  *            /p<number>       a pending proposal
  *            /c               the pending commit
+ *            /f               the last epoch in which nothing may be encrypted, after a rollback
  *            /s<slot>         hash of a handshake message seen
  *            /b<hash>         a message that came too early
  */
@@ -27,6 +29,7 @@ import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
 
 export const META_KEY = "meta";
+export const MOVED_KEY = "moved";
 export const CHECKPOINT_KEY = "app-checkpoint";
 export const IDENTITY_PREFIX = "identity/";
 export const KEY_PACKAGE_PREFIX = "keypackage/";
@@ -60,6 +63,9 @@ export class GroupKeys {
   }
   get pendingCommit(): string {
     return `${this.prefix}c`;
+  }
+  get frozen(): string {
+    return `${this.prefix}f`;
   }
   chunk(level: number, id: number): string {
     return `${this.prefix}t${level}.${id}`;

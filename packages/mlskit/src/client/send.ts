@@ -27,7 +27,7 @@ export async function sendApplication(
   data: Uint8Array | string,
   options: SendOptions,
 ): Promise<SentApplicationMessage> {
-  session.requireActive();
+  session.requireWriter();
   const { state } = session;
   const { epoch, config } = state;
   const plaintext = typeof data === "string" ? utf8(data) : data;
@@ -43,7 +43,7 @@ export async function sendApplication(
     authenticatedData: options.authenticatedData ?? EMPTY_BYTES,
     padding: paddingPolicy(options.padding ?? config.padding),
   });
-  session.useKey(epoch.secretTree, epoch.context.epoch, sent.change);
+  session.useOwnKey(sent.change);
   if (messagesSent(state) === config.updatePolicy.messages) {
     const { groupId, epoch: number } = epoch.context;
     session.emit({ type: "updateAdvised", groupId, epoch: number });

@@ -8,8 +8,18 @@ import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts
 import type { ClientEvent } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
 import { GroupKeys } from "./record-keys.ts";
+import { readOnly } from "./snapshot.ts";
 import type { Transaction } from "./transaction.ts";
+import { isReserved, reserveBlock } from "./reserve.ts";
 import { secretTrees, writeGroup, writeRatchets } from "./write-group.ts";
+
+export interface SessionContext {
+  readonly transaction: Transaction;
+  readonly environment: Environment;
+  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
+  /** A snapshot, which encrypts nothing. */
+  readonly isReadOnly: boolean;
+}
 
 /**
  * Lives as long as the group's lock is held. The state is replaced in memory only after the
@@ -22,24 +32,22 @@ export class GroupSession {
   /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
   readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
   readonly version: number;
+  readonly #isReadOnly: boolean;
   readonly #before: GroupState | undefined;
   #state: GroupState;
   readonly #usedEpochs = new Set<bigint>();
   #isTouched = false;
   /** Whether memory may have run ahead of the store, should the transaction fail. */
   #isDirty = false;
+  /** Rule P-MP-03: nothing is written, but what was used from memory must still be in force. */
+  #mustBeCurrent = false;
   readonly events: ClientEvent[] = [];
 
-  constructor(
-    transaction: Transaction,
-    environment: Environment,
-    signer: (publicKey: Uint8Array) => Promise<Signer>,
-    state: GroupState,
-    version: number | undefined,
-  ) {
-    this.transaction = transaction;
-    this.environment = environment;
-    this.signer = signer;
+  constructor(context: SessionContext, state: GroupState, version: number | undefined) {
+    this.transaction = context.transaction;
+    this.environment = context.environment;
+    this.signer = context.signer;
+    this.#isReadOnly = context.isReadOnly;
     this.#state = state;
     this.#before = version === undefined ? undefined : state;
     this.version = version ?? 0;
@@ -73,6 +81,33 @@ export class GroupSession {
     secretTree.apply(change);
   }
 
+  /** The same for a message of ours. Rule P-MP-04. */
+  useOwnKey(change: SecretTreeChange | undefined): void {
+    if (change === undefined) return;
+    const { epoch, config, handle } = this.#state;
+    const { secretTree, ownLeaf, crypto } = epoch;
+    const number = epoch.context.epoch;
+    if (config.generationBlock === 1) return this.useKey(secretTree, number, change);
+    this.#isDirty = true;
+    if (isReserved(secretTree, change, ownLeaf)) {
+      this.#mustBeCurrent = true;
+      secretTree.apply(change);
+      return;
+    }
+    const { stored, erase } = reserveBlock(
+      crypto,
+      secretTree,
+      change,
+      ownLeaf,
+      config.generationBlock,
+    );
+    this.#usedEpochs.add(number);
+    this.#isTouched = true;
+    writeRatchets(this.transaction, handle, number, stored);
+    erase();
+    secretTree.apply(change);
+  }
+
   emit(event: ClientEvent): void {
     this.events.push(event);
   }
@@ -84,9 +119,10 @@ export class GroupSession {
 
   /** Puts the difference between the first and the last state into the transaction. */
   flush(): void {
-    if (!this.#isTouched) return;
+    if (!this.#isTouched && !this.#mustBeCurrent) return;
     const keys = new GroupKeys(this.#state.handle);
     this.transaction.expect(keys.version, this.version);
+    if (!this.#isTouched) return;
     this.transaction.put(keys.version, EMPTY_BYTES);
     if (this.#state !== this.#before) writeGroup(this.transaction, this.#before, this.#state);
     // An epoch that began and went within this transaction must not leave its keys behind.
@@ -108,9 +144,17 @@ export class GroupSession {
     });
   }
 
-  /** @throws StateError unless the group is active and without a pending commit */
-  requireIdle(): void {
+  /** Whether content may be encrypted at all. @throws StateError unless it may */
+  requireWriter(): void {
+    if (this.#isReadOnly) throw readOnly();
     this.requireActive();
+    if (this.#state.frozenUpTo === undefined) return;
+    throw new StateError("ROLLBACK_SUSPECTED", "a copy of this state may have used the same keys");
+  }
+
+  /** @throws StateError unless content may be encrypted and no Commit of ours waits */
+  requireIdle(): void {
+    this.requireWriter();
     if (this.#state.pending !== undefined) {
       throw new StateError("PENDING_COMMIT", "a Commit of ours waits for the delivery service", {
         rule: "mk-81",

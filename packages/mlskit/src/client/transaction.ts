@@ -79,7 +79,8 @@ export class Transaction implements RecordSink {
     this.checkOpen();
     this.#isOpen = false;
     try {
-      if (this.#writes.size > 0) await this.#storage.write(this.#batch());
+      // Expectations alone are checked as well.
+      if (this.#writes.size + this.#expected.size > 0) await this.#storage.write(this.#batch());
     } catch (error) {
       for (const action of this.#onAbort) action();
       if (error instanceof StorageError || error instanceof UsageError) throw error;

@@ -1,5 +1,5 @@
 /** What a store must write when a group goes from one state to another. */
-import { type Codec, fromHex, uint32 } from "../codec/index.ts";
+import { type Codec, fromHex, uint32, uint64 } from "../codec/index.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { GroupConfig } from "./config.ts";
 import { epochToRecord } from "./epoch-records.ts";
@@ -51,6 +51,7 @@ export function writeGroup(
   writeResumptionPsks(sink, keys, before, after);
   writeProposals(sink, keys, before, after);
   writePending(sink, keys, before, after);
+  writeFrozen(sink, keys, before, after);
   writeSeen(sink, keys, before, after);
   writeBuffer(sink, keys, before, after);
 }
@@ -247,6 +248,17 @@ function writePending(
   if (before?.pending === after.pending) return;
   if (after.pending === undefined) sink.delete(keys.pendingCommit);
   else sink.put(keys.pendingCommit, encodePending(after, after.pending));
+}
+
+function writeFrozen(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.frozenUpTo === after.frozenUpTo) return;
+  if (after.frozenUpTo === undefined) sink.delete(keys.frozen);
+  else sink.put(keys.frozen, encodeRecord(uint64, after.frozenUpTo));
 }
 
 function writeSeen(

@@ -1,5 +1,6 @@
 /** What mlskit needs from a store: read, list, and one atomic, versioned write. */
 import type { MaybePromise } from "../crypto/index.ts";
+import type { RollbackState } from "./rollback-guard.ts";
 
 export interface StoredRecord {
   readonly key: string;
@@ -34,6 +35,10 @@ export interface Storage {
    * processes too. Deleted and replaced values are not recoverable through the medium's files.
    */
   write(batch: WriteBatch): MaybePromise<void>;
+  /** Whether the store seems to have been set back or exchanged; absent where nobody can tell. P-MP-05. */
+  readonly rollback?: RollbackState;
+  /** What a suspected rollback asks for has been done, durably. */
+  acceptRollback?(): MaybePromise<void>;
   /** Releases files and locks. Later calls throw StorageError `STORAGE_FAILED`. */
   close(): MaybePromise<void>;
 }

@@ -75,6 +75,7 @@ export class TestGroup {
       psk: options.psk,
       signers: options.signers,
       hookTimeout: options.hookTimeout,
+      cache: options.cache,
     };
   }
 

@@ -138,6 +138,7 @@ export async function goOn(world: CrashWorld): Promise<void> {
       await world.deliver(joinCommit, id);
       await world.alice.acceptJoin(id);
     }
+    if (group.isFrozen) await heal(world, group);
     if (group.status === "active") await talk(world, group);
     else if (group.status === "suspended") await succeed(world, id);
     else if (group.status !== "inactive") throw new Error(`the group is ${group.status}`);
@@ -151,6 +152,16 @@ async function sendWhatWaits(world: CrashWorld, group: Group): Promise<void> {
   const outbox = await world.alice.transaction((tx) => tx.get("outbox"));
   if (outbox !== undefined) waiting.push(outbox);
   for (const bytes of waiting) await world.deliver(bytes, group.id);
+}
+
+/** Nobody else has this state: a later Commit of another member is enough. */
+async function heal(world: CrashWorld, group: Group): Promise<void> {
+  await group.limitRollback(group.epoch);
+  const [first, ...more] = await world.others(group.id);
+  if (first === undefined) throw new Error("nobody can heal the group");
+  const { commit } = await first.update();
+  for (const receiver of [group, ...more]) await expectKind(receiver, commit, "commit");
+  await first.acceptCommit();
 }
 
 /** Both ways, and a new epoch. */

@@ -2,78 +2,17 @@
 import { utf8 } from "../../src/codec/index.ts";
 import { acceptDetached, commitDetached, type Group } from "../../src/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
+import {
+  bobCommits,
+  everybody,
+  inGroup,
+  type Operation,
+  others,
+  PSK,
+  receiving,
+} from "./operation.ts";
 
-export type Run = (world: CrashWorld) => Promise<unknown>;
-
-export interface Operation {
-  readonly name: string;
-  /** Brings the world to the moment before; the result is the operation itself. */
-  prepare(world: CrashWorld): Promise<Run>;
-  /** What comes again after a crash, before Alice goes on. */
-  readonly again?: boolean;
-}
-
-const PSK = utf8("an external PSK");
 const DETACHED_KEY = new Uint8Array(32).fill(7);
-
-async function everybody(world: CrashWorld): Promise<void> {
-  for (const name of ["alice", "bob", "carol", "dave"] as const) await world.create(name);
-}
-
-/** With Alice, Bob and Carol in a group; the operation gets Alice's view of it. */
-function inGroup(
-  name: string,
-  prepare: (
-    world: CrashWorld,
-    id: Uint8Array,
-  ) => Promise<(group: Group, world: CrashWorld) => Promise<unknown>>,
-  again = false,
-): Operation {
-  return {
-    name,
-    again,
-    async prepare(world) {
-      await everybody(world);
-      const id = await world.group();
-      const run = await prepare(world, id);
-      return async (now) => run(await now.alice.group(id), now);
-    },
-  };
-}
-
-/** A message of Bob's that everybody else has, and Alice gets. */
-function receiving(
-  name: string,
-  make: (bob: Group, world: CrashWorld) => Promise<Uint8Array>,
-): Operation {
-  return inGroup(
-    name,
-    async (world, id) => {
-      const bob = await world.client("bob").group(id);
-      const bytes = await make(bob, world);
-      return (group) => group.process(bytes, { accept: true });
-    },
-    true,
-  );
-}
-
-async function others(world: CrashWorld, bytes: Uint8Array, id: Uint8Array): Promise<void> {
-  const carol = await world.client("carol").group(id);
-  await carol.process(bytes, { accept: true });
-}
-
-/** A Commit of Bob's, accepted by him and Carol. */
-async function bobCommits(
-  bob: Group,
-  world: CrashWorld,
-  request: Parameters<Group["commit"]>[0] = {},
-): Promise<Uint8Array> {
-  const { commit } = await bob.commit(request);
-  await bob.acceptCommit();
-  await others(world, commit, bob.id);
-  world.log.push(commit);
-  return commit;
-}
 
 const ownOperations: readonly Operation[] = [
   {
@@ -145,6 +84,23 @@ const ownOperations: readonly Operation[] = [
       await everybody(world);
       const { id, epoch } = await world.client("bob").createGroup();
       return (now) => now.alice.proposeJoin({ groupId: id, epoch });
+    },
+  },
+  {
+    name: "remove an identity",
+    prepare: async (world) => {
+      await everybody(world);
+      const identity = await world.alice.addIdentity({ identity: "alice" });
+      await world.alice.createKeyPackage({ identity });
+      return (now) => now.alice.removeIdentity(identity);
+    },
+  },
+  {
+    name: "create a group from a key package of ours",
+    prepare: async (world) => {
+      await everybody(world);
+      const { reference } = await world.alice.createKeyPackage();
+      return (now) => now.alice.createGroup({ keyPackage: reference });
     },
   },
   {
@@ -290,16 +246,49 @@ const messageOperations: readonly Operation[] = [
     await bobSays(world, id);
     return (group) => group.configure({ pastEpochs: 0, outOfOrderTolerance: 0 });
   }),
+  inGroup("propose a removal", async () => async (group) => {
+    const [carol] = group.findMembers({ identity: "carol" });
+    await group.proposeRemove(carol!.leafIndex);
+  }),
+  inGroup("remove a member by name", async () => async (group) => {
+    await group.removeMember({ identity: "carol" });
+  }),
+  inGroup("suspect a rollback", async (world) => {
+    await world.alice.createKeyPackage();
+    return (_, now) => now.alice.suspectRollback();
+  }),
+  inGroup("limit a rollback", async (world) => {
+    await world.alice.suspectRollback();
+    return (group) => group.limitRollback(group.epoch);
+  }),
+  inGroup("send within a block of generations", async (world, id) => {
+    const group = await world.alice.group(id);
+    await group.configure({ generationBlock: 4 });
+    return async (now) => {
+      for (let i = 0; i < 5; i++) await now.send("hello");
+    };
+  }),
+  inGroup("replace a group that has ended", async (world, id) => {
+    const bob = await world.client("bob").group(id);
+    const [alice] = bob.findMembers({ identity: "alice" });
+    const removal = await bobCommits(bob, world, { remove: [alice!.leafIndex] });
+    world.log.pop();
+    await (await world.alice.group(id)).process(removal, { accept: true });
+    for (const name of ["bob", "carol"] as const) await world.client(name).deleteGroup(id);
+    return (_, now) => now.alice.createGroup({ groupId: id, replace: true });
+  }),
   inGroup("delete past epochs", async () => (group) => group.deletePastEpochs()),
   inGroup("delete the group", async () => (group, world) => world.alice.deleteGroup(group.id)),
   inGroup("transaction over two groups", async (world, id) => {
     const second = await world.alice.createGroup();
     const bob = await world.client("bob").group(id);
     const { bytes } = await bob.send("read with its key");
+    await world.alice.transaction(async (tx) => tx.put("unread", bytes));
     return async (_, now) =>
       now.alice.transaction(async (tx) => {
         await (await tx.group(id)).process(bytes);
         tx.put("read", utf8("read with its key"));
+        tx.delete("unread");
         await (await tx.group(second.id)).update();
         tx.setCheckpoint(utf8("cursor"));
       });

@@ -124,7 +124,9 @@ export class World {
         authenticationService: this.#trust,
         provider: this.seals.provider,
         clock: this.clock,
-        config: { autoAccept: true },
+        // Each third one reserves generations, each third one keeps no groups in memory.
+        config: { autoAccept: true, generationBlock: i % 3 === 1 ? 8 : 1 },
+        cache: i % 3 === 2 ? "reload" : "keep",
       });
       device.isEager = i % 2 === 0;
       await device.create();

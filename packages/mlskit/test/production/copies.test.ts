@@ -1,0 +1,384 @@
+/** Two copies of one state: backups, clones, moves, snapshots. P-CR-04, P-MP-03 to P-MP-08. */
+import { describe, expect, test } from "vitest";
+import { toHex } from "../../src/codec/index.ts";
+import { Client, exportClient, importClient } from "../../src/index.ts";
+import { encryptedStorage } from "../../src/storage/encrypted.ts";
+import { memoryStorage } from "../../src/storage/memory.ts";
+import type { Storage } from "../../src/storage/storage.ts";
+import {
+  FaultStorage,
+  seededProvider,
+  type TestGroup,
+  type TestGroupOptions,
+  testGroup,
+} from "../../src/testing/index.ts";
+import { SealWatch } from "../simulate/seals.ts";
+import { contentsOf, MapStorage } from "./map-storage.ts";
+
+const KEY = new Uint8Array(32).fill(3);
+const FROZEN = { code: "ROLLBACK_SUSPECTED", blame: "state" };
+
+/** Three members on stores that can be copied. */
+async function copyableWorld(options: TestGroupOptions = {}) {
+  const stores: MapStorage[] = [];
+  const storage = (): MapStorage => {
+    const store = new MapStorage();
+    stores.push(store);
+    return store;
+  };
+  const world = await testGroup({ members: 3, ...options, storage });
+  return { world, store: (index: number) => stores[index] as MapStorage };
+}
+
+function optionsOf(world: TestGroup, storage: Storage) {
+  return { storage, authenticationService: world.directory, clock: world.clock };
+}
+
+describe("rollback", () => {
+  test("P-CR-04 P-MP-05 P-MP-06 a store from a backup is noticed, receives, and encrypts nothing until a later Commit of another member", async () => {
+    const disk = new MapStorage();
+    let remembered: Uint8Array | undefined;
+    const rollbackGuard = {
+      recall: () => remembered,
+      remember: (state: Uint8Array) => void (remembered = state.slice()),
+    };
+    const open = (inner: MapStorage) => encryptedStorage(inner, KEY, { rollbackGuard });
+    const storage = await open(disk);
+    const world = await testGroup({
+      storage: (name) => (name === "member 0" ? storage : memoryStorage()),
+    });
+    const unused = await world.member(0).client.createKeyPackage();
+    const backup = disk.copy();
+    const lost = await world.member(0).group.send("the lost state used generation 0");
+    await world.deliver(lost.bytes, 0);
+    await world.commit(1);
+
+    const restored = await open(backup);
+    expect(restored.rollback).toBe("suspected");
+    const { client, group } = await world.reopen(0, restored);
+    expect(group.isFrozen).toBe(true);
+    const isFrozen = async (): Promise<void> => {
+      await expect(group.send("again generation 0")).rejects.toMatchObject(FROZEN);
+      await expect(group.proposeUpdate()).rejects.toMatchObject(FROZEN);
+      await expect(group.update()).rejects.toMatchObject(FROZEN);
+    };
+    await isFrozen();
+    // A Welcome for it may lead to an epoch in which the lost state has sent.
+    expect(await client.keyPackages()).toEqual([]);
+    const d = await world.member(1).client.createGroup();
+    await d.add([unused.bytes]);
+    const [welcome] = (await d.acceptCommit()).welcomes;
+    await expect(client.join(welcome!.bytes)).rejects.toMatchObject({ code: "ORPHAN_WELCOME" });
+
+    // It stays so over a restart, though the guard goes on from here.
+    expect(restored.rollback).toBe("none");
+    const again = await Client.open(optionsOf(world, await open(backup.copy())));
+    expect((await again.group(group.id)).isFrozen).toBe(true);
+
+    // The lost state was in this epoch: its Commits do not heal, and receiving is allowed.
+    const missed = await world.member(1).group.send("of the epoch that was reached");
+    expect((await group.process(missed.bytes)).kind).toBe("future");
+    const catchUp = await world.member(2).group.update();
+    await world.member(1).group.process(catchUp.commit, { accept: true });
+    await world.member(2).group.acceptCommit();
+    await isFrozen();
+  });
+
+  test("P-MP-06 without another copy a Commit of another member heals, if it is later than what was lost", async () => {
+    const { world, store } = await copyableWorld();
+    const backup = store(0).copy();
+    const log: Uint8Array[] = [];
+    await world.deliver((await world.member(0).group.send("lost")).bytes, 0);
+    // The lost state made this one, and has sent in its epoch.
+    const { commit } = await world.member(1).group.update();
+    await world.deliver(commit, 1);
+    await world.member(1).group.acceptCommit();
+    log.push(commit);
+    await world.deliver((await world.member(0).group.send("lost as well")).bytes, 0);
+    const reached = world.member(1).group.epoch;
+
+    const { client, group } = await world.reopen(0, backup);
+    expect(group.isFrozen).toBe(false);
+    await client.suspectRollback();
+    await group.limitRollback(reached);
+    for (const missed of log) {
+      expect((await group.process(missed, { accept: true })).kind).toBe("commit");
+    }
+    expect(group.epoch).toBe(reached);
+    await expect(group.send("not yet")).rejects.toMatchObject(FROZEN);
+    await world.commit(2);
+    expect(group.isFrozen).toBe(false);
+    const [first, second] = await world.say(0, "in an epoch that nobody else of us has seen");
+    expect([first?.kind, second?.kind]).toEqual(["application", "application"]);
+    world.assertAgreement();
+  });
+
+  test("P-MP-06 a clone is healed by a resync alone, and no key encrypts two messages", async () => {
+    const seals = new SealWatch(seededProvider("clone"));
+    const { world, store } = await copyableWorld({ provider: seals.provider });
+    const clone = store(0).copy();
+    await world.say(0, "of the original");
+    seals.keep();
+    const { client, group } = await world.reopen(0, clone);
+    await client.suspectRollback();
+    await world.commit(1);
+    await expect(group.send("still not")).rejects.toMatchObject(FROZEN);
+    const groupInfo = await world.member(1).group.groupInfo();
+    const { commit } = await client.joinExternally(groupInfo, { resync: true });
+    await world.deliver(commit, 0);
+    await client.acceptJoin(group.id);
+    const healed = await client.group(group.id);
+    expect(healed.isFrozen).toBe(false);
+    const { bytes, generation } = await healed.send("with keys of its own");
+    expect(generation).toBe(0);
+    for (const { kind } of await world.deliver(bytes, 0)) expect(kind).toBe("application");
+    seals.keep();
+  });
+});
+
+describe("moving", () => {
+  test("M-STO-14 P-MP-07 a client moves as one sealed blob, and the source is retired", async () => {
+    const { world, store } = await copyableWorld();
+    const source = store(0);
+    await world.member(0).group.update();
+    const { commit } = world.member(0).group.pendingCommit!;
+    const before = toHex(world.member(0).group.epochAuthenticator);
+    const running = world.member(0).group;
+    const sealed = await exportClient(source, KEY);
+
+    // Nothing but the blob is left, whoever asks, and nothing can be read in it.
+    expect([...source.records.keys()]).toEqual(["moved"]);
+    expect(Buffer.from(sealed).includes("member 0")).toBe(false);
+    const options = optionsOf(world, source);
+    await expect(Client.open(options)).rejects.toMatchObject({ code: "CLIENT_MOVED" });
+    await expect(Client.create({ ...options, identity: "x" })).rejects.toMatchObject({
+      code: "CLIENT_MOVED",
+    });
+    expect(await exportClient(source, KEY)).toEqual(sealed);
+
+    const target = memoryStorage();
+    await importClient({ sealed, key: KEY, storage: target });
+    const { group } = await world.reopen(0, target);
+    expect(toHex(group.epochAuthenticator)).toBe(before);
+    expect(group.pendingCommit?.commit).toEqual(commit);
+    await world.deliver(commit, 0);
+    await group.acceptCommit();
+    world.assertAgreement();
+    await world.say(0, "from the target");
+    await expect(running.send("from the source")).rejects.toMatchObject({
+      code: "GROUP_NOT_FOUND",
+    });
+  });
+
+  test("M-STO-14 P-MP-07 the blob opens with its key alone, into an empty store, and once if it is claimed", async () => {
+    const { world, store } = await copyableWorld();
+    const sealed = await exportClient(store(0), KEY);
+    const moves = new Set<string>();
+    const claim = (id: Uint8Array): boolean => moves.size < moves.add(toHex(id)).size;
+    const to = (storage: Storage, changes: object = {}): Promise<void> =>
+      importClient({ sealed, key: KEY, storage, claim, ...changes });
+    await expect(to(store(1))).rejects.toMatchObject({ code: "STORE_NOT_EMPTY" });
+    const other = { key: new Uint8Array(32).fill(4) };
+    await expect(to(memoryStorage(), other)).rejects.toMatchObject({
+      code: "STORAGE_KEY_MISMATCH",
+    });
+    for (const at of [1, 20, sealed.length - 1]) {
+      const changed = sealed.slice();
+      changed[at]! ^= 1;
+      await expect(to(memoryStorage(), { sealed: changed })).rejects.toMatchObject({
+        code: "STORAGE_KEY_MISMATCH",
+      });
+    }
+    const later = Uint8Array.of(2, ...sealed.slice(1));
+    await expect(to(memoryStorage(), { sealed: later })).rejects.toMatchObject({
+      code: "STORAGE_VERSION",
+    });
+    expect(moves.size).toBe(0);
+    await to(memoryStorage());
+    await expect(to(memoryStorage())).rejects.toMatchObject({ code: "CLIENT_MOVED" });
+    expect(world.members.length).toBe(3);
+  });
+
+  test("M-STO-14 P-CR-03 cut at its only write, a move has happened or not, and nothing is lost", async () => {
+    for (const isAfter of [false, true]) {
+      const { world, store } = await copyableWorld();
+      const faults = new FaultStorage(
+        store(0),
+        isAfter ? { crashAfterWrite: 1 } : { crashBeforeWrite: 1 },
+      );
+      await expect(exportClient(faults, KEY)).rejects.toMatchObject({ blame: "storage" });
+      const found = faults.reopen();
+      if (!isAfter) await Client.open(optionsOf(world, found));
+      const target = memoryStorage();
+      await importClient({ sealed: await exportClient(found, KEY), key: KEY, storage: target });
+      await world.reopen(0, target);
+      await world.say(0, "from the target");
+      world.assertAgreement();
+    }
+  });
+
+  test("M-STO-14 an export that somebody overtakes fails and retires nothing", async () => {
+    const { world, store } = await copyableWorld();
+    const overtaken = new MapStorage();
+    overtaken.list = (prefix) => store(0).list(prefix);
+    overtaken.get = (key) => store(0).get(key);
+    overtaken.write = (batch) => {
+      const [first] = batch.expect;
+      store(0).write({
+        puts: [{ key: first!.key, value: new Uint8Array(1) }],
+        deletes: [],
+        expect: [],
+      });
+      store(0).write(batch);
+    };
+    await expect(exportClient(overtaken, KEY)).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+    expect(store(0).records.has("moved")).toBe(false);
+    expect(world.members.length).toBe(3);
+  });
+});
+
+describe("snapshots", () => {
+  test("P-MP-08 a snapshot reads messages and Commits, encrypts nothing, and uses up nothing of the owner's", async () => {
+    const { world, store } = await copyableWorld();
+    const { bytes } = await world.member(1).group.send("pushed");
+    const { commit } = await world.member(1).group.update();
+    await world.member(2).group.process(commit, { accept: true });
+    await world.member(1).group.acceptCommit();
+    const next = await world.member(1).group.send("of the next epoch");
+    const before = await contentsOf(store(0));
+
+    const reader = await Client.openSnapshot(optionsOf(world, store(0)));
+    const group = await reader.group(world.member(0).group.id);
+    for (const [message, kind] of [
+      [bytes, "application"],
+      [bytes, "duplicate"],
+      [commit, "commit"],
+      [next.bytes, "application"],
+    ] as const) {
+      expect((await group.process(message, { accept: true })).kind).toBe(kind);
+    }
+    const refused = [
+      () => group.send("no"),
+      () => group.update(),
+      () => group.proposeUpdate(),
+      () => group.leave(),
+      () => reader.createKeyPackage(),
+      () => reader.createGroup(),
+      () => reader.transaction(async (tx) => tx.put("a", bytes)),
+      () => reader.deleteGroup(group.id),
+      () => reader.putPsk(bytes, bytes),
+      () => reader.suspectRollback(),
+    ];
+    for (const attempt of refused) {
+      await expect((async () => attempt())()).rejects.toMatchObject({ code: "READ_ONLY" });
+    }
+    await reader.close();
+
+    expect(await contentsOf(store(0))).toBe(before);
+    const owner = world.member(0).group;
+    expect((await owner.process(bytes)).kind).toBe("application");
+    expect((await owner.process(commit, { accept: true })).kind).toBe("commit");
+    expect((await owner.process(next.bytes)).kind).toBe("application");
+  });
+});
+
+describe("generations", () => {
+  test("P-MP-03 who was overtaken reads the ratchet again and uses nothing from its cache", async () => {
+    for (const generationBlock of [1, 8]) {
+      const { world, store } = await copyableWorld({ config: { generationBlock } });
+      const first = world.member(0).group;
+      const second = await (await Client.open(optionsOf(world, store(0)))).group(first.id);
+      const generations = new Set<number>();
+      for (let round = 0; round < 6; round++) {
+        for (const group of [first, second]) {
+          const { generation, bytes } = await group.send(`round ${round}`);
+          expect(generations.has(generation)).toBe(false);
+          generations.add(generation);
+          for (const { kind } of await world.deliver(bytes, 0)) expect(kind).toBe("application");
+        }
+      }
+      // After an epoch of the other one as well.
+      const { commit } = await second.update();
+      await second.acceptCommit();
+      await world.deliver(commit, 0);
+      const { bytes, epoch } = await first.send("in the new epoch");
+      expect(epoch).toBe(second.epoch);
+      for (const { kind } of await world.deliver(bytes, 0)) expect(kind).toBe("application");
+    }
+  });
+
+  test("P-MP-04 generations are reserved in blocks, and after a restart the rest of a block is skipped", async () => {
+    const { world, store } = await copyableWorld({ config: { generationBlock: 8 } });
+    const { group } = world.member(0);
+    const batches = store(0).writes;
+    const generations: number[] = [];
+    const wrote: boolean[] = [];
+    const say = async (from = world.member(0).group): Promise<void> => {
+      const before = batches.filter(({ records }) => records > 0).length;
+      const { generation, bytes } = await from.send("hello");
+      generations.push(generation);
+      wrote.push(batches.filter(({ records }) => records > 0).length > before);
+      for (const { kind } of await world.deliver(bytes, 0)) expect(kind).toBe("application");
+    };
+    for (let i = 0; i < 10; i++) await say();
+    expect(generations).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(wrote).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => i % 8 === 0));
+    await world.reopen(0, store(0));
+    await say();
+    expect(generations.at(-1)).toBe(16);
+    expect(group.id).toEqual(world.member(0).group.id);
+
+    // A transaction that fails takes the rest of its block with it.
+    const failing = world.member(0).client.transaction(async (tx) => {
+      await (await tx.group(group.id)).send("never leaves");
+      throw new Error("changed my mind");
+    });
+    await expect(failing).rejects.toThrow("changed my mind");
+    await say();
+    expect(generations.at(-1)).toBe(24);
+
+    // Handshake messages have generations of their own.
+    const { bytes } = await world.member(0).group.proposeUpdate();
+    await world.deliver(bytes, 0);
+    await world.commit(1);
+    world.assertAgreement();
+  });
+
+  test("P-MP-04 a block is at most 16 generations, and keys of a block are not in the store", async () => {
+    const { world, store } = await copyableWorld({ config: { generationBlock: 1000 } });
+    await world.say(0, "hello");
+    await world.reopen(0, store(0));
+    expect(world.member(0).group.nextGeneration).toBe(16);
+  });
+});
+
+test("M-STO-16 groups that are kept in memory and groups that are read for each call go the same way", async () => {
+  const states: string[] = [];
+  for (const cache of ["keep", "reload"] as const) {
+    const faults: FaultStorage[] = [];
+    const storage = (): FaultStorage => {
+      const store = new FaultStorage(new MapStorage(), {});
+      faults.push(store);
+      return store;
+    };
+    const world = await testGroup({ seed: "cache", cache, storage });
+    const { group, client } = world.member(0);
+    const other = await client.group(group.id);
+    await world.say(0, "one");
+    await world.say(1, "two");
+    await group.proposeUpdate().then(({ bytes }) => world.deliver(bytes, 0));
+    await world.commit(1);
+    await world.commit(0, { remove: [2] });
+    await expect(group.remove([7])).rejects.toThrow();
+    await world.say(1, "three");
+    expect([other.epoch, other.nextGeneration, other.memberCount]).toEqual([3n, 0, 2]);
+    const before = faults[0]!.reads;
+    await group.send("four");
+    expect(faults[0]!.reads - before).toBe(cache === "keep" ? 0 : 1);
+    states.push(`${await contentsOf(faults[0]!)} ${toHex(group.epochAuthenticator)}`);
+    await client.deleteGroup(group.id);
+    expect(() => group.epoch).toThrow("deleted");
+    expect(() => other.epoch).toThrow("deleted");
+  }
+  expect(states[1]).toBe(states[0]);
+});
