@@ -1,14 +1,34 @@
-/** Mutated bytes against decoders and against a live group. Rules err-2, codec-2; M-SEC-19. */
+/** Damaged bytes and forged structures against decoders and live groups. Rules err-2, codec-2; M-SEC-19. */
 import { encode } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import { decodeMlsMessage, MlsMessage } from "../../src/framing/mls-message.ts";
 import type { Outcome } from "../../src/index.ts";
-import { AAD, fingerprint, type LiveGroup, liveGroup, type Party } from "./live-group.ts";
+import { Insider } from "./insider.ts";
+import {
+  AAD,
+  fingerprint,
+  type LiveGroup,
+  liveGroup,
+  type Party,
+  stateOf,
+  type Target,
+} from "./live-group.ts";
 import { mutate } from "./mutate.ts";
 import { SeededRandom } from "./random.ts";
 
+/** What was done how often. */
+export interface Executions {
+  decoder: number;
+  /** Damaged messages to members. */
+  damaged: number;
+  /** Welcomes and GroupInfos, damaged or forged. */
+  joins: number;
+  /** Messages that are signed and wrong. */
+  forged: number;
+}
+
 export interface FuzzReport {
-  executions: number;
+  readonly executions: Executions;
   /** By outcome kind or error code. */
   readonly rejections: Map<string, number>;
   readonly findings: string[];
@@ -37,12 +57,12 @@ const UNCHANGED: ReadonlySet<Outcome["kind"]> = new Set<Outcome["kind"]>([
   "keyPackage",
 ]);
 
-/** One call may not take longer: what takes longer is a hang. */
-const PATIENCE_MS = 5000;
+/** CPU time of one call: what takes longer is a hang. */
+const PATIENCE_MS = 2000;
 
 export class Fuzzer {
   readonly report: FuzzReport = {
-    executions: 0,
+    executions: { decoder: 0, damaged: 0, joins: 0, forged: 0 },
     rejections: new Map(),
     findings: [],
     honest: 0,
@@ -50,24 +70,38 @@ export class Fuzzer {
     heap: [0, 0],
   };
   readonly #random: SeededRandom;
-  #live: LiveGroup;
-  #heap: number[] = [];
+  readonly #live: LiveGroup;
+  readonly #insider: Insider;
+  readonly #heap: number[] = [];
 
-  private constructor(seed: number, live: LiveGroup) {
-    this.#random = new SeededRandom(seed);
+  private constructor(random: SeededRandom, live: LiveGroup, insider: Insider) {
+    this.#random = random;
     this.#live = live;
+    this.#insider = insider;
   }
 
   static async start(seed: number): Promise<Fuzzer> {
-    return new Fuzzer(seed, await liveGroup());
+    const random = new SeededRandom(seed);
+    return new Fuzzer(random, await liveGroup(), await Insider.start(random));
+  }
+
+  get total(): number {
+    const { decoder, damaged, joins, forged } = this.report.executions;
+    return decoder + damaged + joins + forged;
   }
 
   /** Until `isOver`; every round ends with honest traffic. */
   async run(isOver: () => boolean): Promise<FuzzReport> {
     while (!isOver()) {
-      for (let i = 0; i < 200; i++) this.#attackDecoder();
-      for (let i = 0; i < 20; i++) await this.#attackGroup();
-      await this.#attackJoin();
+      const all = [...this.#live.parties, this.#insider.target];
+      const before = await Promise.all(all.map((target) => fingerprint(target)));
+      for (let i = 0; i < 500; i++) this.#attackDecoder();
+      for (let i = 0; i < 10; i++) await this.#attackJoin();
+      const after = await Promise.all(all.map((target) => fingerprint(target)));
+      if (after.join() !== before.join()) this.#find("what was refused changed a record");
+      for (let i = 0; i < 5; i++) await this.#attackGroup();
+      for (let i = 0; i < 40; i++) await this.#attackFromInside();
+      await this.#attackInvited();
       await this.#honestRound();
       this.#heap.push(process.memoryUsage().heapUsed / 2 ** 20);
     }
@@ -80,8 +114,8 @@ export class Fuzzer {
   }
 
   #attackDecoder(): void {
-    const bytes = mutate(this.#random.pick(this.#live.corpus), this.#random, this.#live.corpus);
-    this.report.executions += 1;
+    const bytes = this.#damagedCorpus();
+    this.report.executions.decoder += 1;
     try {
       const decoded = decodeMlsMessage(bytes);
       const again = encode(MlsMessage, decoded);
@@ -100,73 +134,101 @@ export class Fuzzer {
     const [sender, receiver] = this.#pair();
     const honest = (await sender.group.send(this.#random.bytes(20), { authenticatedData: AAD }))
       .bytes;
-    await this.#shoot(receiver, mutate(honest, this.#random, this.#live.corpus));
-    await this.#shoot(
-      receiver,
-      mutate(this.#random.pick(this.#live.corpus), this.#random, [honest]),
-    );
+    for (let i = 0; i < 10; i++) {
+      await this.#shootDamaged(receiver, mutate(honest, this.#random, this.#live.corpus));
+    }
+    for (let i = 0; i < 10; i++) await this.#shootDamaged(receiver, this.#damagedCorpus());
     for (const party of this.#live.parties) {
       if (party !== sender) await this.#expect(party, honest, "application");
     }
   }
 
   async #attackJoin(): Promise<void> {
-    const bytes = mutate(this.#random.pick(this.#live.corpus), this.#random, this.#live.corpus);
     const party = this.#random.pick(this.#live.parties);
-    const before = await fingerprint(party.storage);
-    this.report.executions += 1;
+    await this.#join(party, this.#damagedCorpus(), "a damaged join changed the state");
+  }
+
+  /** Correctly sealed by a member, for somebody who may expect it. */
+  async #attackInvited(): Promise<void> {
+    const { target, welcome, groupInfo } = await this.#insider.invitation();
+    await this.#join(target, groupInfo, "a forged GroupInfo changed the state");
+    await this.#join(target, welcome, "a forged Welcome changed the state");
+  }
+
+  async #join(target: Target, bytes: Uint8Array, what: string): Promise<void> {
+    const before = await stateOf(target);
+    this.report.executions.joins += 1;
+    const start = process.cpuUsage();
     try {
-      if (this.#random.below(2) === 0) await party.client.join(bytes);
-      else await party.client.checkGroupInfo(bytes);
+      if (bytes[3] === 3) await target.client.join(bytes);
+      else await target.client.checkGroupInfo(bytes);
       this.#count("accepted");
+      if (bytes[3] === 3) return;
     } catch (error) {
       if (MlsError.is(error) && error.blame !== "internal") this.#count(error.code);
       else this.#find(`joining threw ${String(error)}`, bytes);
     }
-    if ((await fingerprint(party.storage)) !== before)
-      this.#find("a failed join changed the store", bytes);
+    this.#checkTime(start, bytes);
+    if ((await stateOf(target)) !== before) this.#find(what, bytes);
   }
 
-  async #shoot(target: Party, bytes: Uint8Array): Promise<void> {
-    this.report.executions += 1;
-    const before = await fingerprint(target.storage);
-    const started = Date.now();
+  /** Commits and proposals are not taken over, so that the group stays one; messages are read. */
+  async #attackFromInside(): Promise<void> {
+    const bytes = await this.#insider.message();
+    this.report.executions.forged += 1;
+    await this.#shoot(this.#insider.target, bytes);
+  }
+
+  async #shootDamaged(target: Party, bytes: Uint8Array): Promise<void> {
+    this.report.executions.damaged += 1;
+    const kind = await this.#shoot(target, bytes);
+    if (kind === "application" || kind === "commit") {
+      this.#find(`a damaged message was accepted as ${kind}`, bytes);
+    }
+  }
+
+  async #shoot(target: Target, bytes: Uint8Array): Promise<Outcome["kind"] | undefined> {
+    const before = await stateOf(target);
+    const start = process.cpuUsage();
     let outcome: Outcome;
     try {
-      outcome = await target.client.process(bytes);
+      outcome = await target.client.process(bytes, { accept: false });
     } catch (error) {
       if (MlsError.is(error) && (error.blame === "state" || error.blame === "policy")) {
         this.#count(error.code);
-        if ((await fingerprint(target.storage)) !== before) {
-          this.#find(`a message refused with ${error.code} changed the store`, bytes);
+        if ((await stateOf(target)) !== before) {
+          this.#find(`a message refused with ${error.code} changed the state`, bytes);
         }
       } else this.#find(`processing threw ${String(error)}`, bytes);
-      return;
+      return undefined;
     }
-    if (Date.now() - started > PATIENCE_MS) this.#find("processing took too long", bytes);
+    this.#checkTime(start, bytes);
+    const blame = "error" in outcome ? outcome.error.blame : undefined;
+    if (blame === "internal" || blame === "usage") {
+      this.#find(`a message was answered with a ${blame} error`, bytes);
+    }
     this.#count("error" in outcome ? outcome.error.code : outcome.kind);
-    if (UNCHANGED.has(outcome.kind) && (await fingerprint(target.storage)) !== before) {
-      this.#find(`a message with the outcome ${outcome.kind} changed the store`, bytes);
+    if (UNCHANGED.has(outcome.kind) && (await stateOf(target)) !== before) {
+      this.#find(`a message with the outcome ${outcome.kind} changed the state`, bytes);
     }
-    if (outcome.kind === "application" || outcome.kind === "commit") {
-      this.#find(`a damaged message was accepted as ${outcome.kind}`, bytes);
-    }
+    return outcome.kind;
   }
 
   /** A Commit by somebody, public or private, damaged first and then delivered as it was. */
   async #honestRound(): Promise<void> {
+    if (!(await this.#insider.goOn())) this.#find("the client does not follow an honest Commit");
     const [committer] = this.#pair();
     const others = this.#live.parties.filter((party) => party !== committer);
     const wireForm = this.#random.below(2) === 0 ? "public" : "private";
     const pending = await committer.group.update({}, { wireForm, authenticatedData: AAD });
     for (const party of others) {
-      for (let i = 0; i < 5; i++) {
-        await this.#shoot(party, mutate(pending.commit, this.#random, this.#live.corpus));
+      for (let i = 0; i < 10; i++) {
+        await this.#shootDamaged(party, mutate(pending.commit, this.#random, this.#live.corpus));
       }
     }
     for (const party of others) await this.#expect(party, pending.commit, "commit");
     await committer.group.acceptCommit();
-    this.report.epochs += 1;
+    this.report.epochs += 2;
     this.#live.corpus.push(pending.commit);
     if (this.#live.corpus.length > 60) this.#live.corpus.splice(8, 1);
     const seen = new Set(
@@ -181,6 +243,10 @@ export class Fuzzer {
     if (outcome.kind !== kind) this.#find(`an honest message became ${outcome.kind}`, bytes);
   }
 
+  #damagedCorpus(): Uint8Array {
+    return mutate(this.#random.pick(this.#live.corpus), this.#random, this.#live.corpus);
+  }
+
   #pair(): [Party, Party] {
     const { parties } = this.#live;
     const first = this.#random.below(parties.length);
@@ -190,13 +256,19 @@ export class Fuzzer {
     return [a, b];
   }
 
+  #checkTime(start: NodeJS.CpuUsage, bytes: Uint8Array): void {
+    const { user, system } = process.cpuUsage(start);
+    if ((user + system) / 1000 > PATIENCE_MS) this.#find("processing took too long", bytes);
+  }
+
   #count(code: string): void {
     this.report.rejections.set(code, (this.report.rejections.get(code) ?? 0) + 1);
   }
 
-  #find(what: string, bytes: Uint8Array): void {
-    if (this.report.findings.length < 20) {
-      this.report.findings.push(`${what}: ${Buffer.from(bytes).toString("hex").slice(0, 4000)}`);
-    }
+  #find(what: string, bytes?: Uint8Array): void {
+    if (this.report.findings.length >= 20) return;
+    const shown =
+      bytes === undefined ? "" : `: ${Buffer.from(bytes).toString("hex").slice(0, 4000)}`;
+    this.report.findings.push(what + shown);
   }
 }

@@ -1,11 +1,16 @@
 /** A group that goes on living while it is shot at. */
 import { concat, toHex, utf8 } from "../../src/codec/index.ts";
-import { Client, type Group, KeyDirectory, memoryStorage, type Storage } from "../../src/index.ts";
+import { Client, type Group, KeyDirectory } from "../../src/index.ts";
+import { type WatchedStorage, watchedStorage } from "./watched-storage.ts";
 
-export interface Party {
+/** A client that is shot at. */
+export interface Target {
   readonly client: Client;
-  readonly storage: Storage;
-  group: Group;
+  readonly storage: WatchedStorage;
+}
+
+export interface Party extends Target {
+  readonly group: Group;
 }
 
 export interface LiveGroup {
@@ -15,11 +20,8 @@ export interface LiveGroup {
   readonly corpus: Uint8Array[];
 }
 
-export async function newParty(
-  directory: KeyDirectory,
-  name: string,
-): Promise<{ client: Client; storage: Storage }> {
-  const storage = memoryStorage();
+export async function newTarget(directory: KeyDirectory, name: string): Promise<Target> {
+  const storage = watchedStorage();
   const client = await Client.create({
     identity: name,
     storage,
@@ -35,7 +37,7 @@ export async function liveGroup(): Promise<LiveGroup> {
   const directory = new KeyDirectory();
   const corpus: Uint8Array[] = [];
   const made = [];
-  for (const name of ["alice", "bob", "carol"]) made.push(await newParty(directory, name));
+  for (const name of ["alice", "bob", "carol"]) made.push(await newTarget(directory, name));
   const [alice, bob, carol] = made;
   if (alice === undefined || bob === undefined || carol === undefined) throw new Error("nobody");
   const a = await alice.client.createGroup();
@@ -55,20 +57,32 @@ export async function liveGroup(): Promise<LiveGroup> {
     { ...bob, group: await bob.client.join(welcome.bytes) },
     { ...carol, group: await carol.client.join(welcome.bytes) },
   ];
-  const dave = await newParty(directory, "dave");
+  const dave = await newTarget(directory, "dave");
   const { groupId, epoch } = { groupId: a.id, epoch: a.epoch };
   corpus.push((await dave.client.proposeJoin({ groupId, epoch })).bytes);
   corpus.push((await dave.client.joinExternally(await a.groupInfo())).commit);
   return { directory, parties, corpus };
 }
 
-/** Everything that a store holds, as one string. */
-export async function fingerprint(storage: Storage): Promise<string> {
-  const parts: string[] = [];
-  for (const { key, value, version } of await storage.list("")) {
-    parts.push(`${key}@${version}:${toHex(value)}`);
-  }
-  return parts.join("\n");
+/** How often a store was written, and what memory says of its groups. */
+export async function stateOf({ client, storage }: Target): Promise<string> {
+  const groups = (await client.groups()).map((group) =>
+    [
+      group.status,
+      group.epoch,
+      group.status === "active" ? [toHex(group.epochAuthenticator), group.nextGeneration] : [],
+      group.pendingProposals.map(({ reference }) => toHex(reference)),
+      group.pendingCommit === undefined,
+    ].join(" "),
+  );
+  return [storage.writes, ...groups].join("\n");
+}
+
+/** Also reads every record: writes that cancel out would show here. */
+export async function fingerprint(target: Target): Promise<string> {
+  const records = await target.storage.list("");
+  const parts = records.map(({ key, value, version }) => `${key}@${version}:${toHex(value)}`);
+  return [await stateOf(target), ...parts].join("\n");
 }
 
 export const AAD: Uint8Array = concat(utf8("aad"), new Uint8Array([0, 255]));

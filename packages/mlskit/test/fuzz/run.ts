@@ -9,7 +9,7 @@ let nextLine = Date.now() + 30_000;
 const report = await fuzzer.run(() => {
   if (Date.now() > nextLine) {
     nextLine += 30_000;
-    console.log(`  ${fuzzer.report.executions} executions, ${fuzzer.report.epochs} epochs`);
+    console.log(`  ${fuzzer.total} executions, ${fuzzer.report.epochs} epochs`);
   }
   return Date.now() > end || fuzzer.report.findings.length >= 20;
 });
@@ -19,8 +19,10 @@ const [first, last] = report.heap;
 console.log(`  heap: ${first.toFixed(0)} MiB at first, ${last.toFixed(0)} MiB at last`);
 if (last > first * 2 + 32) report.findings.push("the heap grew");
 for (const finding of report.findings) console.log(`FINDING ${finding}`);
+const { decoder, damaged, joins, forged } = report.executions;
+console.log(`  ${decoder} to decoders, ${damaged} damaged, ${forged} forged, ${joins} to join`);
 console.log(
-  `fuzz: ${report.executions} executions, ${report.honest} honest messages, ${report.epochs} epochs, ${report.findings.length} findings`,
+  `fuzz: ${fuzzer.total} executions, ${report.honest} honest messages, ${report.epochs} epochs, ${report.findings.length} findings`,
 );
 process.exitCode = report.findings.length === 0 ? 0 : 1;
 
