@@ -189,7 +189,11 @@ export class Forger {
     const proposals: Proposal[] = [];
     for (let i = this.#random.below(4); i > 0; i--) proposals.push(await this.#anyProposal(by));
     const path = this.#random.below(4) === 0 ? (false as const) : this.#path();
-    return (await forgeCommit(by, { ...this.#content(by), proposals, path })).bytes;
+    const content = this.#content(by);
+    // An Update by value is applied to its sender's leaf: a tree that reaches there has to fit here.
+    const isFar = content.sender?.type === "member" && content.sender.leafIndex > 100;
+    const sender = isFar ? undefined : content.sender;
+    return (await forgeCommit(by, { ...content, sender, proposals, path })).bytes;
   }
 
   async #externalCommit(by: Party): Promise<Uint8Array> {
