@@ -2,18 +2,28 @@
 import { describe, expect, test } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
-import { CryptoError } from "../../src/errors.ts";
+import { APP_DATA_DICTIONARY, dictionaryExtension } from "../../src/drafts/app-data-dictionary.ts";
+import { CryptoError, MlsError } from "../../src/errors.ts";
+import type { Extension } from "../../src/extensions/extension.ts";
 import { encodeMlsMessage } from "../../src/framing/mls-message.ts";
 import { keyPackageRef } from "../../src/key-packages/key-package.ts";
 import type { PreSharedKeyId } from "../../src/key-schedule/pre-shared-key.ts";
-import { Client, memoryStorage } from "../../src/index.ts";
+import { Client, type ClientOptions, type Group, memoryStorage } from "../../src/index.ts";
+import type { Welcome } from "../../src/messages/welcome.ts";
 import { faultStorage } from "../../src/storage/fault.ts";
 import { expectRule } from "../support/assertions.ts";
-import { acceptAnyCredential, NOW } from "../support/environment.ts";
+import { acceptAnyCredential, NOW, testEnvironment } from "../support/environment.ts";
 import { forgeWelcome, treeOfLeaves } from "../support/forge.ts";
-import { newDesk, seat } from "../support/forge-clients.ts";
+import { type Desk, newDesk, seat } from "../support/forge-clients.ts";
 import { bundleOf, contents, Door } from "../support/forge-join.ts";
-import { newClient, provider } from "../support/parties.ts";
+import {
+  CUSTOM_EXTENSION,
+  EXTENDED,
+  externalSenders,
+  remove,
+  required,
+} from "../support/forge-lists.ts";
+import { capabilitiesFor, newClient, provider } from "../support/parties.ts";
 import { TestGroup } from "../support/test-group.ts";
 
 describe("join-1 the key package survives", () => {
@@ -78,6 +88,17 @@ describe("join-1 the key package survives", () => {
     await door.opens();
   });
 
+  test("a store that fails to write", async () => {
+    const storage = faultStorage(memoryStorage());
+    const door = await Door.of({ client: { storage } });
+    const before = await contents(storage);
+    storage.plan.failWrite = storage.writes + 1;
+    await expect(door.client.join(door.welcome)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    expect(await contents(storage)).toEqual(before);
+    expect(await door.client.keyPackages()).toHaveLength(1);
+    await door.opens();
+  });
+
   test("an application that looks and declines", async () => {
     const door = await Door.of();
     const before = await contents(door.storage);
@@ -123,22 +144,51 @@ describe("join-2 one package, one group", () => {
   });
 });
 
-test("join-3 a Welcome with the id of a live group cannot touch it", async () => {
-  const group = await TestGroup.of(["alice", "bob"]);
-  const desk = await newDesk("carol");
-  const carol = await seat(group, desk);
-  const again = await bundleOf((await desk.client.createKeyPackage()).bytes);
-  const eve = await TestGroup.of(["eve"]);
-  const leaves = [eve.party("eve").bundle, again].map(({ keyPackage }) => keyPackage.leafNode);
-  const { bytes } = await forgeWelcome(eve.party("eve").epoch, {
-    joiners: [again],
-    nodes: treeOfLeaves(leaves),
+describe("join-3 a Welcome with the id of a live group cannot touch it", () => {
+  type Before = (own: Group) => Promise<unknown>;
+  const states: readonly [string, Before][] = [
+    ["at rest", async () => undefined],
+    ["with a pending Commit", (own) => own.update()],
+    ["with proposals", (own) => own.proposeRemove(1)],
+  ];
+
+  async function live(before: Before) {
+    const group = await TestGroup.of(["alice", "bob"]);
+    const desk = await newDesk("carol");
+    const carol = await seat(group, desk);
+    await before(carol);
+    const again = await bundleOf((await desk.client.createKeyPackage()).bytes);
+    return { group, desk, carol, again };
+  }
+
+  test.each(states)("forged by a stranger, %s", async (_, before) => {
+    const { group, desk, carol, again } = await live(before);
+    const eve = await TestGroup.of(["eve"]);
+    const leaves = [eve.party("eve").bundle, again].map(({ keyPackage }) => keyPackage.leafNode);
+    const { bytes } = await forgeWelcome(eve.party("eve").epoch, {
+      joiners: [again],
+      nodes: treeOfLeaves(leaves),
+    });
+    await untouched(group, desk, carol, bytes);
   });
-  const before = await contents(desk.storage);
-  await expectRule(() => desk.client.join(bytes), "valn1403");
-  expect(await contents(desk.storage)).toEqual(before);
-  const { commit } = await group.commit("alice");
-  expect((await carol.process(commit)).kind).toBe("commit");
+
+  test.each(states)("into a later epoch of the group itself, %s", async (_, before) => {
+    const { group, desk, carol, again } = await live(before);
+    const proposals = [remove(2), { type: "add", keyPackage: again.keyPackage } as const];
+    const { welcomes } = await group.createCommit("alice", { proposals, pending: [] });
+    await untouched(group, desk, carol, welcomes[0]!.bytes);
+  });
+
+  async function untouched(group: TestGroup, desk: Desk, carol: Group, welcome: Uint8Array) {
+    const view = () => [carol.epoch, carol.status, toHex(carol.epochAuthenticator)];
+    const [stored, seen] = [await contents(desk.storage), view()];
+    await expectRule(() => desk.client.join(welcome), "valn1403", { code: "GROUP_EXISTS" });
+    expect(await contents(desk.storage)).toEqual(stored);
+    expect(view()).toEqual(seen);
+    const { commit } = await group.commit("alice");
+    expect((await carol.process(commit)).kind).toBe("commit");
+    expect(await desk.client.keyPackages()).toHaveLength(1);
+  }
 });
 
 describe("join-4 what is not ours to open", () => {
@@ -149,6 +199,20 @@ describe("join-4 what is not ours to open", () => {
       bytes[1] = version;
       await door.refusesWelcome(bytes, "mk-08", { as: "UNS" });
     }
+    await door.opens();
+  });
+
+  test("an unknown suite, and no entries at all", async () => {
+    const door = await Door.of();
+    const alter = (changes: object) => ({ alterWelcome: (it: Welcome) => ({ ...it, ...changes }) });
+    for (const cipherSuite of [0, 2, 0xffff]) {
+      const bytes = await door.forgedWelcome(alter({ cipherSuite }));
+      const before = await contents(door.storage);
+      await expect(door.client.join(bytes)).rejects.toBeInstanceOf(MlsError);
+      expect(await contents(door.storage)).toEqual(before);
+    }
+    const empty = await door.forgedWelcome(alter({ secrets: [] }));
+    await door.refusesWelcome(empty, "mk-93", { code: "NO_MATCHING_KEY_PACKAGE" });
     await door.opens();
   });
 
@@ -193,6 +257,46 @@ test("join-7 members whose leaves have expired do not bar the door", async () =>
   const { notices } = await door.client.stageWelcome(door.welcome);
   expect(new Set(notices.map(({ rule }) => rule))).toEqual(new Set(["valn0106"]));
   await door.opens();
+});
+
+describe("join-9 extensions of the group that is joined", () => {
+  const supported: readonly [string, readonly Extension[], Partial<ClientOptions>][] = [
+    ["none", [], {}],
+    ["those of the RFC", [required(), externalSenders()], {}],
+    [
+      "one that the application knows",
+      EXTENDED,
+      { types: { extensions: new Set([CUSTOM_EXTENSION]) } },
+    ],
+    [
+      "one of a draft that is plugged in",
+      [dictionaryExtension([])],
+      { types: { extensions: new Set([APP_DATA_DICTIONARY]) } },
+    ],
+  ];
+
+  const groupWith = (extensions: readonly Extension[]) => {
+    const types = extensions.map(({ type }) => type).filter((type) => type > 5);
+    return {
+      extensions,
+      client: { capabilities: { extensions: types } },
+      environment: testEnvironment({
+        types: { ...testEnvironment().types, extensions: new Set(types) },
+      }),
+    };
+  };
+
+  test.each(supported)("%s, are no obstacle", async (_, extensions, client) => {
+    const door = await Door.of({ group: groupWith(extensions), client });
+    const group = await door.opens();
+    expect(group.extensions).toEqual(extensions);
+  });
+
+  test("one that nobody here knows, are one", async () => {
+    const capabilities = { ...capabilitiesFor(1), extensions: [CUSTOM_EXTENSION] };
+    const door = await Door.of({ group: groupWith(EXTENDED), keyPackage: { capabilities } });
+    await door.refusesWelcome(door.welcome, "valn1415", { code: "UNSUPPORTED_EXTENSION" });
+  });
 });
 
 describe("join-10 resumption PSKs of usage application", () => {
