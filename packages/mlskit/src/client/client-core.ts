@@ -24,7 +24,7 @@ import {
   decodeRecord,
   encodeRecord,
   identityRecord,
-  secret,
+  pskRecord,
   storedTypes,
 } from "./record-codecs.ts";
 import { GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
@@ -178,7 +178,8 @@ export class ClientCore {
       const signer = (publicKey: Uint8Array): Promise<Signer> => this.signer(publicKey);
       return await readGroup({ storage, provider, types: this.stored, signer }, handle);
     } catch (cause) {
-      if (cause instanceof MlsError) throw cause;
+      // What does not decode was written by nobody: the store is to blame, no peer.
+      if (cause instanceof MlsError && cause.blame !== "decode") throw cause;
       throw new StorageError("STORAGE_FAILED", "the store could not read", { cause });
     }
   }
@@ -282,7 +283,7 @@ export class ClientCore {
   async #findPsk(transaction: Transaction, id: PreSharedKeyId): Promise<Secret | undefined> {
     if (id.type === "resumption") return this.#findResumptionPsk(id);
     const stored = await transaction.get(pskKey(id.type === "external" ? id.pskId : id));
-    if (stored !== undefined) return decodeRecord(secret, stored);
+    if (stored !== undefined) return decodeRecord(pskRecord, stored).psk;
     return withTimeLimit(this.options.psk?.(id), this.options.hookTimeout);
   }
 

@@ -54,8 +54,8 @@ import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
 import { completeJoin, invalid, type ProcessOptions, replayBuffered } from "./process.ts";
-import { encodeRecord, decodeRecord, metaRecord, secret } from "./record-codecs.ts";
-import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey } from "./record-keys.ts";
+import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
+import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
 import { ClientTransaction } from "./client-transaction.ts";
 import {
   type BranchRequest,
@@ -482,7 +482,10 @@ export class Client {
   /** Stores an external PSK, or one of a registered type, under its id. */
   putPsk(id: PskName, psk: Uint8Array): Promise<void> {
     return this.#write(async (transaction) => {
-      transaction.put(pskKey(id), encodeRecord(secret, new Secret(psk.slice())));
+      transaction.put(
+        pskKey(id),
+        encodeRecord(pskRecord, { name: pskName(id), psk: new Secret(psk.slice()) }),
+      );
     });
   }
 
@@ -490,7 +493,9 @@ export class Client {
   async psk(id: PskName): Promise<Uint8Array | undefined> {
     this.#core.checkOpen();
     const record = await this.#core.storage.get(pskKey(id));
-    return record === undefined ? undefined : decodeRecord(secret, record.value).bytes.slice();
+    return record === undefined
+      ? undefined
+      : decodeRecord(pskRecord, record.value).psk.bytes.slice();
   }
 
   deletePsk(id: PskName): Promise<void> {
@@ -500,7 +505,7 @@ export class Client {
   /** Ids of the PSKs in the store, in hex; of those of registered types after the type and a colon. */
   async pskIds(): Promise<string[]> {
     const records = await this.#core.storage.list(PSK_PREFIX);
-    return records.map(({ key }) => key.slice(PSK_PREFIX.length));
+    return records.map(({ value }) => decodeRecord(pskRecord, value).name);
   }
 
   // Transactions and events

@@ -88,6 +88,18 @@ export const secret: Codec<Secret> = mapped(
   (value) => value.bytes,
 );
 
+export interface PskRecord {
+  /** The id, in hex. */
+  readonly name: string;
+  readonly psk: Secret;
+}
+
+/** An external PSK. */
+export const pskRecord: Codec<PskRecord> = struct<PskRecord>({
+  name: mapped(opaque, fromUtf8, utf8),
+  psk: secret,
+});
+
 export const flag: Codec<boolean> = mapped(
   uint8,
   (value) => value === 1,

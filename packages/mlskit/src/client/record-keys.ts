@@ -9,7 +9,7 @@
  *   gone/<reference>          a key package of ours that was used up or deleted
  *   entered/<tag>             an epoch that was entered by a Welcome, and never is again
  *   psk/<id>                  external PSK; psk/<type>:<id> one of a registered type
- *   group/<group id>          handle of the group with this id
+ *   group/<group id>          handle of the group with this id; names too long for a key are hashed
  *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
  *   g<handle>/v               raised by every transaction on the group
  *            /h               head: status, context, secrets, own keys, configuration
@@ -24,7 +24,8 @@
  *            /s<slot>         hash of a handshake message seen
  *            /b<hash>         a message that came too early
  */
-import { toHex } from "../codec/index.ts";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { toHex, utf8 } from "../codec/index.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
 
@@ -43,9 +44,17 @@ export const keyPackageKey = (reference: Uint8Array): string =>
 export const goneKey = (reference: Uint8Array): string => `gone/${toHex(reference)}`;
 export const enteredKey = (confirmationTag: Uint8Array): string =>
   `entered/${toHex(confirmationTag)}`;
-export const pskKey = (name: PskName): string =>
-  PSK_PREFIX + (name instanceof Uint8Array ? toHex(name) : `${name.pskType}:${toHex(name.body)}`);
-export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + toHex(groupId);
+export const pskName = (name: PskName): string =>
+  name instanceof Uint8Array ? toHex(name) : `${name.pskType}:${toHex(name.body)}`;
+export const pskKey = (name: PskName): string => PSK_PREFIX + shorten(pskName(name));
+export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + shorten(toHex(groupId));
+
+/** Ids may be of any length, storage keys may not. */
+function shorten(name: string): string {
+  return name.length <= MAXIMUM_NAME ? name : `~${toHex(sha256(utf8(name)))}`;
+}
+
+const MAXIMUM_NAME = 256;
 
 /** Keys of one group's records. */
 export class GroupKeys {

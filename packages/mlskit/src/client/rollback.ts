@@ -20,11 +20,13 @@ export async function freezeClient(core: ClientCore): Promise<void> {
   const sessions: GroupSession[] = [];
   const releases: (() => void)[] = [];
   try {
-    for (const handle of handles) {
+    for (let handle = handles.pop(); handle !== undefined; handle = handles.pop()) {
       releases.push(await core.lockOf(handle).acquire());
       const session = await core.openSession(transaction, handle);
       sessions.push(session);
       const { state } = session;
+      // Back in force if the join is refused.
+      if (state.replaces !== undefined) handles.push(state.replaces);
       if (state.status !== "inactive") session.state = { ...state, frozenUpTo: MAX_UINT64 };
     }
     for (const { key } of await core.storage.list(KEY_PACKAGE_PREFIX)) {
