@@ -21,10 +21,10 @@ const layers = [
   "group",
   "observer",
   "x509",
-  "drafts",
   "storage",
   "providers",
   "client",
+  "drafts",
   "testing",
 ];
 

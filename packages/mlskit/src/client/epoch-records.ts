@@ -18,6 +18,8 @@ export function epochToRecord(epoch: Epoch): EpochRecord {
     signatureKey: signer.publicKey,
     privateKeys: [...epoch.privateKeys].map(([node, key]) => ({ node, key })),
     ...epoch.secrets,
+    exporterTree:
+      epoch.exporterTree && [...epoch.exporterTree].map(([node, key]) => ({ node, key })),
   };
 }
 
@@ -47,7 +49,10 @@ export function epochFromRecord(
       resumptionPsk: record.resumptionPsk,
       epochAuthenticator: record.epochAuthenticator,
       initSecret: record.initSecret,
+      applicationExportSecret: record.applicationExportSecret,
     },
+    exporterTree:
+      record.exporterTree && new Map(record.exporterTree.map(({ node, key }) => [node, key])),
     secretTree,
     signer,
   };

@@ -120,13 +120,16 @@ function withoutSecrets(epoch: Epoch): Epoch {
       resumptionPsk: none(),
       epochAuthenticator: none(),
       initSecret: none(),
+      applicationExportSecret: none(),
     },
+    exporterTree: undefined,
   };
 }
 
 function eraseSecrets({ epoch, pending, resumptionPsks }: GroupState): void {
   for (const secret of Object.values(epoch.secrets)) secret.erase();
   epoch.secretTree.erase();
+  for (const node of epoch.exporterTree?.values() ?? []) node.erase();
   for (const key of epoch.privateKeys.values()) key.erase();
   for (const psk of resumptionPsks.values()) psk.erase();
   if (pending !== undefined) eraseEpoch(pending.next, undefined);
@@ -187,6 +190,7 @@ function eraseOld(before: GroupState, after: GroupState): void {
   for (const psk of after.resumptionPsks.values()) kept.add(psk);
   for (const { senderDataSecret } of after.past) kept.add(senderDataSecret);
   const secrets = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];
+  for (const node of epoch.exporterTree?.values() ?? []) secrets.push(node);
   for (const psk of before.resumptionPsks.values()) secrets.push(psk);
   for (const { senderDataSecret } of before.past) secrets.push(senderDataSecret);
   for (const secret of secrets) if (!kept.has(secret)) secret.erase();

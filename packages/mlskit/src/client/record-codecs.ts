@@ -211,6 +211,8 @@ export interface EpochRecord {
   readonly resumptionPsk: Secret;
   readonly epochAuthenticator: Secret;
   readonly initSecret: Secret;
+  readonly applicationExportSecret: Secret;
+  readonly exporterTree: readonly { node: number; key: Secret }[] | undefined;
 }
 
 export const epochRecord: Codec<EpochRecord> = struct({
@@ -229,6 +231,8 @@ export const epochRecord: Codec<EpochRecord> = struct({
   resumptionPsk: secret,
   epochAuthenticator: secret,
   initSecret: secret,
+  applicationExportSecret: secret,
+  exporterTree: optional(privateKeysRecord),
 });
 
 export interface HeadRecord<Config> {

@@ -3,4 +3,5 @@ export * from "./app-data-dictionary.ts";
 export * from "./app-data-update.ts";
 export * from "./application-psk.ts";
 export * from "./last-resort.ts";
+export { safeExportSecret } from "./safe-exporter.ts";
 export * from "./self-remove.ts";

@@ -30,6 +30,8 @@ export interface Epoch extends PublicEpoch {
   /** Without the encryption secret, which lives on in the secret tree. */
   readonly secrets: Omit<EpochSecrets, "encryptionSecret">;
   readonly secretTree: SecretTree;
+  /** What is left of the exporter tree by node index; undefined while it is untouched. */
+  readonly exporterTree?: ReadonlyMap<number, Secret> | undefined;
   readonly signer: Signer;
 }
 
@@ -69,6 +71,7 @@ export function groupView(context: GroupContext, tree: RatchetTree): GroupView {
 export function eraseEpoch(epoch: Epoch, next: Epoch | undefined): void {
   for (const secret of Object.values(epoch.secrets)) secret.erase();
   epoch.secretTree.erase();
+  for (const node of epoch.exporterTree?.values() ?? []) node.erase();
   const kept = new Set(next?.privateKeys.values());
   for (const key of epoch.privateKeys.values()) if (!kept.has(key)) key.erase();
 }

@@ -28,6 +28,11 @@ export interface EpochSecrets {
   readonly resumptionPsk: Secret;
   readonly epochAuthenticator: Secret;
   readonly initSecret: Secret;
+  /**
+   * Root of the exporter tree of draft-ietf-mls-extensions, which `mlskit/drafts` hands out. It can
+   * be derived at the beginning of the epoch only, when there still is an epoch_secret.
+   */
+  readonly applicationExportSecret: Secret;
 }
 
 const LABELS: { readonly [K in keyof EpochSecrets]: string } = {
@@ -40,6 +45,7 @@ const LABELS: { readonly [K in keyof EpochSecrets]: string } = {
   resumptionPsk: "resumption",
   epochAuthenticator: "authentication",
   initSecret: "init",
+  applicationExportSecret: "application_export",
 };
 
 /** joiner_secret of the epoch that `groupContext` describes. The caller erases the inputs. */
@@ -103,6 +109,7 @@ export function secretsOf(crypto: SuiteCrypto, epochSecret: Secret): EpochSecret
     resumptionPsk: derive("resumptionPsk"),
     epochAuthenticator: derive("epochAuthenticator"),
     initSecret: derive("initSecret"),
+    applicationExportSecret: derive("applicationExportSecret"),
   };
 }
 
