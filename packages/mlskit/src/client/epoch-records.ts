@@ -19,7 +19,9 @@ export function epochToRecord(epoch: Epoch): EpochRecord {
     privateKeys: [...epoch.privateKeys].map(([node, key]) => ({ node, key })),
     ...epoch.secrets,
     exporterTree:
-      epoch.exporterTree && [...epoch.exporterTree].map(([node, key]) => ({ node, key })),
+      epoch.exporterTree === undefined
+        ? undefined
+        : [...epoch.exporterTree].map(([node, key]) => ({ node, key })),
   };
 }
 
@@ -52,7 +54,9 @@ export function epochFromRecord(
       applicationExportSecret: record.applicationExportSecret,
     },
     exporterTree:
-      record.exporterTree && new Map(record.exporterTree.map(({ node, key }) => [node, key])),
+      record.exporterTree === undefined
+        ? undefined
+        : new Map(record.exporterTree.map(({ node, key }) => [node, key])),
     secretTree,
     signer,
   };
