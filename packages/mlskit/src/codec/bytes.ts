@@ -45,10 +45,17 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** A key for maps and sets, one per byte string. For public data only: strings cannot be erased. */
 export function bytesKey(bytes: Uint8Array): string {
+  // Appending one character after the other would leave a tree of strings behind, ten times as large.
+  if (bytes.length <= KEY_PORTION) return Reflect.apply(String.fromCharCode, undefined, bytes);
   let key = "";
-  for (let i = 0; i < bytes.length; i++) key += String.fromCharCode(bytes[i] ?? 0);
+  for (let at = 0; at < bytes.length; at += KEY_PORTION) {
+    key += bytesKey(bytes.subarray(at, at + KEY_PORTION));
+  }
   return key;
 }
+
+/** Engines limit the number of arguments. */
+const KEY_PORTION = 1024;
 
 export function toHex(bytes: Uint8Array): string {
   let hex = "";

@@ -126,6 +126,11 @@ export class Reader {
     return this.bytes(this.#contentLength());
   }
 
+  /** Moves past the next variable-size vector. */
+  skipVector(): void {
+    this.#take(this.#contentLength());
+  }
+
   #contentLength(): number {
     const length = this.vectorLength();
     if (length <= this.remaining) return length;

@@ -48,18 +48,11 @@ export function applyProposals(
   types: RegisteredTypes,
 ): ProvisionalGroup {
   const changes = collectChanges(epoch, entries, types);
-  const editor = epoch.tree.edit();
-  for (const { leaf, after } of changes.updated) {
-    if (after !== undefined) editor.updateLeaf(leaf, after);
-  }
-  for (const { leaf } of changes.removed) editor.removeLeaf(leaf);
-  const added: LeafChange[] = [];
-  for (const [position, entry] of entries.entries()) {
-    if (entry.proposal.type !== "add") continue;
-    const after = entry.proposal.keyPackage.leafNode;
-    added.push({ leaf: editor.addLeaf(after), before: undefined, after, entry, position });
-  }
-  const tree = editor.finish();
+  const additions = entries.some(({ proposal }) => proposal.type === "add");
+  const isEdited = additions || changes.updated.length > 0 || changes.removed.length > 0;
+  const { tree, added } = isEdited
+    ? editTree(epoch.tree, changes, entries)
+    : { tree: epoch.tree, added: [] };
   return {
     ...changes,
     added,
@@ -67,6 +60,25 @@ export function applyProposals(
     committer:
       committer.type === "member" ? leafIndex(committer.leafIndex) : tree.leftmostBlankLeaf(),
   };
+}
+
+function editTree(
+  before: RatchetTree,
+  { updated, removed }: Changes,
+  entries: readonly ProposalEntry[],
+): Pick<ProvisionalGroup, "tree" | "added"> {
+  const editor = before.edit();
+  for (const { leaf, after } of updated) {
+    if (after !== undefined) editor.updateLeaf(leaf, after);
+  }
+  for (const { leaf } of removed) editor.removeLeaf(leaf);
+  const added: LeafChange[] = [];
+  for (const [position, entry] of entries.entries()) {
+    if (entry.proposal.type !== "add") continue;
+    const after = entry.proposal.keyPackage.leafNode;
+    added.push({ leaf: editor.addLeaf(after), before: undefined, after, entry, position });
+  }
+  return { tree: editor.finish(), added };
 }
 
 type Changes = Omit<ProvisionalGroup, "tree" | "added" | "committer">;

@@ -59,13 +59,8 @@ export async function validateGroupInfo(
   );
   checkContextExtensionTypes(context.extensions);
   checkExtensionsKnown(groupInfo, environment);
-  const received = treeOf(
-    crypto,
-    groupInfo,
-    ratchetTree,
-    environment,
-    wireTypes(environment.types),
-  );
+  const types = wireTypes(environment.types);
+  const received = treeOf(crypto, groupInfo, ratchetTree, environment, types);
   await checkSignature(crypto, groupInfo, received);
   check(
     equalBytes(received.treeHash(), context.treeHash),
@@ -98,6 +93,7 @@ export async function validateGroupInfo(
   const changes = members.map((leaf) => ({ next: identityOf(leaf), position: undefined }));
   await checkCredentials(environment, changes, "join", context.groupId);
   await checkExternalSenderList(epoch, context.extensions, environment);
+  tree.compact(types);
   return sealed({ epoch, groupInfo, notices });
 }
 

@@ -9,11 +9,11 @@ import {
   ecPrivateImporter,
   ecPublicBytes,
   ecPublicImporter,
-  isOnCurve,
   latin1,
   okpPublicBytes,
   okpPublicImporter,
   okpTransientImporter,
+  pointChecker,
 } from "./node-key-import.ts";
 import { nodeCrypto } from "./node-module.ts";
 import { plain } from "./node-symmetric.ts";
@@ -104,7 +104,7 @@ function p256Kem(options: NodeKemOptions): DiffieHellman {
   return {
     publicKeyOf: (privateKey) => Uint8Array.from(privateKeys.get(privateKey).getPublicKey()),
     dh: (privateKey, publicKey) => plain(privateKeys.get(privateKey).computeSecret(publicKey)),
-    isOnCurve: (publicKey) => isOnCurve("prime256v1", publicKey),
+    isOnCurve: pointChecker("prime256v1"),
     ...p256Encapsulation(options),
   };
 }
@@ -141,6 +141,6 @@ function ecKem(curve: EcCurve, options: NodeKemOptions): DiffieHellman {
           publicKey: publicKeys.get(publicKey),
         }),
       ),
-    isOnCurve: (publicKey) => isOnCurve(curve, publicKey),
+    isOnCurve: pointChecker(curve),
   };
 }

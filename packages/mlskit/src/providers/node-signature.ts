@@ -10,11 +10,11 @@ import {
   ecPrivateImporter,
   ecPublicBytes,
   ecPublicImporter,
-  isOnCurve,
   latin1,
   okpPrivateImporter,
   okpPublicBytes,
   okpPublicImporter,
+  pointChecker,
 } from "./node-key-import.ts";
 import { nodeCrypto } from "./node-module.ts";
 import { plain } from "./node-symmetric.ts";
@@ -59,7 +59,7 @@ function ecDsa(curve: EcCurve, hash: string, cacheSize: number): Scheme {
   const publicKeys = new PublicKeyCache(cacheSize, ecPublicImporter(curve), latin1);
   return {
     publicKeyOf: (privateKey) => ecPublicBytes(curve, privateKey),
-    isOnCurve: (publicKey) => isOnCurve(curve, publicKey),
+    isOnCurve: pointChecker(curve),
     ...withKeys(hash, privateKeys, publicKeys),
   };
 }

@@ -60,7 +60,8 @@ export function chunkCounts(leafCount: number): number[] {
 
 /**
  * Up to 31 nodes with their cached tree hashes. Mutable only while one editor owns it; afterwards
- * shared by all trees that contain it, and changed only by filling in a hash or decoding bytes.
+ * shared by all trees that contain it, and changed only by filling in a hash, decoding bytes, or going
+ * back to them.
  */
 export class Chunk {
   /** One bit per slot that holds a node. */
@@ -108,6 +109,15 @@ export class Chunk {
     return writer.finish();
   }
 
+  /** Goes back to the nodes' bytes, a sixth of the memory; they are decoded again when asked for. */
+  compact(types: WireTypes | undefined): void {
+    if (this.#nodes === undefined) return;
+    const writer = new Writer(1024);
+    for (const node of this.#nodes) if (node !== undefined) TreeNode.write(writer, node);
+    this.#unread = { bytes: writer.finish().slice(), types };
+    this.#nodes = undefined;
+  }
+
   clone(): Chunk {
     const copy = new Chunk(this.#hashSize);
     copy.#present = this.#present;
@@ -124,6 +134,11 @@ export class Chunk {
 
   has(slot: number): boolean {
     return (this.#present & (1 << slot)) !== 0;
+  }
+
+  /** One bit per slot that holds a node, of the slots from `first` to `last`. */
+  presence(first: number, last: number): number {
+    return this.#present & (2 ** (last + 1) - 2 ** first);
   }
 
   /** How many even slots, which at height 0 are leaves, hold a node. */

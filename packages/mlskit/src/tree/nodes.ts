@@ -2,9 +2,11 @@
 import {
   type Codec,
   captured,
+  decodeInPlace,
   type Encoded,
   opaque,
   optional,
+  Reader,
   struct,
   uint8,
   uint16,
@@ -128,10 +130,58 @@ export interface UpdatePathNode {
   readonly encryptedPathSecret: readonly HpkeCiphertext[];
 }
 
-export const UpdatePathNode: Codec<UpdatePathNode> = struct({
-  encryptionKey: opaque,
-  encryptedPathSecret: vector(HpkeCiphertext),
-});
+const Ciphertexts: Codec<readonly HpkeCiphertext[]> = vector(HpkeCiphertext);
+
+/** Received ciphertexts, still encoded: a member needs one of them, a list may be for thousands. */
+const undecoded = new WeakMap<UpdatePathNode, Uint8Array>();
+
+/** Reading checks that the ciphertexts are well-formed; objects are made of them when asked for. */
+export const UpdatePathNode: Codec<UpdatePathNode> = {
+  write(writer, { encryptionKey, encryptedPathSecret }) {
+    writer.opaque(encryptionKey);
+    Ciphertexts.write(writer, encryptedPathSecret);
+  },
+  read(reader) {
+    const encryptionKey = opaque.read(reader);
+    const start = reader.offset;
+    const list = reader.vector();
+    while (list.remaining > 0) skipCiphertext(list);
+    const encoded = reader.since(start);
+    let decoded: readonly HpkeCiphertext[] | undefined;
+    const node: UpdatePathNode = {
+      encryptionKey,
+      get encryptedPathSecret() {
+        return (decoded ??= decodeInPlace(Ciphertexts, encoded));
+      },
+    };
+    undecoded.set(node, encoded);
+    return node;
+  },
+};
+
+/** How many ciphertexts a node has. */
+export function ciphertextCount(node: UpdatePathNode): number {
+  const encoded = undecoded.get(node);
+  if (encoded === undefined) return node.encryptedPathSecret.length;
+  const list = new Reader(encoded).vector();
+  let count = 0;
+  for (; list.remaining > 0; count++) skipCiphertext(list);
+  return count;
+}
+
+/** One ciphertext of a node, without decoding the others. */
+export function ciphertextAt(node: UpdatePathNode, index: number): HpkeCiphertext | undefined {
+  const encoded = undecoded.get(node);
+  if (encoded === undefined) return node.encryptedPathSecret[index];
+  const list = new Reader(encoded).vector();
+  for (let i = 0; i < index && list.remaining > 0; i++) skipCiphertext(list);
+  return list.remaining > 0 ? HpkeCiphertext.read(list) : undefined;
+}
+
+function skipCiphertext(reader: Reader): void {
+  reader.skipVector();
+  reader.skipVector();
+}
 
 export interface UpdatePath {
   readonly leafNode: LeafNode;

@@ -7,6 +7,7 @@ import type { SupportKind } from "./capabilities.ts";
 import { Chunk, chunkCounts, locate } from "./chunk.ts";
 import { KeyIndex } from "./key-index.ts";
 import { type LeafNode, type ParentNode, RatchetTreeNodes, type TreeNode } from "./nodes.ts";
+import { resolve } from "./resolution.ts";
 import { Support } from "./support.ts";
 import { TreeEditor as Editor } from "./tree-editor.ts";
 import { TreeHasher } from "./tree-hash.ts";
@@ -16,7 +17,6 @@ import {
   type LeafIndex,
   leafIndex,
   left,
-  level as levelOf,
   MAX_LEAF_COUNT,
   type NodeIndex,
   nodeOfLeaf,
@@ -211,27 +211,7 @@ export class RatchetTree {
     excluded: ReadonlySet<number> = NOBODY,
     limit: number = Number.POSITIVE_INFINITY,
   ): NodeIndex[] {
-    const found: NodeIndex[] = [];
-    // Depth first, left first; the stack holds at most one node per level.
-    const open: NodeIndex[] = [node];
-    for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      if (found.length >= limit) break;
-      const content = this.node(at);
-      if (content === undefined) {
-        if (this.#isBlankSubtree(at)) continue;
-        const [below, beside] = [left(at), right(at)];
-        if (beside !== undefined) open.push(beside);
-        if (below !== undefined) open.push(below);
-      } else if (content.type === "leaf") {
-        if (!excluded.has(at / 2)) found.push(at);
-      } else {
-        found.push(at);
-        for (const leaf of content.parent.unmergedLeaves) {
-          if (!excluded.has(leaf)) found.push(nodeOfLeaf(leafIndex(leaf)));
-        }
-      }
-    }
-    return found;
+    return resolve(this.#state, node, { excluded, limit });
   }
 
   /**
@@ -311,6 +291,11 @@ export class RatchetTree {
     return this.#supportCounts().credentialTypesInUse();
   }
 
+  /** Keeps the nodes as bytes until they are asked for again: for trees just read from the network. */
+  compact(types?: WireTypes): void {
+    for (const { chunk } of this.chunks()) chunk.compact(types);
+  }
+
   /** All chunks, blank ones included. */
   *chunks(): Iterable<ChunkEntry> {
     for (const [level, chunks] of this.#state.levels.entries()) {
@@ -340,15 +325,6 @@ export class RatchetTree {
   #supportCounts(): Support {
     this.#support ??= Support.of(leavesOf(this));
     return this.#support;
-  }
-
-  /** May say no for a subtree that is blank, never yes for one that is not. */
-  #isBlankSubtree(node: NodeIndex): boolean {
-    const leftmost = node - (2 ** levelOf(node) - 1);
-    if (leftmost > 2 * this.#state.lastLeaf) return true;
-    const { level, id, slot } = locate(node);
-    // Slot 15 at height 0 is the root of exactly its chunk.
-    return level === 0 && slot === 15 && this.#state.levels[0]?.[id]?.isBlank === true;
   }
 }
 

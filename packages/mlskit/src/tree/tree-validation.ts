@@ -43,21 +43,29 @@ export async function validateTree(
   tree: RatchetTree,
   options: TreeValidationOptions,
 ): Promise<TreeValidationResult> {
+  // A provider with other threads verifies while this one checks everything else.
+  const signatures = verifySignatures(tree.crypto, signatureJobs(tree, options.groupId));
+  const [structure, verification] = await Promise.allSettled([
+    checkStructure(tree, options),
+    signatures,
+  ]);
+  if (structure.status === "rejected") throw structure.reason;
+  if (verification.status === "rejected") throw verification.reason;
+  return { tree: sealed(tree), notices: structure.value };
+}
+
+/** Everything but the signatures. */
+async function checkStructure(
+  tree: RatchetTree,
+  options: TreeValidationOptions,
+): Promise<readonly ValidationNotice[]> {
   // Ranges first: everything after this may walk along unmerged leaves.
   checkUnmergedLeaves(tree);
   checkKeysAreUnique(tree);
   const notices = await checkNodes(tree, options);
   checkCredentialTypes(tree, "INVALID_TREE");
-  // A provider with other threads verifies while this one hashes.
-  const signatures = verifySignatures(tree.crypto, signatureJobs(tree, options.groupId));
-  try {
-    checkParentHashes(tree);
-  } catch (error) {
-    await signatures.catch(() => undefined);
-    throw error;
-  }
-  await signatures;
-  return { tree: sealed(tree), notices };
+  checkParentHashes(tree);
+  return notices;
 }
 
 /** valn1408, valn1409: unmerged leaves are members below, and known to all nodes on the way. */

@@ -8,7 +8,7 @@ import { CryptoError, InternalError } from "../errors.ts";
 import { check } from "../rules.ts";
 import { encryptionKeyOf } from "./key-index.ts";
 import { signLeafNode } from "./leaf-node.ts";
-import type { LeafNodeFields, UpdatePath } from "./nodes.ts";
+import { ciphertextAt, ciphertextCount, type LeafNodeFields, type UpdatePath } from "./nodes.ts";
 import { pathParentHashes } from "./parent-hash.ts";
 import { derivePathKeys } from "./path-secrets.ts";
 import { type PrivateKeys, retainPrivateKeys } from "./private-keys.ts";
@@ -175,7 +175,8 @@ function checkPathShape(
   const isComplete = counts.expected === counts.found;
   check(isComplete, "mk-72", "INVALID_COMMIT", "a path has the wrong number of nodes", counts);
   for (const [i, { node, copathChild }] of path.entries()) {
-    const found = nodes[i]?.encryptedPathSecret.length ?? 0;
+    const received = nodes[i];
+    const found = received === undefined ? 0 : ciphertextCount(received);
     const expected = tree.resolution(copathChild, excludedLeaves).length;
     check(found === expected, "valn1101", "INVALID_COMMIT", "a path has the wrong recipients", {
       node,
@@ -294,7 +295,8 @@ async function openPathSecret(
   const at = resolution.findIndex((node) => privateKeys.has(node));
   const recipient = resolution[at];
   const privateKey = recipient === undefined ? undefined : privateKeys.get(recipient);
-  const sealed = updatePath.nodes[position]?.encryptedPathSecret[at];
+  const received = updatePath.nodes[position];
+  const sealed = received === undefined ? undefined : ciphertextAt(received, at);
   const details = { node: overlap.node };
   if (privateKey === undefined || sealed === undefined) {
     const message = "a path has no secret for us";
