@@ -33,7 +33,10 @@ export interface GuestWelcome {
   readonly tree: Uint8Array;
 }
 
-/** A group of `size` members; the first of them invites. */
+/**
+ * A group of `size` members. The last of them invites, so that its path runs above all guests: nobody
+ * is left unmerged, and joiners need not agree on how to treat that.
+ */
 export async function forgeGroup(
   provider: CryptoProvider,
   suite: number,
@@ -42,19 +45,21 @@ export async function forgeGroup(
   const environment = acceptingEnvironment();
   const library = new LowLevelLibrary(() => provider, suite);
   const crypto = provider.suite(suite);
-  const creator = (await library.invitation("member 0")).bundle;
+  const creator = (await library.invitation("inviter")).bundle;
   const groupId = codec.utf8(GROUP_ID);
   const first = await creation.createGroup(
     { crypto, groupId, extensions: [], creator },
     environment,
   );
   const forge = new Forge(crypto, groupId, size, async (leaf) => {
-    return leaf === 0 ? creator : (await library.invitation(`member ${leaf}`)).bundle;
+    return leaf === size - 1 ? creator : (await library.invitation(`member ${leaf}`)).bundle;
   });
   const tree = trees.RatchetTree.fromNodes(crypto, await forge.nodes());
   const context = { ...first.context, treeHash: tree.treeHash() };
   // Only the tree and the epoch's secrets matter for a public Commit.
-  const epoch: Epoch = { ...first, tree, context, contextBytes: epochs.encodeContext(context) };
+  const contextBytes = epochs.encodeContext(context);
+  const ownLeaf = treeMath.leafIndex(size - 1);
+  const epoch: Epoch = { ...first, tree, context, contextBytes, ownLeaf };
   return {
     async invite(guests) {
       const added = guests.map((bytes) => {

@@ -50,7 +50,7 @@ const SENDERS: Readonly<Record<string, string>> = {
 
 function inputsOf(
   operation: string,
-  { sender, receiver, size, welcome }: Fixture<Invitation>,
+  { sender, receiver, size, welcome, creator }: Fixture<Invitation>,
   all: ReadonlyMap<string, Seen>,
 ): [Shape, Lengths] {
   const { before, after, result } = found(all, SENDERS[operation] ?? operation);
@@ -62,10 +62,10 @@ function inputsOf(
       return [{ ...shape(after), seals: 0 }, lengths(result as CommitResult)];
     case "join": {
       const joined = lowLevel(result);
-      return [
-        shapeOf(joined.tree, INVITER, joined.leaf),
-        { commit: 0, groupInfo: groupInfoLength(welcome) },
-      ];
+      // The creator, or in a forged group the member before both guests.
+      const inviter = creator === undefined ? size - 3 : 0;
+      const shapeOfJoined = shapeOf(joined.tree, inviter, joined.leaf);
+      return [shapeOfJoined, { commit: 0, groupInfo: groupInfoLength(welcome) }];
     }
     case "externalJoin": {
       const { commit, member } = result as {
@@ -97,9 +97,6 @@ function inputsOf(
       return [shape(before), { commit: 0, groupInfo: 0 }];
   }
 }
-
-/** Whoever invites has the first leaf: the creator, cold and warm. */
-const INVITER = 0;
 
 function lengths({ commit, welcome }: CommitResult): Lengths {
   return { commit: commit.length, groupInfo: groupInfoLength(welcome) };

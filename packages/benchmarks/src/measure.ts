@@ -271,10 +271,6 @@ async function prepare(
     await library.ask({ do: "cold", suite, size }, patience);
     return;
   }
-  if (library.hello.ownWarm === true) {
-    await library.ask({ do: "ownWarm", suite, size }, patience);
-    return;
-  }
   const guests = await library.ask({ do: "guests", suite, size }, patience);
   if (!("keyPackages" in guests)) throw new Error("no key packages");
   const keyPackages = guests.keyPackages.map((text) => new Uint8Array(Buffer.from(text, "base64")));

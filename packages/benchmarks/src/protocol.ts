@@ -15,8 +15,6 @@ export type Request =
   | { readonly do: "guests"; readonly suite: number; readonly size: number }
   /** They join, and both commit. The tree is in the Welcome, and beside it. */
   | { readonly do: "warm"; readonly welcome: string; readonly tree: string }
-  /** Instead of both, for libraries that make warm groups themselves. */
-  | { readonly do: "ownWarm"; readonly suite: number; readonly size: number }
   | { readonly do: "run"; readonly group: string; readonly count: number }
   /** Of mlskit: what the operations need of primitives. */
   | { readonly do: "limit"; readonly group: string; readonly count: number }
@@ -36,8 +34,6 @@ export interface Hello {
   readonly suites: readonly number[];
   /** Groups of operations it can run. */
   readonly groups: readonly string[];
-  /** It makes warm groups itself. */
-  readonly ownWarm?: boolean;
   /** It answers `primitives`. */
   readonly primitives?: boolean;
 }

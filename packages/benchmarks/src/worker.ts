@@ -53,8 +53,6 @@ async function answer(request: Request): Promise<Answer> {
       fixture = await warmFixture(library, size, guests, welcome);
       return { ok: true };
     }
-    case "ownWarm":
-      throw new Error("guests are invited");
     case "run":
       return run(request.group, request.count);
     case "limit":

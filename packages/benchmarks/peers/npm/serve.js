@@ -7,18 +7,14 @@ import { createInterface } from "node:readline";
 /**
  * @param {object} hello Library, version, runtime and suites.
  * @param {object} library
- *   `cold(suite, size)`, and `guests(suite, size)` with `warm(welcome, tree)` or `ownWarm(suite, size)` prepare a group;
+ *   `cold(suite, size)`, and `guests(suite, size)` with `warm(welcome, tree)` prepare a group;
  *   `runs` holds one function per group of operations, which gets `time` and `bytes`.
  */
 export async function serve(hello, library) {
   const answer = async (request) => {
     switch (request.do) {
       case "hello":
-        return {
-          ...hello,
-          groups: Object.keys(library.runs),
-          ownWarm: library.ownWarm !== undefined,
-        };
+        return { ...hello, groups: Object.keys(library.runs) };
       case "cold":
         await library.cold(request.suite, request.size);
         return { ok: true };
@@ -31,9 +27,6 @@ export async function serve(hello, library) {
           new Uint8Array(Buffer.from(request.welcome, "base64")),
           new Uint8Array(Buffer.from(request.tree, "base64")),
         );
-        return { ok: true };
-      case "ownWarm":
-        await library.ownWarm(request.suite, request.size);
         return { ok: true };
       case "run":
         return run(library.runs[request.group], request.count);

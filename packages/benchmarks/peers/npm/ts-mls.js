@@ -43,6 +43,7 @@ let invitation;
 let welcome;
 let creator;
 let added = [];
+let guests = [];
 
 async function begin(suite, count) {
   size = count;
@@ -116,31 +117,6 @@ function join({ publicPackage, privatePackage }, bytes) {
 
 function process(state, bytes) {
   return processMessage({ context, state, message: decode(mlsMessageDecoder, bytes) });
-}
-
-function inTheNameOf(state, leafIndex, { privatePackage }) {
-  return {
-    ...state,
-    privatePath: {
-      leafIndex,
-      privateKeys: { [2 * leafIndex]: privatePackage.hpkePrivateKey },
-    },
-    signaturePrivateKey: privatePackage.signaturePrivateKey,
-  };
-}
-
-/** 0 … count − 1 in bit-reversed order. */
-function farApart(count) {
-  const bits = Math.ceil(Math.log2(count));
-  const order = [];
-  for (let i = 0; i < 2 ** bits; i++) {
-    let reversed = 0;
-    for (let bit = 0; bit < bits; bit++) {
-      if ((i & (1 << bit)) !== 0) reversed += 2 ** (bits - 1 - bit);
-    }
-    if (reversed < count) order.push(reversed);
-  }
-  return order;
 }
 
 function agree() {
@@ -235,28 +211,21 @@ await serve(
       invitation = invitations.at(-1);
       receiver = await join(invitation, welcome);
     },
-    /**
-     * States are plain data, and the epoch's secrets are everybody's: one state commits in the name
-     * of all, from far leaves to near ones. The last two keep the keys of their paths.
-     */
-    async ownWarm(suite, count) {
+    async guests(suite, count) {
       await begin(suite, count);
-      const invitations = [await invite("creator")];
-      for (let i = 1; i < count; i++) invitations.push(await invite(`member ${i}`));
-      const keyPackages = invitations.slice(1).map(({ bytes }) => bytes);
-      let { state } = await commit(await create(invitations[0]), keyPackages);
-      const order = farApart(count).filter((leaf) => leaf < count - 2);
-      for (const leaf of [...order, count - 2]) {
-        state = (await commit(inTheNameOf(state, leaf, invitations[leaf]))).state;
-      }
-      receiver = state;
-      const last = await commit(inTheNameOf(state, count - 1, invitations[count - 1]));
-      sender = last.state;
-      receiver = (await process(receiver, last.commit)).newState;
+      guests = [await invite("guest 1"), await invite("guest 2")];
+      return guests.map(({ bytes }) => bytes);
+    },
+    async warm(bytes) {
+      [welcome, invitation] = [bytes, guests[1]];
+      sender = await join(guests[0], welcome);
+      receiver = await join(guests[1], welcome);
+      const one = await commit(sender);
+      receiver = (await process(receiver, one.commit)).newState;
+      const two = await commit(receiver);
+      sender = (await process(one.state, two.commit)).newState;
+      receiver = two.state;
       agree();
-      invitation = await invite("joiner");
-      const joined = await commit(sender, [invitation.bytes]);
-      welcome = joined.welcome;
     },
     runs,
   },
