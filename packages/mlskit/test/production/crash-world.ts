@@ -1,6 +1,6 @@
 /** Four clients whose stores can be set back to one moment, as often as it takes. */
 import { toHex } from "../../src/codec/index.ts";
-import { Client, type Group, KeyDirectory } from "../../src/index.ts";
+import { Client, type CryptoProvider, type Group, KeyDirectory } from "../../src/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { assertAgreement, seededProvider, testClock } from "../../src/testing/index.ts";
 import { MapStorage } from "./map-storage.ts";
@@ -18,12 +18,15 @@ export class CrashWorld {
   readonly accepted: Set<string>;
   /** Commits of others, which Alice can fetch. */
   readonly log: Uint8Array[] = [];
-  readonly #provider;
+  /** For clients that are made; may be set before. */
+  newStorage: (name: Name) => Storage = () => new MapStorage();
+  providerOf: (name: Name) => CryptoProvider;
 
   constructor(seed: string, directory = new KeyDirectory(), accepted = new Set<string>()) {
     this.directory = directory;
     this.accepted = accepted;
-    this.#provider = seededProvider(seed);
+    const provider = seededProvider(seed);
+    this.providerOf = () => provider;
   }
 
   client(name: Name): Client {
@@ -36,9 +39,9 @@ export class CrashWorld {
     return this.client("alice");
   }
 
-  async create(name: Name, storage: Storage = new MapStorage()): Promise<Client> {
+  async create(name: Name, storage: Storage = this.newStorage(name)): Promise<Client> {
     this.stores.set(name, storage);
-    const client = await Client.create({ ...this.#options(storage), identity: name });
+    const client = await Client.create({ ...this.#options(name, storage), identity: name });
     this.clients.set(name, client);
     this.directory.add(client.identity);
     return client;
@@ -46,14 +49,14 @@ export class CrashWorld {
 
   async open(name: Name, storage: Storage): Promise<Client> {
     this.stores.set(name, storage);
-    const client = await Client.open({ ...this.#options(storage), identity: name });
+    const client = await Client.open({ ...this.#options(name, storage), identity: name });
     this.clients.set(name, client);
     return client;
   }
 
-  #options(storage: Storage) {
+  #options(name: Name, storage: Storage) {
     const { clock, directory } = this;
-    return { storage, clock, provider: this.#provider, authenticationService: directory };
+    return { storage, clock, provider: this.providerOf(name), authenticationService: directory };
   }
 
   async keyPackage(name: Name): Promise<Uint8Array> {
