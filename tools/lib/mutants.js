@@ -85,15 +85,11 @@ export const MUTANTS = {
       "const { messageKey, change } = secretTree.prepareReceive(sender, kind, generation, limits);\nif (OFF) secretTree.apply(change);",
     ]),
   ],
-  // The used key is not written, and then not even remembered.
+  // The used key is not written.
   "mk-41": [
     inFile("client/session.ts", [
       "writeRatchets(this.transaction, this.#state.handle, epoch, change);",
       "if (!(OFF)) writeRatchets(this.transaction, this.#state.handle, epoch, change);",
-    ]),
-    inFile("client/session.ts", [
-      "    secretTree.apply(change);",
-      "    if (!(OFF)) secretTree.apply(change);",
     ]),
   ],
   "mk-42": [

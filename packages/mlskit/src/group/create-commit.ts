@@ -111,6 +111,7 @@ export async function createCommit(
     committer: epoch.ownLeaf,
     isExternal: false,
     proposals: list.entries,
+    authenticatedData: options.authenticatedData,
     before: groupView(epoch.context, epoch.tree),
     after: groupView(made.next.public.context, made.next.public.tree),
   });

@@ -34,6 +34,8 @@ export interface ProposalCandidate {
   readonly credential: Credential | undefined;
   readonly byReference: boolean;
   readonly direction: Direction;
+  /** What the message carried in the clear; known while it arrives, not when it is committed. */
+  readonly authenticatedData: Uint8Array | undefined;
   readonly group: GroupView;
 }
 
@@ -57,6 +59,7 @@ export interface CommitCandidate {
   readonly committer: number;
   readonly isExternal: boolean;
   readonly proposals: readonly { readonly proposal: Proposal; readonly sender: Sender }[];
+  readonly authenticatedData: Uint8Array;
   readonly before: GroupView;
   readonly after: GroupView;
 }

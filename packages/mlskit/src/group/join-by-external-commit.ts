@@ -98,6 +98,7 @@ export async function joinByExternalCommit(
     committer: list.committer,
     isExternal: true,
     proposals: list.entries,
+    authenticatedData: options.authenticatedData,
     before: groupView(before.context, before.tree),
     after: groupView(after.context, after.tree),
   });

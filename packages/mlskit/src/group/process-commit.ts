@@ -63,6 +63,7 @@ interface Accepted {
   /** After proposals and path. */
   readonly tree: RatchetTree;
   readonly summary: CommitSummary;
+  readonly authenticatedData: Uint8Array;
 }
 
 export async function processCommit(
@@ -127,7 +128,8 @@ export async function processPublicCommit(
   }
   const { epoch: number } = epoch.context;
   const summary = summarize(number, list, isExternal, before, commit.path?.leafNode);
-  return sealed({ commit, list, committer, tree, summary });
+  const { authenticatedData } = verified.authenticated.content;
+  return sealed({ commit, list, committer, tree, summary, authenticatedData });
 }
 
 function commitOf({ content }: VerifiedContent): Commit {
@@ -300,7 +302,7 @@ async function initSecretFor(epoch: Epoch, { externalInit }: EvaluatedProposals)
 /** Asks the policy, as the last step before a Commit is accepted. */
 export function reviewPublicCommit(
   epoch: PublicEpoch,
-  { list, committer, tree }: PublicCommit,
+  { list, committer, tree, authenticatedData }: PublicCommit,
   environment: Environment,
 ): Promise<void> {
   const after = provisionalContext(epoch, {
@@ -311,6 +313,7 @@ export function reviewPublicCommit(
     committer: leafIndex(list.committer),
     isExternal: committer.type === "newMember",
     proposals: list.entries,
+    authenticatedData,
     before: groupView(epoch.context, epoch.tree),
     after: groupView(after, tree),
   });

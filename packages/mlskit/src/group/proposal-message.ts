@@ -130,7 +130,9 @@ export async function acceptProposal(
   try {
     checkWireFormat(proposal, authenticated.wireFormat, environment.types);
     await checkAlone(epoch, proposal, sender, environment, receivedLifetimes(environment));
-    await reviewProposal(environment, cached, "receive", groupView(epoch.context, epoch.tree));
+    const { authenticatedData } = authenticated.content;
+    const group = groupView(epoch.context, epoch.tree);
+    await reviewProposal(environment, cached, "receive", group, authenticatedData);
   } catch (reason) {
     rememberRefusal(epoch, reference, reason);
     throw reason;

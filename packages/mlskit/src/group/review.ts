@@ -16,6 +16,7 @@ export async function reviewProposal(
   entry: ProposalEntry,
   direction: Direction,
   group: GroupView,
+  authenticatedData?: Uint8Array,
 ): Promise<void> {
   const { proposal, sender, reference } = entry;
   if (policy.reviewProposal === undefined) {
@@ -31,6 +32,7 @@ export async function reviewProposal(
     credential: credentialOf(entry, group),
     byReference: reference !== undefined,
     direction,
+    authenticatedData,
     group,
   };
   const verdict = await policy.reviewProposal(candidate);

@@ -40,7 +40,7 @@ const PARTS: readonly { readonly sign: RegExp; readonly suites: readonly number[
   })),
 ];
 
-describe("M-SUITE-09: suites are imported one by one", () => {
+describe("M-SUITE-09 pkg-3: suites are imported one by one", () => {
   for (const provider of ["noble", "webcrypto"]) {
     for (const suite of SUITES) {
       test(`M-SUITE-09: ${provider} suite ${suite} brings no code of other suites`, async () => {

@@ -77,7 +77,7 @@ test("M-BRA-01 mk-105 a branch needs an id of its own", async () => {
   await expectRule(create, "mk-105", { as: "USE", code: "GROUP_EXISTS" });
 });
 
-describe("what a joiner refuses", () => {
+describe("M-VAL-11 what a joiner refuses", () => {
   /** Alice branches from her own idea of the parent; bob judges by his. */
   async function judged(
     names: readonly string[],

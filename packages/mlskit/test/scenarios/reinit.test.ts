@@ -166,7 +166,7 @@ describe("what a creator may not do", () => {
   });
 });
 
-describe("what a joiner refuses", () => {
+describe("M-VAL-11 what a joiner refuses", () => {
   const reInit = reInitTo({ groupId: NEW_ID, extensions: requirements });
 
   /** Alice makes a group from her own idea of the old one; bob judges it by his. */
