@@ -1,9 +1,10 @@
 /**
  * Rules about source text that no linter of ours knows: which files may touch the runtime they run
- * on, where time and randomness may come from, and how long a file may grow before somebody has to
+ * on, whether mutants of rules (lib/mutants.js) still find their places, where time and randomness may come from, and how long a file may grow before somebody has to
  * say why. Time and randomness are injected (the clock and the provider), or a test could not fix
  * them and an application could not replace them.
  */
+import { misplacedMutants } from "./lib/mutate.js";
 import { blank, importsOf, lineOf, listFiles, readText } from "./lib/sources.js";
 
 const maxLines = 600;
@@ -61,6 +62,7 @@ for (const path of everything) {
   }
 }
 
+problems.push(...misplacedMutants());
 for (const problem of problems) console.log(problem);
 console.log(`sources: ${everything.length} files, ${problems.length} problems`);
 process.exitCode = problems.length === 0 ? 0 : 1;

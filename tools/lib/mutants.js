@@ -184,12 +184,12 @@ export const MUTANTS = {
     inFile(
       "group/apply-proposals.ts",
       [
-        "for (const { leaf } of changes.removed) editor.removeLeaf(leaf);",
-        "if (!(OFF)) for (const { leaf } of changes.removed) editor.removeLeaf(leaf);",
+        "for (const { leaf } of removed) editor.removeLeaf(leaf);",
+        "if (!(OFF)) for (const { leaf } of removed) editor.removeLeaf(leaf);",
       ],
       [
-        "  const tree = editor.finish();",
-        "  if (OFF) for (const { leaf } of changes.removed) editor.removeLeaf(leaf);\n  const tree = editor.finish();",
+        "  return { tree: editor.finish(), added };",
+        "  if (OFF) for (const { leaf } of removed) editor.removeLeaf(leaf);\n  return { tree: editor.finish(), added };",
       ],
     ),
   ],

@@ -45,6 +45,19 @@ export function checkMutants(ids) {
   return unchecked.length > 0 ? 1 : 0;
 }
 
+/** Where mutants.js names text that is not, or not once, in the sources. */
+export function misplacedMutants() {
+  const sources = readSources();
+  return Object.keys(MUTANTS).flatMap((id) => {
+    try {
+      writtenSites(sources, id);
+      return [];
+    } catch (error) {
+      return [error.message];
+    }
+  });
+}
+
 function readSources() {
   return new Map(listFiles(`${library}/src`).map((path) => [path, readText(path)]));
 }
