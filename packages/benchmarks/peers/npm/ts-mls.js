@@ -1,5 +1,6 @@
 /** ts-mls, by its functions over immutable states. Nothing is persisted. */
 import { readFileSync } from "node:fs";
+import { p256 } from "@noble/curves/nist.js";
 import {
   clientStateDecoder,
   clientStateEncoder,
@@ -14,7 +15,7 @@ import {
   defaultLifetimeConfig,
   defaultProposalTypes,
   encode,
-  generateKeyPackage,
+  generateKeyPackageWithKey,
   getCiphersuiteImpl,
   joinGroup,
   joinGroupExternal,
@@ -33,8 +34,11 @@ const NAMES = {
   3: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
 };
 const version = protocolVersions.mls10;
+/** The form of RFC 9420 §5.1.1, which other libraries insist on. */
+const UNCOMPRESSED = false;
 
 let impl;
+let isP256 = false;
 let context;
 let size = 2;
 let sender;
@@ -47,6 +51,7 @@ let guests = [];
 
 async function begin(suite, count) {
   size = count;
+  isP256 = suite === 2;
   impl = await getCiphersuiteImpl(NAMES[suite]);
   context = {
     cipherSuite: impl,
@@ -65,7 +70,10 @@ async function invite(name) {
     credentialType: defaultCredentialTypes.basic,
     identity: new TextEncoder().encode(name),
   };
-  const made = await generateKeyPackage({ credential, cipherSuite: impl });
+  const pair = await impl.signature.keygen();
+  const publicKey = isP256 ? p256.getPublicKey(pair.signKey, UNCOMPRESSED) : pair.publicKey;
+  const signatureKeyPair = { ...pair, publicKey };
+  const made = await generateKeyPackageWithKey({ credential, cipherSuite: impl, signatureKeyPair });
   const message = {
     version,
     wireformat: wireformats.mls_key_package,
