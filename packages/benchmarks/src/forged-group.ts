@@ -15,6 +15,7 @@ import {
   messages,
   padding,
   parentHashes,
+  signers,
   type SuiteCrypto,
   treeHashes,
   treeMath,
@@ -51,9 +52,7 @@ export async function forgeGroup(
     { crypto, groupId, extensions: [], creator },
     environment,
   );
-  const forge = new Forge(crypto, groupId, size, async (leaf) => {
-    return leaf === size - 1 ? creator : (await library.invitation(`member ${leaf}`)).bundle;
-  });
+  const forge = new Forge(crypto, groupId, size, creator);
   const tree = trees.RatchetTree.fromNodes(crypto, await forge.nodes());
   const context = { ...first.context, treeHash: tree.treeHash() };
   // Only the tree and the epoch's secrets matter for a public Commit.
@@ -88,25 +87,26 @@ const GROUP_ID = "benchmark";
 
 type Nodes = NonNullable<Parameters<typeof trees.RatchetTree.fromNodes>[1][number]>[];
 
+interface Member extends Pick<KeyPackageBundle, "signer"> {
+  readonly signatureKey: Uint8Array;
+  readonly encryptionKey: Uint8Array;
+  readonly credential: { readonly type: "basic"; readonly identity: Uint8Array };
+}
+
 /** The nodes of a tree without blanks. RFC 9420 §7.9. */
 class Forge {
   readonly #crypto: SuiteCrypto;
   readonly #groupId: Uint8Array;
   readonly #size: number;
-  readonly #bundle: (leaf: number) => Promise<KeyPackageBundle>;
+  readonly #inviter: KeyPackageBundle;
   readonly #hasher: InstanceType<typeof treeHashes.TreeHasher>;
   readonly #nodes: Nodes = [];
 
-  constructor(
-    crypto: SuiteCrypto,
-    groupId: Uint8Array,
-    size: number,
-    bundle: (leaf: number) => Promise<KeyPackageBundle>,
-  ) {
+  constructor(crypto: SuiteCrypto, groupId: Uint8Array, size: number, inviter: KeyPackageBundle) {
     this.#crypto = crypto;
     this.#groupId = groupId;
     this.#size = size;
-    this.#bundle = bundle;
+    this.#inviter = inviter;
     this.#hasher = new treeHashes.TreeHasher(crypto);
   }
 
@@ -142,13 +142,35 @@ class Forge {
 
   async #leaf(index: number, parentHash: Uint8Array): Promise<Uint8Array> {
     if (index >= this.#size) return this.#hasher.leaf(index, undefined);
-    const { keyPackage, signer } = await this.#bundle(index);
-    const fields = { ...keyPackage.leafNode, origin: { source: "commit" as const, parentHash } };
+    const { signer, ...own } = index === this.#size - 1 ? this.#own() : await this.#member(index);
+    const origin = { source: "commit" as const, parentHash };
+    const fields = { ...this.#inviter.keyPackage.leafNode, ...own, origin };
     const leaf = await leaves.signLeafNode(this.#crypto, signer, fields, {
       groupId: this.#groupId,
       leafIndex: treeMath.leafIndex(index),
     });
     this.#nodes[2 * index] = { type: "leaf", leaf };
     return this.#hasher.leaf(index, leaf);
+  }
+
+  /** The inviter's leaf is that of its key package. */
+  #own(): Pick<KeyPackageBundle, "signer"> {
+    return { signer: this.#inviter.signer };
+  }
+
+  /** Everybody else has a name and keys of its own, and is otherwise the same. */
+  async #member(index: number): Promise<Member> {
+    const signer = signers.createSigner(
+      this.#crypto,
+      await this.#crypto.generateSignatureKeyPair(),
+    );
+    const { publicKey } = await this.#crypto.generateKeyPair();
+    const identity = codec.utf8(`member ${index}`);
+    return {
+      signer,
+      signatureKey: signer.publicKey,
+      encryptionKey: publicKey,
+      credential: { type: "basic", identity },
+    };
   }
 }
