@@ -12,13 +12,31 @@ export interface StorageHarness {
    * live in one object; the checks that need it are then skipped.
    */
   reopen?(storage: Storage): MaybePromise<Storage>;
+  /**
+   * Runs `write` on a store after `prepare`, and is cut off in it as by the death of the process or the
+   * machine: at one moment after the other, each time from the beginning. Yields the store as it is
+   * found then, opened again. Left out where there is no medium, or none that can be cut off.
+   */
+  torn?(prepare: StorageWork, write: StorageWork): AsyncIterable<Storage>;
+  /** A new store on a medium that can run out of room. Left out where that cannot be arranged. */
+  limited?(): MaybePromise<LimitedStorage>;
+}
+
+export type StorageWork = (storage: Storage) => Promise<void>;
+
+export interface LimitedStorage {
+  readonly storage: Storage;
+  /** From now on the medium takes no more than it holds, or little more. */
+  fill(): MaybePromise<void>;
+  /** There is room again. */
+  free(): MaybePromise<void>;
 }
 
 export interface StorageCheck {
   /** A sentence that is true of a correct store. */
   readonly name: string;
-  /** Whether `run` does anything with a harness that cannot reopen. */
-  readonly needsReopen: boolean;
+  /** Without these parts of the harness `run` does nothing. */
+  readonly needs: readonly (keyof StorageHarness)[];
   /** Throws an Error that says what was wrong. Leaves every store it opened closed. */
   run(harness: StorageHarness): Promise<void>;
 }
@@ -27,20 +45,20 @@ export interface StorageCheck {
 export type Body = (storage: Storage, reopen: () => Promise<Storage>) => Promise<void>;
 
 export function check(name: string, body: (storage: Storage) => Promise<void>): StorageCheck {
-  return define(name, false, body);
+  return define(name, [], body);
 }
 
 /** A check that needs a second handle on the same data. */
 export function checkTwice(name: string, body: Body): StorageCheck {
-  return define(name, true, body);
+  return define(name, ["reopen"], body);
 }
 
-function define(name: string, needsReopen: boolean, body: Body): StorageCheck {
+function define(name: string, needs: StorageCheck["needs"], body: Body): StorageCheck {
   return {
     name,
-    needsReopen,
+    needs,
     async run(harness) {
-      if (needsReopen && harness.reopen === undefined) return;
+      if (needs.some((part) => harness[part] === undefined)) return;
       const opened = [await harness.open()];
       try {
         await body(opened[0] as Storage, async () => {

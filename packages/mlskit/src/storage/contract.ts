@@ -17,10 +17,16 @@ import {
   type StorageCheck,
   toBytes,
 } from "./contract-support.ts";
+import { faultChecks } from "./contract-faults.ts";
 import { writerChecks } from "./contract-writers.ts";
 import type { Storage } from "./storage.ts";
 
-export type { StorageCheck, StorageHarness } from "./contract-support.ts";
+export type {
+  LimitedStorage,
+  StorageCheck,
+  StorageHarness,
+  StorageWork,
+} from "./contract-support.ts";
 
 const readChecks: readonly StorageCheck[] = [
   check("a key that was never written is undefined", async (storage) => {
@@ -283,4 +289,5 @@ export const storageContract: readonly StorageCheck[] = /* @__PURE__ */ [
   ...writeChecks,
   ...writerChecks,
   ...lifetimeChecks,
+  ...faultChecks,
 ];

@@ -27,25 +27,49 @@ const takesArrays: WeakMap<SqliteDatabase, boolean> = /* @__PURE__ */ new WeakMa
 export function prepareQuery(database: SqliteDatabase, sql: string): SqliteQuery {
   const isArray = takesArrays.get(database) ?? probe(database);
   takesArrays.set(database, isArray);
-  const statement = database.prepare(sql);
+  let statement = database.prepare(sql);
+  // A driver may not be able to use a statement again that has failed, as on a full disk.
+  const attempt = <T>(call: () => T): T => {
+    try {
+      return call();
+    } catch (error) {
+      statement = replaceStatement(database, sql, statement);
+      throw error;
+    }
+  };
   const bind = (parameters: readonly unknown[]): unknown[] =>
     isArray && parameters.length > 0 ? [[...parameters]] : [...parameters];
   return {
     run(...parameters) {
-      statement.run(...bind(parameters));
+      attempt(() => statement.run(...bind(parameters)));
     },
     get(...parameters) {
       // Not the driver's get: one that leaves the statement unfinished keeps a lock on the database.
-      const rows = statement.all(...bind(parameters)) as readonly SqliteRow[];
+      const rows = attempt(() => statement.all(...bind(parameters))) as readonly SqliteRow[];
       return rows[0];
     },
     all(...parameters) {
-      return statement.all(...bind(parameters)) as readonly SqliteRow[];
+      return attempt(() => statement.all(...bind(parameters))) as readonly SqliteRow[];
     },
     finalize() {
       finalize(statement);
     },
   };
+}
+
+function replaceStatement(
+  database: SqliteDatabase,
+  sql: string,
+  failed: SqliteStatement,
+): SqliteStatement {
+  try {
+    const fresh = database.prepare(sql);
+    finalize(failed);
+    return fresh;
+  } catch {
+    // The first error is the one to report; the next call has one of its own.
+    return failed;
+  }
 }
 
 function probe(database: SqliteDatabase): boolean {

@@ -39,4 +39,10 @@ export {
 } from "./virtual-network.ts";
 export { type FaultPlan, FaultStorage, faultStorage } from "../storage/fault.ts";
 export { type DiskFault, SimulatedDisk } from "../storage/fault-file.ts";
-export { type StorageCheck, storageContract, type StorageHarness } from "../storage/contract.ts";
+export {
+  type LimitedStorage,
+  type StorageCheck,
+  storageContract,
+  type StorageHarness,
+  type StorageWork,
+} from "../storage/contract.ts";

@@ -4,8 +4,9 @@ import { storageContract, type StorageHarness } from "../../../src/storage/contr
 
 export function describeContract(title: string, harness: StorageHarness): void {
   describe(title, () => {
-    for (const { name, needsReopen, run } of storageContract) {
-      test.skipIf(needsReopen && harness.reopen === undefined)(name, () => run(harness));
+    for (const { name, needs, run } of storageContract) {
+      const isMissing = needs.some((part) => harness[part] === undefined);
+      test.skipIf(isMissing)(name, () => run(harness), 120_000);
     }
   });
 }

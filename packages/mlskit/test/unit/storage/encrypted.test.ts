@@ -7,6 +7,8 @@ import { sqliteStorage, type SqliteDatabase } from "../../../src/storage/sqlite.
 import type { Storage, StoredRecord } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
+import { limitedFile, tornFile } from "./torn-file.ts";
+import type { StorageHarness } from "../../../src/storage/contract.ts";
 import { optionalModule } from "./optional-modules.ts";
 
 const newDirectory = temporaryDirectories();
@@ -29,10 +31,12 @@ function contractOn(
   title: string,
   inner: () => () => Promise<Storage>,
   options: Parameters<typeof encryptedStorage>[2] = {},
+  faults: Pick<StorageHarness, "torn" | "limited"> = {},
 ): void {
   describeContract(`M-STO-04: encrypted store on ${title}, sto-8 contract`, {
     open: () => openOn(inner(), options),
     reopen: (storage) => handles.get(storage)!(),
+    ...faults,
   });
 }
 
@@ -43,10 +47,19 @@ const onMemory = () => {
 };
 contractOn("memory", onMemory);
 contractOn("memory, with a rollback guard", onMemory, { rollbackGuard: guard() });
-contractOn("a file", () => {
-  const directory = newDirectory();
-  return () => fileStorage(directory);
-});
+const wrap = (inner: Storage) => encryptedStorage(inner, key);
+contractOn(
+  "a file",
+  () => {
+    const directory = newDirectory();
+    return () => fileStorage(directory);
+  },
+  {},
+  {
+    torn: (prepare, work) => tornFile({ newDirectory, wrap }, prepare, work),
+    limited: () => limitedFile(newDirectory(), wrap),
+  },
+);
 
 const Sqlite = optionalModule("node-sqlite3-wasm")?.["Database"] as
   | (new (

@@ -5,6 +5,7 @@ import { deleteFileStorage, fileStorage } from "../../../src/storage/file.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
+import { limitedFile, tornFile } from "./torn-file.ts";
 
 const newDirectory = temporaryDirectories();
 const directories = new WeakMap<Storage, string>();
@@ -19,6 +20,8 @@ for (const durability of ["fsync", "none"] as const) {
   describeContract(`M-STO-03: file store (${durability}), sto-8 contract`, {
     open: () => open(newDirectory(), durability),
     reopen: (storage) => open(directories.get(storage) as string, durability),
+    torn: (prepare, work) => tornFile({ newDirectory, durability }, prepare, work),
+    limited: () => limitedFile(newDirectory()),
   });
 }
 

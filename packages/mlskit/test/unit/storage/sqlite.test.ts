@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { type SqliteDatabase, sqliteStorage } from "../../../src/storage/sqlite.ts";
+import type { StorageWork } from "../../../src/storage/contract.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
@@ -44,6 +45,16 @@ for (const [name, exported] of drivers) {
   describeContract(`M-STO-06: SQLite store on ${name}, sto-8 contract`, {
     open: () => open(newFile()),
     reopen: (storage) => open(files.get(storage) as string),
+    torn: (prepare, write) => torn(Database, open, prepare, write),
+    limited: () => {
+      const database = new Database(newFile());
+      return {
+        storage: sqliteStorage(database),
+        // As large as it is; pages that are free already can be used.
+        fill: () => void database.exec("PRAGMA max_page_count = 1"),
+        free: () => void database.exec("PRAGMA max_page_count = 1000000"),
+      };
+    },
   });
 
   test(`M-STO-15: ${name}: no replaced or deleted value is left in any byte of the files`, () => {
@@ -97,6 +108,47 @@ for (const [name, exported] of drivers) {
     void storage.close();
     database.close();
   });
+}
+
+/** The files as they are after every single call of the driver, as if the process had died there. */
+async function* torn(
+  Database: new (file: string) => Database,
+  open: (file: string) => Storage,
+  prepare: StorageWork,
+  write: StorageWork,
+): AsyncGenerator<Storage> {
+  const file = newFile();
+  const storage = open(file);
+  await prepare(storage);
+  await storage.close();
+  const copies: string[] = [];
+  const database = new Database(file);
+  // With hardly a cache, pages go to the disk before the commit, and their old values to the journal.
+  database.exec("PRAGMA cache_size = 1");
+  const keepCopy = <T>(value: T): T => {
+    const copy = newFile();
+    fs.cpSync(path.dirname(file), path.dirname(copy), { recursive: true });
+    // One driver locks by a directory, which outlives its process.
+    fs.rmSync(`${copy}.lock`, { recursive: true, force: true });
+    copies.push(copy);
+    return value;
+  };
+  const watched = sqliteStorage({
+    exec: (sql) => keepCopy(database.exec(sql)),
+    prepare: (sql) => {
+      const statement = database.prepare(sql);
+      return {
+        run: (...all) => keepCopy(statement.run(...all)),
+        all: (...all) => statement.all(...all),
+        finalize: () => statement.finalize?.(),
+      };
+    },
+  });
+  copies.length = 0;
+  await write(watched);
+  await watched.close();
+  database.close();
+  for (const copy of copies) yield open(copy);
 }
 
 function newFile(): string {
