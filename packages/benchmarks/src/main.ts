@@ -20,6 +20,7 @@ interface Task {
 }
 
 async function measure(options: Options): Promise<void> {
+  const end = performance.now() + options.minutes * 60_000;
   const found = options.node === undefined ? { path: process.execPath } : nodeBinary(options.node);
   if ("why" in found) throw new Error(found.why);
   const machine = thisMachine(found.path);
@@ -44,7 +45,6 @@ async function measure(options: Options): Promise<void> {
   const all = tasksOf(options, found.path);
   if (journal.found === undefined) results = { ...results, skipped: all.skipped };
   const tasks = all.tasks.filter((task) => !journal.isDone(task.name));
-  const end = performance.now() + options.minutes * 60_000;
   let weights = tasks.reduce((sum, { weight }) => sum + weight, 0);
   for (const task of tasks) {
     const left = end - performance.now();
@@ -94,9 +94,15 @@ function tasksOf(
   if (!sections.includes("operations")) return { tasks, skipped: [] };
   const { programs, skipped } = findPeers({ wanted: options.peers, mayBuild: !quick, node });
   const all = [mlskit(node, options.clock), ...programs];
-  const measurement = new Measurement({ patience: quick ? 10 : 40, groups, once: options.once });
+  const measurement = new Measurement({
+    patience: quick ? 6 : 40,
+    groups,
+    quick,
+    once: options.once,
+  });
   for (const place of places) {
-    const weight = groupsAt(place, groups).length;
+    // Larger groups take longer for everything.
+    const weight = groupsAt(place, groups).length * (place.size > 100 ? 3 : 1);
     if (weight === 0) continue;
     add(nameOf(place), weight, (seconds) => measurement.run(all, place, seconds));
   }

@@ -47,6 +47,8 @@ export interface MeasurementOptions {
   /** Seconds that a library may take for one answer. */
   readonly patience: number;
   readonly groups: readonly string[];
+  readonly quick: boolean;
+  /** Each operation a single time. */
   readonly once: boolean;
 }
 
@@ -56,13 +58,15 @@ export class Measurement {
   readonly #libraries = new Map<string, MeasuredLibrary>();
   readonly #patience: number;
   readonly #groups: readonly string[];
+  readonly #quick: boolean;
   readonly #once: boolean;
   /** By library and kind of place: sizes at which it took too long, larger ones included. */
   readonly #hopeless = new Map<string, number>();
 
-  constructor({ patience, groups, once }: MeasurementOptions) {
+  constructor({ patience, groups, quick, once }: MeasurementOptions) {
     this.#patience = patience;
     this.#groups = groups;
+    this.#quick = quick;
     this.#once = once;
   }
 
@@ -132,30 +136,32 @@ export class Measurement {
     place: Place,
     milliseconds: number,
   ): Promise<void> {
-    const start = performance.now();
-    const patience = this.#patience;
     // mlskit's limit takes as long as mlskit; so do those of others.
     const shares = 1 + able.length + able.filter(({ hello }) => hello.primitives === true).length;
     const warmUp = Math.min(LONGEST_WARM_UP, (milliseconds * WARM_UP) / able.length);
-    const perRound = Math.min(LONGEST_ROUND, (milliseconds * MEASURING) / shares / ROUNDS);
+    const share = (milliseconds * MEASURING) / shares;
+    const perRound = Math.min(LONGEST_ROUND, share / ROUNDS);
     const found = new Map<string, Found>();
-    const counts = new Map<Library, number>();
+    const turns = new Map<Library, Turn>();
     const what = `${group}, ${nameOf(place)}`;
     for (const library of able) {
-      const count = await this.#attempt(library, what, () => this.#warmUp(library, group, warmUp));
-      if (count === undefined) continue;
-      counts.set(library, Math.max(1, Math.min(MOST_SAMPLES, Math.floor(count * perRound))));
+      const perRun = await this.#attempt(library, what, () => this.#warmUp(library, group, warmUp));
+      if (perRun === undefined) continue;
+      const count = Math.max(1, Math.min(MOST_SAMPLES, Math.floor(perRound / perRun)));
+      turns.set(library, { count: this.#once ? 1 : count, perRun, spent: 0 });
     }
-    for (let round = 0; round < ROUNDS; round++) {
-      if (round > 0 && (this.#once || performance.now() - start > milliseconds)) break;
-      for (const [library, count] of rotate([...counts], round)) {
+    for (let round = 0; round < (this.#once ? 1 : ROUNDS); round++) {
+      for (const [library, turn] of rotate([...turns], round)) {
+        const least = this.#quick ? 1 : leastRounds(turn);
+        if (round >= least && turn.spent > share) continue;
         const measured = await this.#attempt(library, what, () =>
-          library.measure({ do: "run", group, count }, patience),
+          library.measure({ do: "run", group, count: turn.count }, this.#patience),
         );
-        if (measured === undefined) counts.delete(library);
+        turn.spent += turn.count * turn.perRun;
+        if (measured === undefined) turns.delete(library);
         else collect(found, library.name, measured);
         if (library === able[0] && measured !== undefined) {
-          await this.#measureLimits(found, able, group, place, count);
+          await this.#measureLimits(found, able, group, place, turn.count);
         }
       }
     }
@@ -199,13 +205,13 @@ export class Measurement {
     }
   }
 
-  /** Runs per millisecond, found out while the code gets warm. */
+  /** Milliseconds per run, found out while the code gets warm. */
   async #warmUp(library: Library, group: string, milliseconds: number): Promise<number> {
     const start = performance.now();
     let done = 0;
     let count = 1;
     let perRun = 0;
-    if (this.#once) return 0;
+    if (this.#once) return Number.POSITIVE_INFINITY;
     do {
       const before = performance.now();
       await library.measure({ do: "run", group, count }, this.#patience);
@@ -213,7 +219,7 @@ export class Measurement {
       perRun = (performance.now() - before) / count;
       count = Math.max(1, Math.min(2 * count, Math.floor(milliseconds / 2 / perRun)));
     } while (performance.now() - start < milliseconds && done < 1000);
-    return 1 / perRun;
+    return perRun;
   }
 
   /** Undefined if the library fails, which is noted. */
@@ -234,6 +240,19 @@ export class Measurement {
 
 export function nameOf({ suite, size, tree }: Place): string {
   return `suite ${suite}, N = ${size}, ${tree}`;
+}
+
+/** What one library does in a round. */
+interface Turn {
+  readonly count: number;
+  /** Milliseconds. */
+  readonly perRun: number;
+  spent: number;
+}
+
+/** So many even if the time is over. */
+function leastRounds({ perRun }: Turn): number {
+  return perRun < 500 ? 5 : perRun < 2000 ? 2 : 1;
 }
 
 interface Found {

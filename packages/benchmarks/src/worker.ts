@@ -1,7 +1,7 @@
 /** The process in which mlskit is measured; speaks the protocol of protocol.ts. */
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { type CryptoProvider, providers } from "./internals.ts";
+import { type CryptoProvider, providers, type SuiteCrypto } from "./internals.ts";
 import { limitsOf } from "./limit-inputs.ts";
 import { LowLevelLibrary, type LowLevelInvitation } from "./low-level.ts";
 import { coldFixture, type Fixture, RUNS, type Timer, warmFixture } from "./operations.ts";
@@ -25,6 +25,8 @@ let library = new LowLevelLibrary(freshProvider, suite);
 let guests: LowLevelInvitation[] = [];
 let fixture: Fixture<LowLevelInvitation> | undefined;
 const primitives = new Map<number, Primitives>();
+/** By group of operations, for the fixture at hand. */
+let limits = new Map<string, PreparedLimit>();
 
 async function answer(request: Request): Promise<Answer> {
   switch (request.do) {
@@ -42,6 +44,7 @@ async function answer(request: Request): Promise<Answer> {
       ({ suite, size } = request);
       library = new LowLevelLibrary(freshProvider, suite);
       fixture = await coldFixture(library, size);
+      limits = new Map();
       return { ok: true };
     case "guests":
       ({ suite, size } = request);
@@ -51,6 +54,7 @@ async function answer(request: Request): Promise<Answer> {
     case "warm": {
       const welcome = new Uint8Array(Buffer.from(request.welcome, "base64"));
       fixture = await warmFixture(library, size, guests, welcome);
+      limits = new Map();
       return { ok: true };
     }
     case "run":
@@ -85,25 +89,42 @@ async function run(group: string, count: number): Promise<Measured> {
 
 /** The primitive calls that the operations need, without the operations. */
 async function limit(group: string, count: number): Promise<Limited> {
-  const steps = await limitsOf(group, prepared());
-  const shared = primitives.get(suite) ?? new Primitives(freshProvider().suite(suite));
-  primitives.set(suite, shared);
   const samples: Record<string, number[]> = {};
-  for (const [operation, calls] of Object.entries(steps)) {
-    const perform = await shared.prepare(calls);
+  const known = limits.get(group) ?? (await prepareLimit(group));
+  limits.set(group, known);
+  for (const [operation, perform] of known.performs) {
     const times: number[] = [];
-    let crypto = freshProvider().suite(suite);
-    // Once in vain: the caches fill as they are full when the operation is repeated.
-    for (let i = 0; i <= count; i++) {
-      if (FORGETFUL.has(operation)) crypto = freshProvider().suite(suite);
+    for (let i = 0; i < count; i++) {
+      const crypto = FORGETFUL.has(operation) ? freshProvider().suite(suite) : known.crypto;
       const start = now();
       await perform(crypto);
       const end = now();
-      if (i > 0) times.push(end - start);
+      times.push(end - start);
     }
     samples[operation] = times;
   }
-  return { samples, steps };
+  return { samples, steps: known.steps };
+}
+
+interface PreparedLimit {
+  readonly steps: Limited["steps"];
+  readonly performs: ReadonlyMap<string, (crypto: SuiteCrypto) => Promise<void>>;
+  /** With its caches as full as when the operations are repeated. */
+  readonly crypto: SuiteCrypto;
+}
+
+async function prepareLimit(group: string): Promise<PreparedLimit> {
+  const steps = await limitsOf(group, prepared());
+  const shared = primitives.get(suite) ?? new Primitives(freshProvider().suite(suite));
+  primitives.set(suite, shared);
+  const crypto = freshProvider().suite(suite);
+  const performs = new Map<string, (crypto: SuiteCrypto) => Promise<void>>();
+  for (const [operation, calls] of Object.entries(steps)) {
+    const perform = await shared.prepare(calls);
+    await perform(crypto);
+    performs.set(operation, perform);
+  }
+  return { steps, performs, crypto };
 }
 
 async function once(
