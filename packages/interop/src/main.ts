@@ -6,15 +6,15 @@ import { loadConfigs, LONG_CONFIG } from "./driver/configs.ts";
 import { runMatrix } from "./driver/matrix.ts";
 import { findMlsGo } from "./driver/mls-go.ts";
 import { BadUsage, type Options, parseOptions, USAGE } from "./driver/options.ts";
-import { type Launcher, listening, ownServer } from "./driver/processes.ts";
+import { command, type Launcher, listening, ownServer } from "./driver/processes.ts";
 import { describeScript, summary } from "./driver/report.ts";
 import { isGood, type MatrixResult } from "./driver/results.ts";
 
 interface Contest {
   readonly name: string;
   readonly launchers: readonly Launcher[];
+  /** One where all servers are the same. */
   readonly casts: "all" | "one";
-  readonly versions?: Readonly<Record<string, string>>;
 }
 
 const OWN_PROCESSES = 2;
@@ -29,19 +29,18 @@ async function main(options: Options): Promise<number> {
   const chosen = options.short ? configs.filter(({ name }) => name !== LONG_CONFIG) : configs;
   console.log(`start value: ${options.seed}`);
   const results: MatrixResult[] = [];
-  for (const { name, launchers, casts, versions } of contestsOf(options)) {
+  for (const { name, launchers, casts } of contestsOf(options)) {
     console.log(`\n${name}`);
     const matrix = await runMatrix({
       configs: chosen,
       launchers,
-      casts: options.short || options.oneCast ? "one" : casts,
+      casts: options.short || casts === "one" ? "one" : options.casts,
       onlySuites: options.suites,
       forms: options.forms,
       rotates: options.short,
       seed: options.seed,
       provokesPeers: false,
-      versions,
-      startsAfresh: !options.short,
+      jobs: options.jobs,
       progress: (result) => console.log(describeScript(result)),
     });
     console.log(`\n${summary(matrix).join("\n")}`);
@@ -58,7 +57,7 @@ async function main(options: Options): Promise<number> {
 
 function contestsOf(options: Options): Contest[] {
   const ours = ownServer();
-  const { broken, self, clients, together } = options;
+  const { broken, self, clients, commands, together, mlsGo } = options;
   if (broken !== undefined) {
     const launchers = [ours, ownServer(["--broken", broken])];
     return [{ name: `mlskit with a broken ${broken}`, launchers, casts: "one" }];
@@ -69,16 +68,20 @@ function contestsOf(options: Options): Contest[] {
     casts: "one",
   };
   if (self) return [alone];
+  const others = [
+    ...clients.map((peer) => ({ name: peer.at, launcher: listening(peer) })),
+    ...commands.map((peer) => ({ name: peer.at, launcher: command(peer) })),
+  ];
   if (together) {
-    const launchers = [ours, ...clients.map(listening)];
+    const launchers = [ours, ...others.map(({ launcher }) => launcher)];
     return [{ name: "all together", launchers, casts: "all" }];
   }
-  if (clients.length > 0) {
-    return clients.map((address): Contest => {
-      const launchers = [ours, listening(address)];
-      return { name: `mlskit with ${address}`, launchers, casts: "all" };
+  if (others.length > 0) {
+    return others.map(({ name, launcher }): Contest => {
+      return { name: `mlskit with ${name}`, launchers: [ours, launcher], casts: "all" };
     });
   }
+  if (mlsGo !== undefined) return withMlsGo(options);
   return [alone, ...withMlsGo(options)];
 }
 
@@ -90,8 +93,7 @@ function withMlsGo(options: Options): Contest[] {
     return [];
   }
   const launchers = [ownServer(["--no-padding"]), found.launcher];
-  const versions = { "mls-go": found.version };
-  return [{ name: `mlskit with mls-go ${found.version}`, launchers, casts: "all", versions }];
+  return [{ name: "mlskit with mls-go", launchers, casts: "all" }];
 }
 
 try {

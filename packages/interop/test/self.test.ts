@@ -49,7 +49,6 @@ function play(choice: Choice, changes: Partial<MatrixOptions> = {}): Promise<Mat
     rotates: true,
     seed: "test",
     provokesPeers: false,
-    startsAfresh: false,
     progress: () => undefined,
     ...changes,
   });

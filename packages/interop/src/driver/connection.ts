@@ -54,7 +54,7 @@ export class Connection {
     await connection.#ready();
     const { name } = await connection.call("Name", {});
     const { ciphersuites } = await connection.call("SupportedCiphersuites", {});
-    const family = name.replace(/\s*:\d+$/, "");
+    const family = name.replace(/\s*(:|on port )\d+$/, "");
     const isOurs = family.startsWith("mlskit");
     connection.description = { name, family, suites: [...ciphersuites].sort(ascending), isOurs };
     return connection;

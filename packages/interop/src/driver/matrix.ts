@@ -17,39 +17,51 @@ export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   /** Only these, of the suites that all servers carry. */
   readonly onlySuites: readonly number[] | undefined;
   readonly provokesPeers: boolean;
-  /** Versions by name, for servers whose names do not tell. */
-  readonly versions?: Readonly<Record<string, string>> | undefined;
-  /** New processes for every script, so that none suffers from what another left behind. */
-  readonly startsAfresh: boolean;
+  /** Scripts that are played at the same time, each with servers of its own. Default: 1. */
+  readonly jobs?: number | undefined;
   /** Told after every script. */
   progress(result: ScriptResult): void;
 }
 
 export async function runMatrix(options: MatrixOptions): Promise<MatrixResult> {
-  const pool = new ServerPool(options.launchers, options.startsAfresh);
+  const pools = Array.from({ length: options.jobs ?? 1 }, () => {
+    return new ServerPool(options.launchers);
+  });
   try {
-    return await runAll(options, pool);
+    return await runAll(options, pools);
   } finally {
-    pool.stop();
+    for (const pool of pools) pool.stop();
   }
 }
 
-async function runAll(options: MatrixOptions, pool: ServerPool): Promise<MatrixResult> {
-  const servers = (await pool.servers()).map(({ description }) => description);
+async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Promise<MatrixResult> {
+  const [first] = pools;
+  if (first === undefined) throw new Error("there must be a job");
+  const servers = (await first.servers()).map(({ description }) => description);
+  const names = servers.map(({ family }, i) => withVersion(family, options.launchers[i]?.version));
   const suites = commonSuites(servers).filter((suite) => {
     return options.onlySuites === undefined || options.onlySuites.includes(suite);
   });
   const planOptions = { ...options, suites, servers: servers.length };
+  const planned = plan(planOptions);
   const scripts: ScriptResult[] = [];
   const shown = new Set<PeerLimit>();
   const expected = new Set<PeerLimit>();
-  for (const planned of plan(planOptions)) {
-    const result = await runPlanned(options, await pool.fresh(), planned, shown, expected);
-    scripts.push(result);
-    options.progress(result);
-  }
+  let next = 0;
+  const work = async (pool: ServerPool): Promise<void> => {
+    for (let at = next++; at < planned.length; at = next++) {
+      const script = planned[at];
+      if (script === undefined) return;
+      const result = await runPlanned(options, await pool.servers(), script, shown, expected);
+      // Nothing shall suffer from what a failure left behind.
+      if (result.failures.length > 0) pool.stop();
+      scripts[at] = result;
+      options.progress(result);
+    }
+  };
+  await Promise.all(pools.map(work));
   return {
-    servers: [...new Set(servers.map(({ family }) => withVersion(family, options)))],
+    servers: [...new Set(names)],
     processes: servers.length,
     suites,
     expectedRuns: expectedRuns(planOptions),
@@ -58,33 +70,23 @@ async function runAll(options: MatrixOptions, pool: ServerPool): Promise<MatrixR
   };
 }
 
-function withVersion(family: string, { versions = {} }: MatrixOptions): string {
-  const version = versions[family];
+function withVersion(family: string, version: string | undefined): string {
   return version === undefined ? family : `${family} ${version}`;
 }
 
-/** The servers in use; after a script they are replaced, if that is wanted. */
+/** The servers in use. */
 class ServerPool {
   readonly #launchers: readonly Launcher[];
-  readonly #startsAfresh: boolean;
   #launched: readonly Launched[] | undefined;
-  #isUsed = false;
 
-  constructor(launchers: readonly Launcher[], startsAfresh: boolean) {
+  constructor(launchers: readonly Launcher[]) {
     this.#launchers = launchers;
-    this.#startsAfresh = startsAfresh;
   }
 
+  /** Those that run, or fresh ones. */
   async servers(): Promise<readonly Connection[]> {
     this.#launched ??= await startAll(this.#launchers);
     return this.#launched.map(({ connection }) => connection);
-  }
-
-  /** For the next script. */
-  fresh(): Promise<readonly Connection[]> {
-    if (this.#isUsed && this.#startsAfresh) this.stop();
-    this.#isUsed = true;
-    return this.servers();
   }
 
   stop(): void {
@@ -168,8 +170,8 @@ function count(
   shown: Set<PeerLimit>,
   expected: Set<PeerLimit>,
 ): void {
-  const limits = limitsOf(planned, run, cast);
-  for (const limit of limits) expected.add(limit);
+  const possible = limitsOf(planned, run, cast);
+  for (const limit of possible) if (limit.error === undefined) expected.add(limit);
   const tallies = [result[kindOf(cast)], suiteTally(result, run, kindOf(cast))];
   for (const tally of tallies) tally.runs += 1;
   for (const key of Object.keys(outcome.tally) as (keyof typeof outcome.tally)[]) {
@@ -183,6 +185,7 @@ function count(
     for (const tally of tallies) tally.passed += 1;
     return;
   }
+  const limits = possible.filter(({ error }) => error?.test(failure.error.message) ?? true);
   for (const limit of limits) shown.add(limit);
   const isLimited = limits.length > 0;
   for (const tally of tallies) tally[isLimited ? "limited" : "failed"] += 1;
@@ -205,7 +208,7 @@ function suiteTally(result: ScriptResult, { suite, encrypt }: PlannedRun, kind: 
 
 function limitsOf(
   { config, script }: PlannedScript,
-  { encrypt }: PlannedRun,
+  { suite, encrypt }: PlannedRun,
   cast: ReadonlyMap<string, Connection>,
 ): PeerLimit[] {
   return PEER_LIMITS.filter(({ peer, applies }) => {
@@ -213,7 +216,7 @@ function limitsOf(
       const description = cast.get(actor)?.description;
       return description !== undefined && !description.isOurs && peer.test(description.name);
     };
-    const run: LimitedRun = { config, script: script.name, encrypt, isPeer };
+    const run: LimitedRun = { config, script: script.name, suite, encrypt, isPeer };
     return script.actors.some(isPeer) && applies(run);
   });
 }

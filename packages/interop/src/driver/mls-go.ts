@@ -4,19 +4,17 @@ import { cpSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Launcher, program } from "./processes.ts";
+import { type Launcher, type Peer, program } from "./processes.ts";
 
 const MODULE = fileURLToPath(new URL("../../peers/mls-go", import.meta.url));
 const SERVER = "github.com/thomas-vilte/mls-go/interop/server";
 const MINUTE = 60_000;
 
-export type Found =
-  | { readonly launcher: Launcher; readonly version: string }
-  | { readonly missing: string };
+export type Found = { readonly launcher: Launcher } | { readonly missing: string };
 
-/** Builds the server, or says why it cannot be had. `binary` is one that was built elsewhere. */
-export function findMlsGo(binary: string | undefined): Found {
-  if (binary !== undefined) return { launcher: launcherOf(binary), version: binary };
+/** Builds the server, or says why it cannot be had. `given` is one that was built elsewhere. */
+export function findMlsGo(given: Peer | undefined): Found {
+  if (given !== undefined) return { launcher: launcherOf(given) };
   if (run(["version"], MODULE).status !== 0) return { missing: "mls-go: there is no Go toolchain" };
   const folder = mkdtempSync(join(tmpdir(), "interop-mls-go-"));
   cpSync(MODULE, folder, { recursive: true });
@@ -27,11 +25,11 @@ export function findMlsGo(binary: string | undefined): Found {
     const reason = stderr.trim().split("\n").at(-1) ?? "unknown";
     return { missing: `mls-go: the module proxy does not hand out its server: ${reason}` };
   }
-  return { launcher: launcherOf(built), version: "v1.6.0" };
+  return { launcher: launcherOf({ at: built, version: "v1.6.0" }) };
 }
 
-function launcherOf(binary: string): Launcher {
-  return program(binary, (port) => ["-port", String(port)]);
+function launcherOf({ at, version }: Peer): Launcher {
+  return program(at, version, (port) => ["-port", String(port)]);
 }
 
 function run(args: readonly string[], cwd: string) {

@@ -1,4 +1,6 @@
 /** The driver's command line. */
+import type { Casts } from "./plan.ts";
+import type { Peer } from "./processes.ts";
 import { type Fault, FAULTS, isFault } from "../server/broken.ts";
 
 export interface Options {
@@ -6,12 +8,15 @@ export interface Options {
   readonly self: boolean;
   /** One run per script, with suites and forms in turn. */
   readonly short: boolean;
-  /** One cast per script also where all could be played. */
-  readonly oneCast: boolean;
+  /** How many casts are played where several could be. */
+  readonly casts: Casts;
   /** Servers that are running already. */
-  readonly clients: readonly string[];
+  readonly clients: readonly Peer[];
+  /** Servers to be started: a command line in which `{port}` stands for the port. */
+  readonly commands: readonly Peer[];
+  readonly jobs: number;
   /** A server of mls-go that was built elsewhere. */
-  readonly mlsGo: string | undefined;
+  readonly mlsGo: Peer | undefined;
   /** All servers in one mix, rather than ours with each of them. */
   readonly together: boolean;
   readonly suites: readonly number[] | undefined;
@@ -31,8 +36,11 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --self               mlskit alone, in several processes
   --short              one run per script, suites and handshake forms in turn
   --one-cast           one cast per script, in all suites and forms
-  --client HOST:PORT   also with this server (repeat)
-  --mls-go PROGRAM     its server, if it is not to be built here
+  --spread             every cast once, each in another suite and form
+  --client HOST:PORT[=VERSION]   with this server instead (repeat)
+  --run "COMMAND {port}"[=VERSION]   with this program as a server instead (repeat)
+  --mls-go PROGRAM[=VERSION]     with this server, which was built elsewhere
+  --jobs N             scripts played at the same time, by servers of their own
   --together           all servers in one mix, instead of mlskit with each
   --suite N            only this suite (repeat)
   --config NAME        only this configuration (repeat)
@@ -46,12 +54,25 @@ export const USAGE: string = `usage: npm run interop -- [options]
 
 type Draft = { -readonly [Key in keyof Options]: Options[Key] };
 
+function wholeNumber(value: string): number {
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 1) throw new BadUsage(`"${value}" is no whole number`);
+  return number;
+}
+
+function peerOf(value: string): Peer {
+  const [at = "", version] = value.split("=");
+  return { at, version };
+}
+
 export function parseOptions(args: readonly string[]): Options {
   const draft: Draft = {
     self: false,
     short: false,
-    oneCast: false,
+    casts: "all",
     clients: [],
+    commands: [],
+    jobs: 1,
     mlsGo: undefined,
     together: false,
     suites: undefined,
@@ -83,23 +104,24 @@ export function parseOptions(args: readonly string[]): Options {
 const FLAGS: Readonly<Record<string, ((draft: Draft) => void) | undefined>> = {
   "--self": (draft) => (draft.self = true),
   "--short": (draft) => (draft.short = true),
-  "--one-cast": (draft) => (draft.oneCast = true),
+  "--one-cast": (draft) => (draft.casts = "one"),
+  "--spread": (draft) => (draft.casts = "spread"),
   "--together": (draft) => (draft.together = true),
   "--docs": (draft) => (draft.writesDocs = true),
 };
 
 const VALUES: Readonly<Record<string, ((draft: Draft, value: string) => void) | undefined>> = {
-  "--client": (draft, value) => (draft.clients = [...draft.clients, value]),
-  "--mls-go": (draft, value) => (draft.mlsGo = value),
+  "--client": (draft, value) => (draft.clients = [...draft.clients, peerOf(value)]),
+  "--run": (draft, value) => (draft.commands = [...draft.commands, peerOf(value)]),
+  "--jobs": (draft, value) => (draft.jobs = wholeNumber(value)),
+  "--mls-go": (draft, value) => (draft.mlsGo = peerOf(value)),
   "--config": (draft, value) => (draft.configs = [...(draft.configs ?? []), value]),
   "--script": (draft, value) => (draft.scripts = [...(draft.scripts ?? []), value]),
   "--configs": (draft, value) => (draft.folder = value),
   "--seed": (draft, value) => (draft.seed = value),
   "--json": (draft, value) => (draft.json = value),
   "--suite": (draft, value) => {
-    const suite = Number(value);
-    if (!Number.isInteger(suite)) throw new BadUsage(`"${value}" is no suite`);
-    draft.suites = [...(draft.suites ?? []), suite];
+    draft.suites = [...(draft.suites ?? []), wholeNumber(value)];
   },
   "--form": (draft, value) => {
     if (value !== "public" && value !== "private") throw new BadUsage(`"${value}" is no form`);

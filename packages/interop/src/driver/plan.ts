@@ -9,12 +9,17 @@ export interface PlanOptions {
   readonly forms: readonly boolean[];
   /** How many servers there are to choose from. */
   readonly servers: number;
-  /** All casts of two servers and more, or one that mixes them. */
-  readonly casts: "all" | "one";
+  readonly casts: Casts;
   /** One suite and one form per script, in turn. */
   readonly rotates: boolean;
   readonly seed: string;
 }
+
+/**
+ * All casts in every suite and form; or one cast, which mixes the servers; or spread: every cast in
+ * some suite, and every suite and form with some cast.
+ */
+export type Casts = "all" | "one" | "spread";
 
 /** All runs of one script, for which the same servers are used. */
 export interface PlannedScript {
@@ -31,9 +36,12 @@ export interface PlannedRun {
   readonly seed: string;
 }
 
-/** A script with more actors is played with a few casts instead of all. */
-const MAXIMUM_ACTORS = 8;
-const SAMPLES = 2;
+/** Scripts with more actors than that are played with a few casts instead of all. */
+const SAMPLING: Readonly<Record<Casts, { readonly actors: number; readonly casts: number }>> = {
+  all: { actors: 8, casts: 2 },
+  one: { actors: 0, casts: 1 },
+  spread: { actors: 6, casts: 16 },
+};
 
 export function plan(options: PlanOptions): PlannedScript[] {
   const planned: PlannedScript[] = [];
@@ -42,31 +50,50 @@ export function plan(options: PlanOptions): PlannedScript[] {
       const turn = planned.length;
       const suites = options.rotates ? rotate(options.suites, turn) : options.suites;
       const forms = options.rotates ? rotate(options.forms, turn) : options.forms;
-      const runs = suites.flatMap((suite) =>
-        forms.flatMap((encrypt) =>
-          castsOf(script, options, turn).map((cast, i) => {
-            const seed = `${options.seed} ${name}/${script.name} ${suite} ${encrypt} ${i}`;
-            return { suite, encrypt, cast, seed };
-          }),
-        ),
-      );
+      const places = suites.flatMap((suite) => forms.map((encrypt) => ({ suite, encrypt })));
+      const casts = castsOf(script, options, turn);
+      const runs = combine(places, casts, options).map(([{ suite, encrypt }, cast], i) => {
+        const seed = `${options.seed} ${name}/${script.name} ${suite} ${encrypt} ${i % casts.length}`;
+        return { suite, encrypt, cast, seed };
+      });
       planned.push({ config: name, script, runs });
     }
   }
   return planned;
 }
 
+function combine<Place, Cast>(
+  places: readonly Place[],
+  casts: readonly Cast[],
+  options: PlanOptions,
+): [Place, Cast][] {
+  if (options.casts !== "spread") {
+    return places.flatMap((place) => casts.map((cast): [Place, Cast] => [place, cast]));
+  }
+  // One step further after each round, or equal divisors would keep meeting the same.
+  const at = (i: number, length: number): number => (i + Math.floor(i / length)) % length;
+  const pairs: [Place, Cast][] = [];
+  for (let i = 0; i < Math.max(places.length, casts.length); i++) {
+    const [place, cast] = [places[at(i, places.length)], casts[at(i, casts.length)]];
+    if (place !== undefined && cast !== undefined) pairs.push([place, cast]);
+  }
+  return pairs;
+}
+
 /** The number of runs as a formula, against which the runs are counted. */
 export function expectedRuns(options: PlanOptions): number {
-  let casts = 0;
+  const { suites, forms, rotates } = options;
+  const places = rotates ? 1 : suites.length * forms.length;
+  let runs = 0;
   for (const { scripts } of options.configs) {
     for (const { actors } of scripts) {
-      const isSampled = actors.length > MAXIMUM_ACTORS;
-      const all = isSampled ? SAMPLES : options.servers ** actors.length;
-      casts += options.casts === "one" ? 1 : all;
+      const sampling = SAMPLING[options.casts];
+      const isSampled = actors.length > sampling.actors;
+      const casts = isSampled ? sampling.casts : options.servers ** actors.length;
+      runs += options.casts === "spread" ? Math.max(places, casts) : places * casts;
     }
   }
-  return options.rotates ? casts : casts * options.suites.length * options.forms.length;
+  return runs;
 }
 
 function rotate<T>(list: readonly T[], turn: number): readonly T[] {
@@ -78,8 +105,9 @@ function castsOf(script: Script, { servers, casts, seed }: PlanOptions, turn: nu
   const { length } = script.actors;
   // Who begins differs from script to script.
   if (casts === "one") return [script.actors.map((_, i) => (i + turn) % servers)];
-  if (length > MAXIMUM_ACTORS) {
-    return Array.from({ length: SAMPLES }, (_, sample) =>
+  const sampling = SAMPLING[casts];
+  if (length > sampling.actors) {
+    return Array.from({ length: sampling.casts }, (_, sample) =>
       script.actors.map((actor) => choice(`${seed} ${sample} ${actor}`, servers)),
     );
   }

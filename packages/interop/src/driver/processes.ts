@@ -6,6 +6,8 @@ import { Connection } from "./connection.ts";
 
 /** How to get a server, fresh for every script where that is possible. */
 export interface Launcher {
+  /** Of a peer whose name does not tell. */
+  readonly version?: string | undefined;
   start(): Promise<Launched>;
 }
 
@@ -31,8 +33,13 @@ export function ownServer(args: readonly string[] = []): Launcher {
 }
 
 /** A program that listens on the port that it is given. */
-export function program(file: string, args: (port: number) => readonly string[]): Launcher {
+export function program(
+  file: string,
+  version: string | undefined,
+  args: (port: number) => readonly string[],
+): Launcher {
   return {
+    version,
     async start() {
       const port = await freePort();
       const child = spawn(file, args(port), { stdio: ["ignore", "ignore", "ignore"] });
@@ -41,11 +48,25 @@ export function program(file: string, args: (port: number) => readonly string[])
   };
 }
 
+/** A command line, for which `{port}` is replaced. */
+export function command({ at, version }: Peer): Launcher {
+  const [file = "", ...words] = at.split(" ");
+  return program(file, version, (port) => words.map((word) => word.replace("{port}", `${port}`)));
+}
+
+/** A peer as the command line names it. */
+export interface Peer {
+  /** An address, or a program. */
+  readonly at: string;
+  readonly version: string | undefined;
+}
+
 /** Somebody else's server that is running already. */
-export function listening(address: string): Launcher {
+export function listening({ at, version }: Peer): Launcher {
   return {
+    version,
     async start() {
-      const connection = await Connection.open(address);
+      const connection = await Connection.open(at);
       return { connection, stop: () => connection.close() };
     },
   };

@@ -106,6 +106,7 @@ async function learnProposal(state: State, bytes: Uint8Array): Promise<Uint8Arra
     case "proposal":
     case "externalProposal":
     case "newMemberProposal":
+    case "ownProposal":
       state.proposals.set(key, outcome.reference);
       return outcome.reference;
     default:

@@ -8,9 +8,7 @@ import {
   type Proposal,
   readExtension,
 } from "mlskit";
-import { hex } from "../bytes.ts";
 import { type Context, fromWire, type Handlers } from "./context.ts";
-import type { State } from "./registry.ts";
 
 type Names =
   | "AddProposal"
@@ -22,39 +20,29 @@ type Names =
   | "ReInitProposal"
   | "AddExternalSigner";
 
-type Sent = Awaited<ReturnType<Group["propose"]>>;
-
-export function proposalCalls(context: Context): Handlers<Names> {
-  const { registry } = context;
-  /** Remembers what was sent: in its encrypted form we could not read it again. */
-  const send = async (id: number, make: (state: State) => Promise<Sent>) => {
-    const state = registry.state(id);
-    const { bytes, reference } = await make(state);
-    state.proposals.set(hex(bytes), reference);
+export function proposalCalls({ registry }: Context): Handlers<Names> {
+  const send = async (id: number, make: (group: Group) => ReturnType<Group["propose"]>) => {
+    const { bytes } = await make(registry.state(id).group);
     return { proposal: bytes };
   };
-  const propose = (id: number, make: (group: Group) => Proposal) =>
-    send(id, ({ group }) => group.propose(make(group)));
   return {
     AddProposal: ({ state_id, key_package }) =>
-      send(state_id, ({ group }) => group.proposeAdd(key_package)),
-    UpdateProposal: ({ state_id }) => send(state_id, ({ group }) => group.proposeUpdate()),
+      send(state_id, (group) => group.proposeAdd(key_package)),
+    UpdateProposal: ({ state_id }) => send(state_id, (group) => group.proposeUpdate()),
     RemoveProposal: ({ state_id, removed_id }) =>
-      send(state_id, ({ group }) => group.proposeRemove(leafOf(group, removed_id))),
+      send(state_id, (group) => group.proposeRemove(leafOf(group, removed_id))),
     ExternalPSKProposal: ({ state_id, psk_id }) =>
-      propose(state_id, (group) => externalPsk(context, group.cipherSuite, psk_id)),
+      send(state_id, (group) => group.proposePsk(psk_id)),
     ResumptionPSKProposal: ({ state_id, epoch_id }) =>
-      propose(state_id, ({ id, cipherSuite }) =>
-        resumptionPsk(context, cipherSuite, id, BigInt(epoch_id)),
-      ),
+      send(state_id, (group) => group.proposeResumptionPsk({ epoch: BigInt(epoch_id) })),
     GroupContextExtensionsProposal: ({ state_id, extensions }) =>
-      propose(state_id, () => {
-        return { type: "groupContextExtensions", extensions: fromWire(extensions) };
-      }),
+      send(state_id, (group) =>
+        group.propose({ type: "groupContextExtensions", extensions: fromWire(extensions) }),
+      ),
     ReInitProposal: ({ state_id, cipher_suite, group_id, extensions }) =>
-      propose(state_id, () => reInit(group_id, cipher_suite, extensions)),
+      send(state_id, (group) => group.propose(reInit(group_id, cipher_suite, extensions))),
     AddExternalSigner: ({ state_id, external_sender }) =>
-      propose(state_id, ({ extensions }) => withSender(extensions, external_sender)),
+      send(state_id, (group) => group.propose(withSender(group.extensions, external_sender))),
   };
 }
 

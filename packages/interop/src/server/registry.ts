@@ -8,7 +8,7 @@ export interface State {
   readonly actor: Actor;
   readonly group: Group;
   readonly encrypt: boolean;
-  /** References of this epoch's proposals by the bytes they travelled in, our own among them. */
+  /** References of this epoch's proposals by the bytes they travelled in. */
   readonly proposals: Map<string, Uint8Array>;
 }
 

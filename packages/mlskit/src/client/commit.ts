@@ -8,12 +8,7 @@ import { requiresPath } from "../group/apply-proposals.ts";
 import { cacheKey } from "../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { UnusedProposal } from "../group/select-proposals.ts";
-import {
-  type PreSharedKeyId,
-  type PskName,
-  pskIdOf,
-  type ResumptionPskId,
-} from "../key-schedule/pre-shared-key.ts";
+import type { PreSharedKeyId, PskName } from "../key-schedule/pre-shared-key.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import { type ComingEpoch, comingEpoch } from "./coming-epoch.ts";
@@ -22,6 +17,7 @@ import type { PendingCommit, StoredProposal } from "./group-state.ts";
 import type { Identity } from "./identity.ts";
 import { type MemberSelector, requireMembers } from "./members.ts";
 import { decodeKeyPackage } from "./messages.ts";
+import { pskId, type ResumptionPsk, resumptionPskId } from "./psk-id.ts";
 import type { GroupSession } from "./session.ts";
 
 /** What a Commit should do. Everything is optional; an empty request renews our own keys. */
@@ -37,9 +33,7 @@ export interface CommitRequest {
   /** Ids of external PSKs, and PSKs of registered types. */
   readonly psks?: readonly PskName[] | undefined;
   /** Earlier or current epochs, of this group unless said otherwise. */
-  readonly resumptionPsks?:
-    | readonly { readonly epoch: bigint; readonly groupId?: Uint8Array | undefined }[]
-    | undefined;
+  readonly resumptionPsks?: readonly ResumptionPsk[] | undefined;
   /** The whole new list of GroupContext extensions. */
   readonly extensions?: readonly Extension[] | undefined;
   /** One extension to set; the others stay. */
@@ -205,22 +199,11 @@ function removal({ state }: GroupSession, removed: number): Proposal {
   return { type: "remove", removed };
 }
 
-function pskIds({ state }: GroupSession, request: CommitRequest): PreSharedKeyId[] {
-  const { crypto, context } = state.epoch;
-  const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
-  const ids: PreSharedKeyId[] = [];
-  for (const name of request.psks ?? []) ids.push(pskIdOf(name, nonce()));
-  for (const { epoch, groupId = context.groupId } of request.resumptionPsks ?? []) {
-    const id: ResumptionPskId = {
-      type: "resumption",
-      usage: "application",
-      groupId,
-      epoch,
-      nonce: nonce(),
-    };
-    ids.push(id);
-  }
-  return ids;
+function pskIds(session: GroupSession, request: CommitRequest): PreSharedKeyId[] {
+  return [
+    ...(request.psks ?? []).map((name) => pskId(session, name)),
+    ...(request.resumptionPsks ?? []).map((psk) => resumptionPskId(session, psk)),
+  ];
 }
 
 function newExtensions(

@@ -39,6 +39,8 @@ import { type SendOptions, type SentApplicationMessage, sendApplication } from "
 import { type LostCommit, remainingProposals } from "./rebuild.ts";
 import { limitFreeze } from "./rollback.ts";
 import { checkSecrets, type GroupSession } from "./session.ts";
+import type { PskName } from "../key-schedule/pre-shared-key.ts";
+import { pskId, type ResumptionPsk, resumptionPskId } from "./psk-id.ts";
 import { keepPast, newestPsks } from "./merge.ts";
 import { discardPending } from "./settle-commit.ts";
 import { reasonsToUpdate, type UpdatePolicy, type UpdateReason } from "./update-advice.ts";
@@ -383,6 +385,23 @@ export class Group {
 
   proposeRemove(leafIndex: number, options: ProposeOptions = {}): Promise<SentProposalView> {
     return this.propose({ type: "remove", removed: leafIndex }, options);
+  }
+
+  /** To inject an external PSK, or one of a registered type, which whoever commits must know. */
+  proposePsk(name: PskName, options: ProposeOptions = {}): Promise<SentProposalView> {
+    return this.#access.operate((session) => {
+      return sendProposal(session, { type: "psk", psk: pskId(session, name) }, options);
+    });
+  }
+
+  /** To inject the resumption PSK of an earlier or the current epoch. */
+  proposeResumptionPsk(
+    psk: ResumptionPsk,
+    options: ProposeOptions = {},
+  ): Promise<SentProposalView> {
+    return this.#access.operate((session) => {
+      return sendProposal(session, { type: "psk", psk: resumptionPskId(session, psk) }, options);
+    });
   }
 
   /** New keys for our leaf, to be committed by somebody else. */

@@ -85,7 +85,14 @@ export interface OwnCommitOutcome extends MessageInfo {
 
 /** Nothing happened, and nothing is wrong. */
 export interface IgnoredOutcome extends MessageInfo {
-  readonly kind: "ownMessage" | "ownProposal" | "duplicate";
+  readonly kind: "ownMessage" | "duplicate";
+}
+
+/** A proposal that we sent, and that is still pending. */
+export interface OwnProposalOutcome extends MessageInfo {
+  readonly kind: "ownProposal";
+  /** ProposalRef. */
+  readonly reference: Uint8Array;
 }
 
 /** Not now, or not any more. */
@@ -135,6 +142,7 @@ export type Outcome =
   | CommitOutcome
   | OwnCommitOutcome
   | IgnoredOutcome
+  | OwnProposalOutcome
   | UntimelyOutcome
   | MissingProposalOutcome
   | UnknownGroupOutcome

@@ -135,8 +135,9 @@ async function outcomeOf(
       return commitOutcome(access, session, bytes, received, accept);
     case "ownCommit":
       return ownCommitOutcome(access, session, info, accept);
-    case "ownMessage":
     case "ownProposal":
+      return { kind: "ownProposal", ...info, reference: received.reference };
+    case "ownMessage":
     case "duplicate":
       return { kind: received.kind, ...info };
     case "future":

@@ -48,7 +48,8 @@ export type Received =
     })
   | (Authored & { readonly kind: "proposal"; readonly cached: CachedProposal })
   | (Authored & { readonly kind: "commit"; readonly staged: IncomingCommit })
-  | (Base & { readonly kind: "ownCommit" | "ownMessage" | "ownProposal" | "duplicate" })
+  | (Base & { readonly kind: "ownCommit" | "ownMessage" | "duplicate" })
+  | (Base & { readonly kind: "ownProposal"; readonly reference: Uint8Array })
   | (Base & {
       readonly kind: "future" | "farFuture" | "stale" | "epochTooOld";
       readonly contentType: "application" | "proposal" | "commit";
@@ -196,9 +197,8 @@ async function finishAuthored(
     case "proposal": {
       const reference = proposalRef(epoch.crypto, verified.authenticated);
       const known = state.proposals.get(bytesKey(reference));
-      if (known !== undefined) {
-        return { kind: known.bytes === undefined ? "duplicate" : "ownProposal", info };
-      }
+      if (known?.bytes !== undefined) return { kind: "ownProposal", info, reference };
+      if (known !== undefined) return { kind: "duplicate", info };
       const cached = await acceptProposal(epoch, verified, environment);
       session.useKey(keys.secretTree, info.epoch, verified.change);
       return { ...authored, kind: "proposal", cached };
@@ -231,10 +231,11 @@ function ownMessage(
     case "application":
       return { kind: "ownMessage", info };
     case "proposal": {
-      const known = [...session.state.proposals.values()].some(({ bytes: sent }) => {
+      const known = [...session.state.proposals.values()].find(({ bytes: sent }) => {
         return sent !== undefined && equalBytes(sent, bytes);
       });
-      return { kind: known ? "ownProposal" : "ownMessage", info };
+      if (known === undefined) return { kind: "ownMessage", info };
+      return { kind: "ownProposal", info, reference: known.reference };
     }
     case "commit":
       throw new StateError("OWN_COMMIT_MISMATCH", "a Commit of ours that is not the pending one", {

@@ -166,7 +166,7 @@ test("M-PROP-04: an external PSK goes by value and by reference, and its secret 
     await client.putPsk(utf8("two"), two);
   }
   const before = new Set(await records(world));
-  await world.deliver((await b.propose(externalPsk("two"))).bytes, 1);
+  await world.deliver((await b.proposePsk(utf8("two"))).bytes, 1);
   await a.commit({ psks: [utf8("one")] });
   expect(listIn(a.pendingCommit!.commit).map(({ type }) => type)).toEqual([
     "reference",
@@ -212,6 +212,16 @@ test("M-PROP-05: a resumption PSK comes from this group or another one, and othe
     resumptionPsks: [{ epoch: epoch - 1n }, { epoch }, { epoch: 1n, groupId: other.id }],
   });
   expect(summary.psks).toHaveLength(3);
+  world.assertAgreement();
+  // By reference, from the current epoch; the nonce is drawn for each.
+  const proposed = [
+    await b.proposeResumptionPsk({ epoch }),
+    await b.proposeResumptionPsk({ epoch }),
+  ];
+  for (const { bytes } of proposed) await world.deliver(bytes, 1);
+  const { summary: later } = await world.commit(2);
+  expect(new Set(later.psks.map(({ nonce }) => toHex(nonce))).size).toBe(2);
+  expect(later.psks).toMatchObject([{ usage: "application", epoch }, { epoch }]);
   world.assertAgreement();
   for (const usage of ["reinit", "branch"] as const) {
     const nonce = new Uint8Array(32);
@@ -527,9 +537,10 @@ test("M-PROP-21: an own proposal that comes back is told by its bytes, encrypted
   for (const send of ["private", "public"] as const) {
     const { world, b } = await three({ config: { handshake: { send, accept: "both" } } });
     const sent = await b.proposeUpdate();
-    expect((await b.process(sent.bytes)).kind).toBe("ownProposal");
+    const echo = { kind: "ownProposal", reference: sent.reference };
+    expect(await b.process(sent.bytes)).toMatchObject(echo);
     const { group } = await world.reopen(1, world.member(1).storage);
-    expect((await group.process(sent.bytes)).kind).toBe("ownProposal");
+    expect(await group.process(sent.bytes)).toMatchObject(echo);
     expect(group.pendingProposals).toHaveLength(1);
   }
 });
