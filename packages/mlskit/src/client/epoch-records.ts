@@ -1,13 +1,13 @@
 /** Between an epoch in memory and its records. */
 import { InternalError } from "../errors.ts";
-import type { Secret, Signer, SuiteCrypto } from "../crypto/index.ts";
+import { Secret, type Signer, type SuiteCrypto } from "../crypto/index.ts";
 import { type Epoch, encodeContext } from "../group/epoch.ts";
 import type { SecretTree } from "../secret-tree/secret-tree.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex } from "../tree/tree-math.ts";
-import type { EpochRecord } from "./record-codecs.ts";
+import type { EpochRecord, ExporterRecord } from "./record-codecs.ts";
 
-export function epochToRecord(epoch: Epoch): EpochRecord {
+export function epochToRecord(epoch: Epoch): EpochRecord & ExporterRecord {
   const { context, confirmationTag, interimTranscriptHash, tree, ownLeaf, signer } = epoch;
   return {
     context,
@@ -27,7 +27,7 @@ export function epochToRecord(epoch: Epoch): EpochRecord {
 
 export function epochFromRecord(
   crypto: SuiteCrypto,
-  record: EpochRecord,
+  record: EpochRecord & Partial<ExporterRecord>,
   tree: RatchetTree,
   secretTree: SecretTree,
   signer: Signer,
@@ -51,7 +51,7 @@ export function epochFromRecord(
       resumptionPsk: record.resumptionPsk,
       epochAuthenticator: record.epochAuthenticator,
       initSecret: record.initSecret,
-      applicationExportSecret: record.applicationExportSecret,
+      applicationExportSecret: record.applicationExportSecret ?? new Secret(new Uint8Array(0)),
     },
     exporterTree:
       record.exporterTree === undefined

@@ -19,9 +19,11 @@ export function encodePending(
   pending: PendingCommit,
 ): Uint8Array {
   const { next, ...rest } = pending;
+  const stored = epochToRecord(next);
   const record: PendingRecord = {
     ...rest,
-    next: epochToRecord(next),
+    next: stored,
+    exporter: stored,
     encryptionSecret: untouchedSecret(next),
     chunks: next.tree.changedChunks(epoch.tree),
   };
@@ -37,7 +39,8 @@ export async function decodePending(
   signer: (publicKey: Uint8Array) => Promise<Signer>,
 ): Promise<PendingCommit> {
   const record = decodeRecord(pendingRecord, bytes, types);
-  const { next, encryptionSecret, chunks: changed, ...rest } = record;
+  const { encryptionSecret, exporter, chunks: changed, ...rest } = record;
+  const next = { ...rest.next, ...exporter };
   const merged = new Map<string, TreeChunk>();
   for (const chunk of chunks) merged.set(`${chunk.level}.${chunk.id}`, chunk);
   for (const { level, id, bytes: body } of changed) {

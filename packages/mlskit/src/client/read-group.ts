@@ -61,7 +61,13 @@ export async function readGroup(
   const number = record.epoch.context.epoch;
   const secretTree = rows.secretTree(crypto, number, record.epoch.leafCount);
   const signer = await context.signer(record.epoch.signatureKey);
-  const epoch = epochFromRecord(crypto, record.epoch, tree, secretTree, signer);
+  const epoch = epochFromRecord(
+    crypto,
+    { ...record.epoch, ...record.exporter },
+    tree,
+    secretTree,
+    signer,
+  );
   const state: GroupState = {
     handle,
     status: statusOf(record.status),

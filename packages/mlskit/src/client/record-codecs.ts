@@ -211,8 +211,6 @@ export interface EpochRecord {
   readonly resumptionPsk: Secret;
   readonly epochAuthenticator: Secret;
   readonly initSecret: Secret;
-  readonly applicationExportSecret: Secret;
-  readonly exporterTree: readonly { node: number; key: Secret }[] | undefined;
 }
 
 export const epochRecord: Codec<EpochRecord> = struct({
@@ -231,9 +229,28 @@ export const epochRecord: Codec<EpochRecord> = struct({
   resumptionPsk: secret,
   epochAuthenticator: secret,
   initSecret: secret,
-  applicationExportSecret: secret,
-  exporterTree: optional(privateKeysRecord),
 });
+
+/** What is left of an epoch's exporter tree: its root while that is untouched, nodes afterwards. */
+export interface ExporterRecord {
+  readonly applicationExportSecret: Secret;
+  readonly exporterTree: readonly { node: number; key: Secret }[] | undefined;
+}
+
+/** The last field of records that earlier builds ended without: nothing can be exported then. */
+const exporterRecord: Codec<ExporterRecord | undefined> = atEnd(
+  struct({ applicationExportSecret: secret, exporterTree: optional(privateKeysRecord) }),
+);
+
+/* @__NO_SIDE_EFFECTS__ */
+function atEnd<T>(codec: Codec<T>): Codec<T | undefined> {
+  return {
+    write(writer, value) {
+      if (value !== undefined) codec.write(writer, value);
+    },
+    read: (reader) => (reader.remaining === 0 ? undefined : codec.read(reader)),
+  };
+}
 
 export interface HeadRecord<Config> {
   readonly status: number;
@@ -245,6 +262,7 @@ export interface HeadRecord<Config> {
   readonly replaces: number | undefined;
   readonly queued: readonly Proposal[];
   readonly ownUpdate: UpdateRecord;
+  readonly exporter: ExporterRecord | undefined;
 }
 
 export function headRecord<Config>(): Codec<HeadRecord<Config>> {
@@ -258,6 +276,7 @@ export function headRecord<Config>(): Codec<HeadRecord<Config>> {
     replaces: optional(uint32),
     queued: vector(Proposal),
     ownUpdate: struct({ updatedAt: uint64, messages: uint32, sawRemoval: flag }),
+    exporter: exporterRecord,
   });
 }
 
@@ -327,6 +346,8 @@ export interface PendingRecord {
   readonly encryptionSecret: Secret;
   /** Chunks of the next tree that differ from the current one; without bytes: gone. */
   readonly chunks: readonly { level: number; id: number; bytes: Uint8Array | undefined }[];
+  /** Of the next epoch. */
+  readonly exporter: ExporterRecord | undefined;
 }
 
 export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
@@ -342,6 +363,7 @@ export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
   chunks: vector(
     struct<PendingRecord["chunks"][number]>({ level: uint8, id: uint32, bytes: optional(opaque) }),
   ),
+  exporter: exporterRecord,
 });
 
 export const bufferedRecord: Codec<BufferedMessage> = struct({ bytes: opaque, receivedAt: uint64 });

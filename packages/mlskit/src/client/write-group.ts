@@ -91,9 +91,10 @@ function writeHead(
   if (isUnchanged) return;
   const { status, epoch, config, reInit, isLeaving, joinCommit, replaces, queued, ownUpdate } =
     after;
+  const stored = epochToRecord(epoch);
   const record = {
     status: statusCode(status),
-    epoch: epochToRecord(epoch),
+    epoch: stored,
     config,
     reInit,
     isLeaving,
@@ -101,6 +102,7 @@ function writeHead(
     replaces,
     queued,
     ownUpdate,
+    exporter: stored,
   };
   sink.put(keys.head, encodeRecord(headRecord<GroupConfig>(), record));
 }

@@ -186,6 +186,24 @@ describe("M-OBS-09: Commits are annotated for members without a tree", () => {
     await checkAll(await followed(world, "e", { forcePath: true }), others);
   });
 
+  test("M-OBS-09: an external commit has no proof of its sender in the epoch before", async () => {
+    const world = await watched();
+    const keys = new Map(
+      world.group.members.map(({ epoch }) => [
+        epoch.ownLeaf as number,
+        new Map([...epoch.privateKeys].map(([node, key]) => [node, key.bytes.slice()] as const)),
+      ]),
+    );
+    const before = world.server.publicEpoch;
+    const { commit } = await world.group.externalJoin("h", await newClient("h"));
+    const observed = await world.server.process(commit, environment);
+    if (observed.type !== "commit") throw new Error("a Commit was expected");
+    const annotated = annotateCommit(before, { commit, observed, receiver: 3 });
+    expect(annotated.senderMembershipProof).toBeUndefined();
+    expect(annotated.senderMembershipProofAfter.leafIndex).toBe(7);
+    await checkAll({ before, commit, observed, keys }, [0, 1, 2, 3, 4, 5, 6]);
+  });
+
   test("M-OBS-09: a Commit with joiners and a path encrypts nothing to the joiners", async () => {
     const world = await watched();
     const bundle = await newClient("h");
