@@ -7,7 +7,7 @@ export type {
   CreateGroupRequest,
   NewIdentityOptions,
 } from "./client/client-options.ts";
-export type { ClientTransaction } from "./client/client-transaction.ts";
+export type { ClientTransaction, TransactionOptions } from "./client/client-transaction.ts";
 export { type Clock, systemClock } from "./client/clock.ts";
 export type { ComingEpoch } from "./client/coming-epoch.ts";
 export type { CommitRequest, PendingCommitView } from "./client/commit.ts";
@@ -25,7 +25,8 @@ export {
   type DetachedCommit,
 } from "./client/detached-commit.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
-export type { ClientEvent, EventListener } from "./client/events.ts";
+export type { DroppedProposal, DropReason } from "./client/dropped-proposals.ts";
+export type { ClientEvent, EventListener, EventLog } from "./client/events.ts";
 export { deleteExporterSecret, exportCryptoKey } from "./client/exporter-secret.ts";
 export type { CacheStrategy } from "./client/client-core.ts";
 export { exportClient, importClient, type ImportRequest } from "./client/move.ts";
@@ -112,6 +113,7 @@ export {
 export type { CommitSummary } from "./group/commit-summary.ts";
 export {
   type CommitCandidate,
+  type CommitDefaults,
   type CustomProposalType,
   DEFAULT_LIMITS,
   type GroupLimits,

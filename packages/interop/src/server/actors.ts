@@ -38,8 +38,6 @@ const everybody: AuthenticationService = {
     const isSame = a.type === "basic" && b.type === "basic" && sameBytes(a.identity, b.identity);
     return isSame || { reason: "the identity would change" };
   },
-  clientId: ({ credential, signatureKey }) =>
-    credential.type === "basic" ? credential.identity : signatureKey,
 };
 
 export async function createActor(

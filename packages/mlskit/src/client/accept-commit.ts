@@ -2,6 +2,7 @@
 import { StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
+import type { DroppedProposal } from "./dropped-proposals.ts";
 import type { GroupAccess } from "./group.ts";
 import type { Outcome } from "./outcome.ts";
 import { replayBuffered } from "./process.ts";
@@ -17,6 +18,8 @@ export interface AcceptedCommit {
   readonly groupInfo: Uint8Array | undefined;
   /** The tree for the joiners, if it is not in the Welcomes. */
   readonly ratchetTree: Uint8Array | undefined;
+  /** Pending proposals that it did not cover, which are gone; see `proposeAgain` of mlskit/production. */
+  readonly dropped: readonly DroppedProposal[];
   /** Outcomes of messages that had come too early. */
   readonly replayed: readonly Outcome[];
 }
@@ -31,8 +34,9 @@ export async function acceptPending(
   if (pending === undefined) {
     throw new StateError("NO_PENDING_COMMIT", "there is no Commit to accept", { rule: "mk-82" });
   }
-  mergeOwn(session, pending);
+  const dropped = mergeOwn(session, pending);
   const replayed = await replayBuffered(access, session);
   const { summary, welcomes, groupInfo, ratchetTree, next } = pending;
-  return { epoch: next.context.epoch, summary, welcomes, groupInfo, ratchetTree, replayed };
+  const { epoch } = next.context;
+  return { epoch, summary, welcomes, groupInfo, ratchetTree, dropped, replayed };
 }

@@ -16,7 +16,7 @@ import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared
 import type { Storage } from "../storage/storage.ts";
 import type { Clock } from "./clock.ts";
 import type { GroupConfig } from "./config.ts";
-import { EventHub } from "./events.ts";
+import { type ClientEvent, EventHub, type EventLog } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
 import { Mutex } from "./mutex.ts";
 import { readGroup } from "./read-group.ts";
@@ -27,8 +27,8 @@ import {
   pskRecord,
   storedTypes,
 } from "./record-codecs.ts";
-import { GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
-import { GroupSession } from "./session.ts";
+import { deleteGroupRecords, GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
+import { GroupSession, type SessionHost } from "./session.ts";
 import { readOnly } from "./snapshot.ts";
 import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "./transaction.ts";
@@ -48,11 +48,17 @@ export interface CoreOptions {
   readonly signers: readonly Signer[];
   /** Milliseconds that hooks may take; undefined: any. */
   readonly hookTimeout: number | undefined;
+  /** Milliseconds that the transport may take; undefined: any. */
+  readonly transportTimeout: number | undefined;
   /** Usable key packages of an identity below which an event says so. */
   readonly keyPackageThreshold: number;
   readonly cache: CacheStrategy;
   /** A snapshot, which changes nothing. */
   readonly isReadOnly: boolean;
+  /** Bytes of early messages that all groups together may keep. */
+  readonly bufferedBytes: number;
+  /** Stores events, if they are to be heard after a crash. */
+  readonly eventLog: EventLog | undefined;
 }
 
 export type CacheStrategy = "keep" | "reload";
@@ -80,6 +86,9 @@ export class ClientCore {
   readonly #service: AuthenticationService;
   readonly #policy: GroupPolicy;
   readonly transactionLock: Mutex = new Mutex();
+  /** Guards records that belong to no group. */
+  readonly #lock = new Mutex();
+  readonly #logLock = new Mutex();
   #isClosed = false;
 
   constructor(options: CoreOptions) {
@@ -220,6 +229,22 @@ export class ClientCore {
     });
   }
 
+  /** One atomic write of records that belong to no existing group. */
+  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    this.requireWritable();
+    return this.#lock.run(async () => {
+      const transaction = new Transaction(this.storage);
+      try {
+        const result = await work(transaction);
+        if (transaction.isOpen) await this.finish(transaction, []);
+        return result;
+      } catch (error) {
+        transaction.abort();
+        throw error;
+      }
+    });
+  }
+
   /** A session on a group that is in the store. The caller holds the group's lock. */
   async openSession(transaction: Transaction, handle: number): Promise<GroupSession> {
     const { state, version } = await this.load(handle);
@@ -239,32 +264,55 @@ export class ClientCore {
     state: GroupState,
     version: number | undefined,
   ): GroupSession {
-    const signer = (publicKey: Uint8Array): Promise<Signer> => this.signer(publicKey);
-    const { isReadOnly } = this.options;
-    const session = new GroupSession(
-      { transaction, environment, signer, isReadOnly },
-      state,
-      version,
-    );
-    session.transaction.onAbort(() => {
-      const cached = this.#find(session.state.handle);
-      // Rule P-TX-04: memory never runs ahead of the store.
-      if (cached !== undefined) cached.isStale = true;
-    });
+    const host: SessionHost = {
+      signer: (publicKey) => this.signer(publicKey),
+      isReadOnly: this.options.isReadOnly,
+      bufferedBytes: this.options.bufferedBytes,
+      contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
+      markStale: (handle) => this.#markStale(handle),
+    };
+    const session = new GroupSession({ transaction, environment, host }, state, version);
+    // Rule P-TX-04: memory never runs ahead of the store.
+    session.transaction.onAbort(() => this.#markStale(session.state.handle));
     return session;
+  }
+
+  #markStale(handle: number): void {
+    const cached = this.#find(handle);
+    if (cached !== undefined) cached.isStale = true;
   }
 
   /** Writes, then shows the new states to everybody, then tells the listeners. */
   async finish(transaction: Transaction, sessions: readonly GroupSession[]): Promise<void> {
     this.checkOpen();
     for (const session of sessions) session.flush();
-    await transaction.commit();
+    const events = [...transaction.events];
+    for (const session of sessions) events.push(...session.events);
+    const { eventLog } = this.options;
+    if (eventLog === undefined || events.length === 0) {
+      await transaction.commit();
+      this.#publish(sessions, events, undefined);
+      return;
+    }
+    // One at a time, so that listeners hear events in the order of their numbers.
+    await this.#logLock.run(async () => {
+      const first = await eventLog.append(this.storage, transaction, events);
+      await transaction.commit();
+      this.#publish(sessions, events, first);
+    });
+  }
+
+  #publish(
+    sessions: readonly GroupSession[],
+    events: readonly ClientEvent[],
+    first: bigint | undefined,
+  ): void {
     for (const session of sessions) {
       if (!session.isTouched) continue;
       const { state, version } = session;
       this.#show(state.handle, state, version + 1);
     }
-    for (const session of sessions) this.events.emit(session.events);
+    this.events.emit(events, first);
   }
 
   environment(transaction: Transaction, config: GroupConfig): Environment {
@@ -304,7 +352,7 @@ export class ClientCore {
       const keys = new GroupKeys(handle);
       const { state, version } = await this.load(handle);
       transaction.expect(keys.version, version);
-      for (const key of (await transaction.list(keys.prefix)).keys()) transaction.delete(key);
+      await deleteGroupRecords(transaction, handle);
       const { groupId } = state.epoch.context;
       if ((await this.findHandle(groupId)) === handle) {
         if (successor === undefined) transaction.delete(groupKey(groupId));

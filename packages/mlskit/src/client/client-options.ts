@@ -13,6 +13,7 @@ import type { Storage } from "../storage/storage.ts";
 import { type CacheStrategy, ClientCore } from "./client-core.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
+import type { EventLog } from "./events.ts";
 import type { Identity, IdentityInput } from "./identity.ts";
 import type { KeyPackageOptions } from "./key-packages.ts";
 
@@ -40,8 +41,14 @@ export interface ClientOptions {
    * Both are right at all times; reading again suits many groups that are rarely used.
    */
   readonly cache?: CacheStrategy | undefined;
+  /** Milliseconds that transport callbacks may take before the answer counts as lost. Default: 30 s. */
+  readonly transportTimeout?: number | undefined;
+  /** Bytes of messages that came too early, in all groups together. Default: 64 MiB. */
+  readonly bufferedBytes?: number | undefined;
   /** Fewer usable key packages of an identity raise `keyPackagesLow`. Default: 10. */
   readonly keyPackageThreshold?: number | undefined;
+  /** Stores events for those who missed them; `eventLog()` of mlskit/production. Default: none are stored. */
+  readonly eventLog?: EventLog | undefined;
 }
 
 /** For a client that brings no provider of its own, and so no code that a bundle does not use. */
@@ -75,6 +82,8 @@ export interface CreateGroupRequest {
 }
 
 const DEFAULT_HOOK_TIMEOUT = 30_000;
+const DEFAULT_BUFFERED_BYTES = 64 * 2 ** 20;
+const DEFAULT_TRANSPORT_TIMEOUT = 30_000;
 const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 
 /** With defaults for what was left out. */
@@ -99,6 +108,9 @@ export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore
     hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
     cache: options.cache ?? "keep",
     isReadOnly,
+    bufferedBytes: options.bufferedBytes ?? DEFAULT_BUFFERED_BYTES,
+    transportTimeout: options.transportTimeout ?? DEFAULT_TRANSPORT_TIMEOUT,
     keyPackageThreshold: options.keyPackageThreshold ?? DEFAULT_KEY_PACKAGE_THRESHOLD,
+    eventLog: options.eventLog,
   });
 }

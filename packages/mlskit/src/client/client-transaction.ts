@@ -1,10 +1,13 @@
-/** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-07. */
+/** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
+import type { MaybePromise } from "../crypto/index.ts";
+import { TransportError } from "../errors.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { ClientCore } from "./client-core.ts";
 import { Group } from "./group.ts";
 import { Mutex } from "./mutex.ts";
 import { APP_PREFIX, CHECKPOINT_KEY } from "./record-keys.ts";
 import type { GroupSession } from "./session.ts";
+import { withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "./transaction.ts";
 
 interface OpenGroup {
@@ -13,11 +16,17 @@ interface OpenGroup {
   readonly release: () => void;
 }
 
+export interface TransactionOptions {
+  /** Aborts until the write; what is written stays written. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Usable until the callback that got it has ended. */
 export class ClientTransaction {
   readonly #core: ClientCore;
   readonly #transaction: Transaction;
   readonly #groups = new Map<number, OpenGroup>();
+  readonly #deliveries: (() => MaybePromise<unknown>)[] = [];
 
   private constructor(core: ClientCore) {
     this.#core = core;
@@ -28,13 +37,17 @@ export class ClientTransaction {
   static run<T>(
     core: ClientCore,
     work: (transaction: ClientTransaction) => Promise<T>,
+    { signal }: TransactionOptions,
   ): Promise<T> {
     return core.transactionLock.run(async () => {
+      signal?.throwIfAborted();
       const own = new ClientTransaction(core);
       try {
         const result = await work(own);
+        signal?.throwIfAborted();
         const sessions = [...own.#groups.values()].map(({ session }) => session);
         await core.finish(own.#transaction, sessions);
+        for (const send of own.#deliveries) await own.#send(send);
         return result;
       } finally {
         own.#transaction.abort();
@@ -51,6 +64,8 @@ export class ClientTransaction {
     const open = await this.#lock(handle);
     return new Group({
       types: wireTypes(core.options.types),
+      isTransaction: true,
+      transportTimeout: core.options.transportTimeout,
       peek: () => open.session.state,
       operate: (operation) =>
         open.lock.run(async () => {
@@ -58,6 +73,26 @@ export class ClientTransaction {
           return operation(open.session);
         }),
     });
+  }
+
+  /**
+   * The way to the network: runs once everything is written, while the groups are still locked, and
+   * for a limited time. If it fails, the transaction throws TransportError `TRANSPORT_RETRY`; what was
+   * written stays, and is to be sent again.
+   */
+  deliver(send: () => MaybePromise<unknown>): void {
+    this.#transaction.checkOpen();
+    this.#deliveries.push(send);
+  }
+
+  async #send(send: () => MaybePromise<unknown>): Promise<void> {
+    try {
+      await withTimeLimit(send(), this.#core.options.transportTimeout);
+    } catch (cause) {
+      throw new TransportError("TRANSPORT_RETRY", "it is not known whether the message arrived", {
+        cause,
+      });
+    }
   }
 
   async #lock(handle: number): Promise<OpenGroup> {

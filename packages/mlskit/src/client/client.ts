@@ -7,6 +7,7 @@ import { createGroup } from "../group/create-group.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { StagedJoin } from "../group/join-by-welcome.ts";
+import { isLastResort } from "../key-packages/key-package.ts";
 import type { ClientCore } from "./client-core.ts";
 import {
   type CompleteOptions,
@@ -15,7 +16,7 @@ import {
   type NewIdentityOptions,
 } from "./client-options.ts";
 import type { GroupConfig } from "./config.ts";
-import { enterGroup, succeedGroup } from "./enter-group.ts";
+import { enterGroup, succeedGroup, writeSuccessor } from "./enter-group.ts";
 import type { ClientEvent, EventListener } from "./events.ts";
 import { Group, type GroupAccess } from "./group.ts";
 import { requireNotMoved } from "./move.ts";
@@ -28,8 +29,10 @@ import {
   peekWelcome,
   requireNoLiveGroup,
   requireNotEntered,
+  isFaultOfWelcome,
   stageExternalJoin,
   stageWelcome,
+  welcomeFailure,
   type WelcomePeek,
 } from "./join.ts";
 import {
@@ -47,7 +50,6 @@ import {
   takeKeyPackage,
 } from "./key-packages.ts";
 import { decodeKeyPackage } from "./messages.ts";
-import { Mutex } from "./mutex.ts";
 import type { CommitRequest, PendingCommitView } from "./commit.ts";
 import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
@@ -56,12 +58,11 @@ import type { Outcome } from "./outcome.ts";
 import { completeJoin, invalid, type ProcessOptions, replayBuffered } from "./process.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
 import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
-import { ClientTransaction } from "./client-transaction.ts";
+import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import {
   type BranchRequest,
   checkStagedSuccession,
   makeBranch,
-  makeSuccessor,
   type SuccessorRequest,
 } from "./successor.ts";
 import { freezeClient } from "./rollback.ts";
@@ -81,12 +82,17 @@ const DEFAULT_SUITE = 1;
 const KEY_PACKAGE_TARGET = 50;
 const KEY_PACKAGE_GRACE = 14n * 86_400n;
 
+/** What a client is made of, for the modules beside it that an application may leave out. */
+export let coreOfClient: (client: Client) => ClientCore;
+
 /** All methods that change something are durable when they return. */
 export class Client {
+  static {
+    coreOfClient = (client) => client.#core;
+  }
+
   readonly #core: ClientCore;
   #identity: Identity;
-  /** Guards records that belong to no group. */
-  readonly #lock = new Mutex();
 
   protected constructor(core: ClientCore, identity: Identity) {
     this.#core = core;
@@ -157,6 +163,11 @@ export class Client {
     return this.#identity;
   }
 
+  /** Uses another identity from now on, where none is named. */
+  useIdentity(identity: Identity): void {
+    this.#identity = identity;
+  }
+
   identities(): Promise<Identity[]> {
     return listIdentities(this.#core);
   }
@@ -164,7 +175,7 @@ export class Client {
   /** One more identity, for other groups or suites. */
   addIdentity(options: NewIdentityOptions): Promise<Identity> {
     const { identity, cipherSuite = DEFAULT_SUITE, signer } = options;
-    return this.#write((transaction) => {
+    return this.#core.write((transaction) => {
       return createIdentity(this.#core, transaction, identity, cipherSuite, signer);
     });
   }
@@ -176,7 +187,7 @@ export class Client {
    * @throws UsageError `CREDENTIAL_IN_USE`
    */
   async removeIdentity(identity: Pick<Identity, "signatureKey">): Promise<void> {
-    const [first] = await this.#write((transaction) => {
+    const [first] = await this.#core.write((transaction) => {
       return removeIdentity(this.#core, transaction, identity);
     });
     const isDefault = equalBytes(identity.signatureKey, this.#identity.signatureKey);
@@ -199,7 +210,7 @@ export class Client {
     count: number,
     options: KeyPackageOptions & { readonly identity?: Identity } = {},
   ): Promise<PublishedKeyPackage[]> {
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       const identity = options.identity ?? this.#identity;
       const signer = await this.#core.signer(identity.signatureKey);
       const published: PublishedKeyPackage[] = [];
@@ -216,7 +227,7 @@ export class Client {
   }
 
   deleteKeyPackage(reference: Uint8Array): Promise<void> {
-    return this.#write(async (transaction) => removeKeyPackage(transaction, reference));
+    return this.#core.write(async (transaction) => removeKeyPackage(transaction, reference));
   }
 
   /** Usable key packages per identity, and how many to make and publish. Rule P-KP-01. */
@@ -232,14 +243,14 @@ export class Client {
 
   /** Deletes packages that expired longer ago than the grace time; how many. */
   pruneKeyPackages(grace: bigint = KEY_PACKAGE_GRACE): Promise<number> {
-    return this.#write((transaction) => pruneKeyPackages(this.#core, transaction, grace));
+    return this.#core.write((transaction) => pruneKeyPackages(this.#core, transaction, grace));
   }
 
   // Groups
 
   /** @throws StateError `GROUP_EXISTS`, UsageError `INVALID_EXTENSION` */
   createGroup(request: CreateGroupRequest = {}): Promise<Group> {
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       const identity = request.identity ?? this.#identity;
       const signer = await this.#core.signer(identity.signatureKey);
       const { crypto, ...creator } =
@@ -319,8 +330,13 @@ export class Client {
   }
 
   /** Validates a Welcome; nothing is stored, and the result may be dropped. */
-  stageWelcome(welcome: Uint8Array, options: JoinOptions = {}): Promise<StagedJoin> {
-    return stageWelcome(this.#core, welcome, options);
+  async stageWelcome(welcome: Uint8Array, options: JoinOptions = {}): Promise<StagedJoin> {
+    try {
+      return await stageWelcome(this.#core, welcome, options);
+    } catch (error) {
+      if (isFaultOfWelcome(error)) this.#core.events.emit([welcomeFailure(welcome, error)]);
+      throw error;
+    }
   }
 
   /** Enters the group of a staged Welcome and uses up its key package. */
@@ -334,15 +350,13 @@ export class Client {
       succession.type === "reinit"
         ? await this.#core.findHandle(succession.predecessor.groupId)
         : undefined;
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       const { epoch } = staged;
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await requireNotEntered(this.#core, staged);
       transaction.put(enteredKey(epoch.confirmationTag), EMPTY_BYTES);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
-      const { signatureKey } = staged.keyPackage.leafNode;
-      const { cipherSuite } = staged.keyPackage;
-      transaction.onCommit(() => this.#reportStock(cipherSuite, signatureKey));
+      await this.#reportStock(transaction, staged.keyPackage);
       const config = this.#config(options.config);
       return this.#open(await succeedGroup(this.#core, transaction, epoch, config, predecessor));
     });
@@ -361,7 +375,7 @@ export class Client {
     groupInfo: Uint8Array,
     request: ExternalJoinRequest & { readonly identity?: Identity } = {},
   ): Promise<{ readonly group: Group; readonly commit: Uint8Array }> {
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       const identity = request.identity ?? this.#identity;
       const { commit, epoch } = await stageExternalJoin(this.#core, identity, groupInfo, request);
       const { groupId } = epoch.context;
@@ -406,7 +420,7 @@ export class Client {
     group: GroupAddress,
     options: KeyPackageOptions & { readonly identity?: Identity } = {},
   ): Promise<{ readonly bytes: Uint8Array; readonly keyPackage: PublishedKeyPackage }> {
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       const identity = options.identity ?? this.#identity;
       const signer = await this.#core.signer(identity.signatureKey);
       const made = await makeKeyPackage(this.#core, identity, signer, options);
@@ -421,22 +435,14 @@ export class Client {
    * The successor of a group that ended with a ReInit; any member may make it, from key packages of
    * all others for the new cipher suite. The old group is closed. RFC 9420 §11.2.
    */
-  createSuccessor(
+  async createSuccessor(
     groupId: Uint8Array,
     keyPackages: readonly Uint8Array[],
     request: SuccessorRequest = {},
   ): Promise<NewGroup> {
-    return this.#write(async (transaction) => {
-      const handle = await this.#core.handleOf(groupId);
-      const { state } = await this.#core.load(handle);
-      const environment = this.#core.environment(transaction, state.config);
-      const made = await makeSuccessor(this.#core, environment, state, keyPackages, request);
-      const config = { ...state.config, ...request.config };
-      const next = await succeedGroup(this.#core, transaction, made.next, config, handle);
-      const group = await this.#open(next);
-      const { welcomes, ratchetTree } = made;
-      return { group, welcomes, ratchetTree };
-    });
+    const made = await writeSuccessor(this.#core, groupId, keyPackages, request);
+    const { handle, welcomes, ratchetTree } = made;
+    return { group: await this.#open(handle), welcomes, ratchetTree };
   }
 
   /** A group of its own for some members of another, which goes on unchanged. RFC 9420 §11.3. */
@@ -445,7 +451,7 @@ export class Client {
     keyPackages: readonly Uint8Array[],
     request: BranchRequest = {},
   ): Promise<NewGroup> {
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       const { state } = await this.#core.load(await this.#core.handleOf(groupId));
       const environment = this.#core.environment(transaction, state.config);
       const made = await makeBranch(this.#core, environment, state, keyPackages, request);
@@ -481,7 +487,7 @@ export class Client {
 
   /** Stores an external PSK, or one of a registered type, under its id. */
   putPsk(id: PskName, psk: Uint8Array): Promise<void> {
-    return this.#write(async (transaction) => {
+    return this.#core.write(async (transaction) => {
       transaction.put(
         pskKey(id),
         encodeRecord(pskRecord, { name: pskName(id), psk: new Secret(psk.slice()) }),
@@ -499,7 +505,7 @@ export class Client {
   }
 
   deletePsk(id: PskName): Promise<void> {
-    return this.#write(async (transaction) => transaction.delete(pskKey(id)));
+    return this.#core.write(async (transaction) => transaction.delete(pskKey(id)));
   }
 
   /** Ids of the PSKs in the store, in hex; of those of registered types after the type and a colon. */
@@ -513,11 +519,15 @@ export class Client {
   /**
    * Several operations in one atomic write. Groups reached through the transaction see its changes,
    * others do not; a throw drops everything. Nothing that was made inside (messages, Commits) may
-   * leave before this call has returned: if it fails, their keys will be used again.
+   * leave before this call has returned: if it fails, their keys will be used again. What is to be
+   * sent is handed to {@link ClientTransaction.deliver}.
    */
-  async transaction<T>(work: (transaction: ClientTransaction) => Promise<T>): Promise<T> {
+  async transaction<T>(
+    work: (transaction: ClientTransaction) => Promise<T>,
+    options: TransactionOptions = {},
+  ): Promise<T> {
     this.#core.requireWritable();
-    return ClientTransaction.run(this.#core, work);
+    return ClientTransaction.run(this.#core, work, options);
   }
 
   /** Calls back for every event, after it is durable. Returns the function that stops it. */
@@ -543,19 +553,21 @@ export class Client {
     const loaded = await core.load(handle);
     return {
       types: wireTypes(core.options.types),
+      isTransaction: false,
+      transportTimeout: core.options.transportTimeout,
       peek: () => core.stateOf(loaded),
       operate: (operation) => core.operate(handle, operation),
     };
   }
 
-  /** A notice on the side: if the store cannot be read now, we have joined all the same. */
-  #reportStock(cipherSuite: number, signatureKey: Uint8Array): void {
-    const report = async (): Promise<void> => {
-      const available = (await countKeyPackages(this.#core))(signatureKey);
-      if (available >= this.#core.options.keyPackageThreshold) return;
-      this.#core.events.emit([{ type: "keyPackagesLow", cipherSuite, signatureKey, available }]);
-    };
-    report().catch(() => undefined);
+  /** The package that is being used is still in the store. */
+  async #reportStock(transaction: Transaction, used: StagedJoin["keyPackage"]): Promise<void> {
+    const { cipherSuite, leafNode } = used;
+    const { signatureKey } = leafNode;
+    const counted = (await countKeyPackages(this.#core))(signatureKey);
+    const available = isLastResort(used) ? counted : Math.max(0, counted - 1);
+    if (available >= this.#core.options.keyPackageThreshold) return;
+    transaction.events.push({ type: "keyPackagesLow", cipherSuite, signatureKey, available });
   }
 
   async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {
@@ -570,22 +582,6 @@ export class Client {
 
   #config(changes: Partial<GroupConfig> | undefined): GroupConfig {
     return { ...this.#core.options.config, ...changes };
-  }
-
-  /** One atomic write of records that belong to no existing group. */
-  #write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    this.#core.requireWritable();
-    return this.#lock.run(async () => {
-      const transaction = new Transaction(this.#core.storage);
-      try {
-        const result = await work(transaction);
-        if (transaction.isOpen) await transaction.commit();
-        return result;
-      } catch (error) {
-        transaction.abort();
-        throw error;
-      }
-    });
   }
 }
 

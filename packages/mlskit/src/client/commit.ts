@@ -5,6 +5,7 @@ import { type Extension, withExtension } from "../extensions/extension.ts";
 import { createCommit, type LeafUpdate } from "../group/create-commit.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import { requiresPath } from "../group/apply-proposals.ts";
+import type { CommitDefaults } from "../group/environment.ts";
 import { cacheKey } from "../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { UnusedProposal } from "../group/select-proposals.ts";
@@ -12,6 +13,7 @@ import type { PreSharedKeyId, PskName } from "../key-schedule/pre-shared-key.ts"
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import { type ComingEpoch, comingEpoch } from "./coming-epoch.ts";
+import { commitDefaults } from "./commit-defaults.ts";
 import { type Padding, paddingPolicy } from "./config.ts";
 import type { PendingCommit, StoredProposal } from "./group-state.ts";
 import type { Identity } from "./identity.ts";
@@ -92,25 +94,26 @@ export async function stageOwnCommit(
   const proposals = [...state.queued, ...proposalsByValue(session, request)];
   const leaf = await leafUpdate(session, request);
   const pending = selectPending(session, request);
-  const wireForm = request.wireForm ?? config.handshake.send;
+  const defaults = await commitDefaults(session);
+  const wireForm = request.wireForm ?? defaults.handshakes;
   if (wireForm === "private") session.requireGeneration("handshake");
   const created = await createCommit(
     epoch,
     {
       proposals,
       pending,
-      forcePath: wantsPath(session, request, proposals, pending),
+      forcePath: wantsPath(session, request, defaults, proposals, pending),
       leaf,
       authenticatedData: request.authenticatedData ?? EMPTY_BYTES,
       wireFormat: wireForm === "private" ? "privateMessage" : "publicMessage",
       padding: paddingPolicy(request.padding ?? config.padding),
-      ratchetTree: request.ratchetTree ?? config.ratchetTree,
+      ratchetTree: request.ratchetTree ?? defaults.ratchetTree,
       groupInfo:
         request.groupInfo === true
-          ? { externalPub: config.externalCommits, extensions: request.groupInfoExtensions }
+          ? { externalPub: defaults.externalCommits, extensions: request.groupInfoExtensions }
           : undefined,
       welcomeExtensions: request.groupInfoExtensions,
-      joinersPerWelcome: request.joinersPerWelcome,
+      joinersPerWelcome: request.joinersPerWelcome ?? defaults.joinersPerWelcome,
     },
     environment,
   ).catch(asUnsupported);
@@ -140,7 +143,7 @@ function asUnsupported(cause: unknown): never {
 }
 
 /** The leaf's changes, with the credential and signer of the identity that is to take over. */
-async function leafUpdate(
+export async function leafUpdate(
   session: GroupSession,
   { leaf, identity }: CommitRequest,
 ): Promise<LeafUpdate | undefined> {
@@ -161,7 +164,7 @@ export function makeCommitRequest(
   };
 }
 
-function proposalsByValue(session: GroupSession, request: CommitRequest): Proposal[] {
+export function proposalsByValue(session: GroupSession, request: CommitRequest): Proposal[] {
   const { swap } = request;
   if (swap !== undefined && swap.remove.length !== swap.add.length) {
     throw new UsageError("LENGTH_MISMATCH", "a swap removes as many members as it adds");
@@ -235,10 +238,13 @@ function selectPending({ state }: GroupSession, request: CommitRequest): StoredP
 function wantsPath(
   { environment }: GroupSession,
   request: CommitRequest,
+  { path }: Pick<CommitDefaults, "path">,
   proposals: readonly Proposal[],
   pending: readonly StoredProposal[],
 ): boolean {
-  if (request.forcePath === true || request.withoutPath !== true) return true;
+  const { forcePath, withoutPath = path === "whenRequired" && request.leaf === undefined } =
+    request;
+  if (forcePath === true || !withoutPath) return true;
   const sender = { type: "member", leafIndex: 0 } as const;
   const entries = proposals.map((proposal) => ({ proposal, sender, reference: undefined }));
   return requiresPath([...pending, ...entries], environment.types);

@@ -52,6 +52,10 @@ export interface GroupConfig {
   readonly maximumMessageSize: number;
   readonly pendingProposalsPerSender: number;
   readonly pendingProposals: number;
+  /** Messages that came too early: how many are kept, how much, and for how many seconds. */
+  readonly bufferedMessages: number;
+  readonly bufferedBytes: number;
+  readonly bufferedSeconds: number;
 }
 
 export const DEFAULT_CONFIG: GroupConfig = {
@@ -71,6 +75,9 @@ export const DEFAULT_CONFIG: GroupConfig = {
   maximumMessageSize: 2 ** 20,
   pendingProposalsPerSender: 64,
   pendingProposals: 1024,
+  bufferedMessages: 256,
+  bufferedBytes: 4 * 2 ** 20,
+  bufferedSeconds: 7 * 86_400,
 };
 
 export function paddingPolicy(padding: Padding): PaddingPolicy {

@@ -1,15 +1,18 @@
 /** Committing together with the transport. Catalogue M-DS-06; rules P-OWN-01, P-CR-02. */
 import type { MaybePromise } from "../crypto/index.ts";
-import { TransportError } from "../errors.ts";
+import { TransportError, UsageError } from "../errors.ts";
 import type { AcceptedCommit } from "./accept-commit.ts";
 import type { CommitRequest, PendingCommitView } from "./commit.ts";
-import type { Group } from "./group.ts";
+import type { Group, GroupAccess } from "./group.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 /** What the delivery service says of a Commit. */
 export type DeliveryAnswer =
   | { readonly type: "accepted" }
-  /** Refused for good, or another Commit won. */
+  /** Refused for good: by a policy, or because it is invalid. */
   | { readonly type: "rejected"; readonly reason: string }
+  /** Another Commit won the epoch. Once it is processed, ours is discarded. */
+  | { readonly type: "conflict" }
   /** Not known: time-out, lost connection. The same bytes may be sent again. */
   | { readonly type: "retry"; readonly reason: string };
 
@@ -19,23 +22,43 @@ export type DeliverCommit = (pending: PendingCommitView) => MaybePromise<Deliver
 /** Builds a Commit, sends it, and does what the answer says: merge, discard, or keep it pending. */
 export async function commitAndDeliver(
   group: Group,
+  access: GroupAccess,
   request: CommitRequest,
   deliver: DeliverCommit,
 ): Promise<AcceptedCommit> {
+  requireDurable(access);
   const pending = await group.commit(request);
-  return settle(group, await ask(pending, deliver));
+  return settle(group, await ask(access, pending, deliver));
 }
 
 /** Sends the pending Commit again, the same bytes, after an answer was lost. */
-export async function deliverAgain(group: Group, deliver: DeliverCommit): Promise<AcceptedCommit> {
+export async function deliverAgain(
+  group: Group,
+  access: GroupAccess,
+  deliver: DeliverCommit,
+): Promise<AcceptedCommit> {
+  requireDurable(access);
   const pending = group.pendingCommit;
   if (pending === undefined) return group.acceptCommit();
-  return settle(group, await ask(pending, deliver));
+  return settle(group, await ask(access, pending, deliver));
 }
 
-async function ask(pending: PendingCommitView, deliver: DeliverCommit): Promise<DeliveryAnswer> {
+/** Rule P-TX-08: inside a transaction nothing is durable yet, so nothing may leave. */
+function requireDurable({ isTransaction }: GroupAccess): void {
+  if (!isTransaction) return;
+  throw new UsageError(
+    "TRANSACTION_OPEN",
+    "deliver after the write; see ClientTransaction.deliver",
+  );
+}
+
+async function ask(
+  { transportTimeout }: GroupAccess,
+  pending: PendingCommitView,
+  deliver: DeliverCommit,
+): Promise<DeliveryAnswer> {
   try {
-    return await deliver(pending);
+    return await withTimeLimit(deliver(pending), transportTimeout);
   } catch (cause) {
     throw new TransportError("TRANSPORT_RETRY", "it is not known whether the Commit arrived", {
       cause,
@@ -47,6 +70,10 @@ async function settle(group: Group, answer: DeliveryAnswer): Promise<AcceptedCom
   switch (answer.type) {
     case "accepted":
       return group.acceptCommit();
+    case "conflict":
+      throw new TransportError("TRANSPORT_REJECTED", "another Commit won the epoch", {
+        details: { reason: "conflict" },
+      });
     case "rejected":
       await group.discardCommit();
       throw new TransportError("TRANSPORT_REJECTED", "the delivery service refused the Commit", {

@@ -1,12 +1,13 @@
 /** A new group in the store: created, joined, or succeeding another. */
 import { StateError } from "../errors.ts";
 import type { Epoch } from "../group/epoch.ts";
+import type { CreatedSuccessor } from "../group/successor.ts";
 import type { ClientCore } from "./client-core.ts";
 import type { GroupConfig } from "./config.ts";
 import { freshState } from "./join.ts";
 import { decodeRecord, encodeRecord, metaRecord } from "./record-codecs.ts";
-import { GroupKeys, META_KEY } from "./record-keys.ts";
-import { closePredecessor } from "./successor.ts";
+import { deleteGroupRecords, GroupKeys, META_KEY } from "./record-keys.ts";
+import { closePredecessor, makeSuccessor, type SuccessorRequest } from "./successor.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Writes the transaction, with the group in it. The group's storage handle. */
@@ -42,7 +43,7 @@ async function withoutFormer<T>(
   return core.lockOf(former).run(async () => {
     const keys = new GroupKeys(former);
     transaction.expect(keys.version, (await core.load(former)).version);
-    for (const key of (await transaction.list(keys.prefix)).keys()) transaction.delete(key);
+    await deleteGroupRecords(transaction, former);
     const result = await work();
     core.forget(former);
     return result;
@@ -68,6 +69,26 @@ export async function succeedGroup(
     );
     await core.finish(transaction, [old, session]);
     return handle;
+  });
+}
+
+/** The successor of a group that ended with a ReInit, in the write that closes it. */
+export function writeSuccessor(
+  core: ClientCore,
+  groupId: Uint8Array,
+  keyPackages: readonly Uint8Array[],
+  request: SuccessorRequest,
+  also?: (transaction: Transaction, made: CreatedSuccessor) => void,
+): Promise<CreatedSuccessor & { readonly handle: number }> {
+  return core.write(async (transaction) => {
+    const predecessor = await core.handleOf(groupId);
+    const { state } = await core.load(predecessor);
+    const environment = core.environment(transaction, state.config);
+    const made = await makeSuccessor(core, environment, state, keyPackages, request);
+    also?.(transaction, made);
+    const config = { ...state.config, ...request.config };
+    const handle = await succeedGroup(core, transaction, made.next, config, predecessor);
+    return { ...made, handle };
   });
 }
 

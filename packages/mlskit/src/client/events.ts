@@ -1,7 +1,11 @@
 /** What a client tells the application about, after it is durable. */
 import type { Credential } from "../credentials/credential.ts";
+import type { Proposal } from "../messages/proposal.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { DropReason } from "./dropped-proposals.ts";
 import type { ForkEvidence, ForkFingerprints } from "./fork.ts";
 import type { RemovalReason } from "./removal.ts";
+import type { Transaction } from "./transaction.ts";
 
 interface GroupEvent {
   readonly groupId: Uint8Array;
@@ -29,11 +33,16 @@ export type ClientEvent =
     })
   | (GroupEvent & { readonly type: "ownUpdateDone" })
   | (GroupEvent & { readonly type: "proposalReceived"; readonly reference: Uint8Array })
+  /** The epoch ended without it. What was ours can be proposed again; see `proposeAgain` of mlskit/production. */
   | (GroupEvent & {
       readonly type: "proposalDropped";
       readonly reference: Uint8Array;
       readonly isOwn: boolean;
+      readonly proposal: Proposal;
+      readonly reason: DropReason;
     })
+  /** It would add a client whose key package is not valid any more. */
+  | (GroupEvent & { readonly type: "proposalExpired"; readonly reference: Uint8Array })
   | (GroupEvent & { readonly type: "commitStaged" | "commitAccepted" | "commitDiscarded" })
   | (GroupEvent & { readonly type: "lostRace"; readonly committer: number })
   | (GroupEvent & { readonly type: "leaveNotCovered" })
@@ -46,7 +55,25 @@ export type ClientEvent =
       readonly fingerprints: ForkFingerprints | undefined;
     })
   | (GroupEvent & { readonly type: "updateAdvised" })
+  /** Of our own leaf; to be replaced by then. Seconds since 1970. */
+  | (GroupEvent & { readonly type: "credentialExpiring"; readonly expiresAt: bigint })
   | (GroupEvent & { readonly type: "bufferFull" })
+  /** It is no good. Its key package is still here, but should not be offered to anybody. */
+  | {
+      readonly type: "welcomeFailed";
+      /** KeyPackageRefs of those whom it is for. */
+      readonly references: readonly Uint8Array[];
+      readonly code: string;
+      readonly rule: string | undefined;
+    }
+  /** By entering a group. What was a last resort is still here. */
+  | {
+      readonly type: "keyPackageUsed";
+      readonly cipherSuite: number;
+      readonly signatureKey: Uint8Array;
+      readonly reference: Uint8Array;
+      readonly isLastResort: boolean;
+    }
   | {
       readonly type: "keyPackagesLow";
       readonly cipherSuite: number;
@@ -55,7 +82,17 @@ export type ClientEvent =
       readonly available: number;
     };
 
-export type EventListener = (event: ClientEvent) => void;
+/** Numbers are given by the event log, if there is one. */
+export type EventListener = (event: ClientEvent, sequence: bigint | undefined) => void;
+
+/** Writes events into the transaction that they come from; the number of the first. */
+export interface EventLog {
+  append(
+    storage: Pick<Storage, "get">,
+    transaction: Pick<Transaction, "put" | "delete" | "expect">,
+    events: readonly ClientEvent[],
+  ): Promise<bigint>;
+}
 
 /** Hands events out in order. A listener that throws disturbs nobody. */
 export class EventHub {
@@ -68,11 +105,12 @@ export class EventHub {
     };
   }
 
-  emit(events: readonly ClientEvent[]): void {
-    for (const event of events) {
+  emit(events: readonly ClientEvent[], first?: bigint): void {
+    for (const [i, event] of events.entries()) {
+      const sequence = first === undefined ? undefined : first + BigInt(i);
       for (const listener of this.#listeners) {
         try {
-          listener(event);
+          listener(event, sequence);
         } catch {
           // Rule cc-4: the application's trouble is not the group's.
         }

@@ -94,10 +94,10 @@ export async function compareBeacon(
   return { leafIndex: author, epoch: number, result, ours, theirs };
 }
 
-/** What tells two branches of an epoch apart. */
+/** What tells two branches of an epoch apart: hashes of authenticators, or transcript hashes. */
 export type ForkFingerprints = Pick<BeaconComparison, "ours" | "theirs">;
 
-export type ForkEvidence = "beacon" | "secondCommit" | "decryptionFailures";
+export type ForkEvidence = "beacon" | "transcript" | "secondCommit" | "decryptionFailures";
 
 /** `fingerprints` are hashes of the epoch authenticators, where a beacon gave both. */
 export function suspectFork(

@@ -8,7 +8,7 @@ import { createGroupInfo } from "../group/group-info-creation.ts";
 import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
 import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
-import type { Proposal } from "../messages/proposal.ts";
+import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { Capabilities } from "../tree/nodes.ts";
 import { type AcceptedCommit, acceptPending } from "./accept-commit.ts";
 import {
@@ -18,6 +18,7 @@ import {
   pendingCommitView,
   stageOwnCommit,
 } from "./commit.ts";
+import { commitDefaults } from "./commit-defaults.ts";
 import { commitDelayFor } from "./commit-delay.ts";
 import type { GroupConfig } from "./config.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
@@ -61,6 +62,10 @@ export interface Member {
 /** How a {@link Group} reaches its state: through its client, or inside a transaction. */
 export interface GroupAccess {
   readonly types: WireTypes;
+  /** Whether nothing is written before the end of a transaction. */
+  readonly isTransaction: boolean;
+  /** Milliseconds that the transport may take; undefined: any. */
+  readonly transportTimeout: number | undefined;
   peek(): GroupState;
   operate<T>(operation: (session: GroupSession) => Promise<T>): Promise<T>;
 }
@@ -70,11 +75,18 @@ export let accessOf: (group: Group) => GroupAccess;
 
 export type GroupStatusView = GroupState["status"] | "pendingCommit";
 
+/** How a group reaches its state, for the modules beside it that an application may leave out. */
+export let accessOfGroup: (group: Group) => GroupAccess;
+
 /**
  * All methods that change something are durable when they return, run one after the other for a
  * group, and change nothing if they throw.
  */
 export class Group {
+  static {
+    accessOfGroup = (group) => group.#access;
+  }
+
   readonly #access: GroupAccess;
 
   static {
@@ -120,6 +132,11 @@ export class Group {
    */
   get isFrozen(): boolean {
     return this.#state.frozenUpTo !== undefined;
+  }
+
+  /** What the successor has to be like, while the group is suspended. */
+  get reInit(): ReInit | undefined {
+    return this.#state.reInit;
   }
 
   get isLeaving(): boolean {
@@ -352,17 +369,18 @@ export class Group {
 
   /**
    * Builds a Commit and sends it through `deliver`, once it is durable. Accepted: it is merged;
-   * rejected: it is discarded; unknown: it stays pending, see {@link redeliver}.
+   * rejected: it is discarded; conflict: it waits for the winner, whose Commit discards it; unknown:
+   * it stays pending, see {@link redeliver}.
    *
-   * @throws TransportError `TRANSPORT_REJECTED`, `TRANSPORT_RETRY`
+   * @throws TransportError `TRANSPORT_REJECTED`, `TRANSPORT_RETRY`, UsageError `TRANSACTION_OPEN`
    */
   commitAndDeliver(deliver: DeliverCommit, request: CommitRequest = {}): Promise<AcceptedCommit> {
-    return commitAndDeliver(this, request, deliver);
+    return commitAndDeliver(this, this.#access, request, deliver);
   }
 
   /** Sends the pending Commit again, the same bytes. @throws TransportError, StateError */
   redeliver(deliver: DeliverCommit): Promise<AcceptedCommit> {
-    return deliverAgain(this, deliver);
+    return deliverAgain(this, this.#access, deliver);
   }
 
   /**
@@ -456,10 +474,11 @@ export class Group {
   ): Promise<Uint8Array> {
     return this.#access.operate(async (session) => {
       session.requireActive();
-      const { epoch, config } = session.state;
+      const { epoch } = session.state;
+      const defaults = await commitDefaults(session);
       const message = await createGroupInfo(epoch, epoch.ownLeaf, epoch.signer, {
-        ratchetTree: options.ratchetTree ?? config.ratchetTree,
-        externalPub: config.externalCommits,
+        ratchetTree: options.ratchetTree ?? defaults.ratchetTree,
+        externalPub: defaults.externalCommits,
         extensions: options.extensions,
       });
       return encodeMlsMessage({ wireFormat: "groupInfo", message });

@@ -10,7 +10,7 @@ import {
   type IdentityRecord,
   identityRecord,
 } from "./record-codecs.ts";
-import { IDENTITY_PREFIX, identityKey } from "./record-keys.ts";
+import { IDENTITY_PREFIX, identityKey, RETIRED_PREFIX, retiredKey } from "./record-keys.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface Identity {
@@ -80,10 +80,13 @@ export async function findIdentity(
   cipherSuite: number | undefined,
 ): Promise<Identity> {
   const wanted = input === undefined ? undefined : toCredential(input);
-  const found = (await listIdentities(core)).find((identity) => {
+  const known = (await listIdentities(core)).filter((identity) => {
     if (cipherSuite !== undefined && identity.cipherSuite !== cipherSuite) return false;
     return wanted === undefined || isSameCredential(identity.credential, wanted);
   });
+  const retired = new Set((await core.storage.list(RETIRED_PREFIX)).map(({ key }) => key));
+  const inUse = known.find(({ signatureKey }) => !retired.has(retiredKey(signatureKey)));
+  const found = inUse ?? known[0];
   if (found === undefined) {
     throw new StateError("SIGNER_NOT_FOUND", "the store holds no key for this identity");
   }

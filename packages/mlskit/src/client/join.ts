@@ -18,6 +18,7 @@ import type { GroupInfo } from "../messages/group-info.ts";
 import type { Capabilities } from "../tree/nodes.ts";
 import type { ClientCore } from "./client-core.ts";
 import type { GroupConfig } from "./config.ts";
+import type { ClientEvent } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
 import type { Identity } from "./identity.ts";
 import { defaultCapabilities, findKeyPackage, wasOurs } from "./key-packages.ts";
@@ -90,6 +91,22 @@ export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array):
   throw new StateError("GROUP_EXISTS", "this client is in a group with this id", {
     rule: "valn1403",
   });
+}
+
+/** KeyPackageRefs of those whom a Welcome is for. */
+export function referencesOf(welcome: Uint8Array): readonly Uint8Array[] {
+  return decodeWelcome(welcome).secrets.map(({ newMember }) => newMember);
+}
+
+/** Whether a Welcome failed for a reason that lies in it, so that trying again is of no use. */
+export function isFaultOfWelcome(error: unknown): error is MlsError {
+  if (!(error instanceof MlsError) || error.code === "POLICY_TIMEOUT") return false;
+  return ["decode", "unsupported", "validation", "crypto", "policy"].includes(error.blame);
+}
+
+export function welcomeFailure(welcome: Uint8Array, { code, rule }: MlsError): ClientEvent {
+  const references = referencesOf(welcome);
+  return { type: "welcomeFailed", references, code, rule };
 }
 
 async function open(

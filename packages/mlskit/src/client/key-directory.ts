@@ -48,8 +48,4 @@ export class KeyDirectory implements AuthenticationService {
     if (a.type === "basic" && b.type === "basic" && equalBytes(a.identity, b.identity)) return true;
     return { reason: "the identity would change" };
   }
-
-  clientId({ credential, signatureKey }: Identity): Uint8Array {
-    return credential.type === "basic" ? credential.identity : signatureKey;
-  }
 }

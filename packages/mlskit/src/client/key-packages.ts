@@ -9,7 +9,7 @@ import { encodeMlsMessage } from "../framing/mls-message.ts";
 import type { RegisteredTypes } from "../group/environment.ts";
 import type { KeyPackageBundle } from "../group/join-by-welcome.ts";
 import { createKeyPackage } from "../key-packages/create-key-package.ts";
-import { isLastResort, keyPackageRef } from "../key-packages/key-package.ts";
+import { isLastResort, type KeyPackage, keyPackageRef } from "../key-packages/key-package.ts";
 import type { Capabilities, Lifetime } from "../tree/nodes.ts";
 import type { ClientCore } from "./client-core.ts";
 import type { Identity } from "./identity.ts";
@@ -19,7 +19,7 @@ import {
   type KeyPackageRecord,
   keyPackageRecord,
 } from "./record-codecs.ts";
-import { goneKey, KEY_PACKAGE_PREFIX, keyPackageKey } from "./record-keys.ts";
+import { goneKey, KEY_PACKAGE_PREFIX, keyPackageKey, stockKey, usedKey } from "./record-keys.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface KeyPackageOptions {
@@ -59,6 +59,9 @@ export interface StoredKeyPackage extends PublishedKeyPackage {
   /** A Welcome for it could not be used; not to be offered any more. */
   readonly isSuspect: boolean;
   readonly isExpired: boolean;
+  /** Seconds since 1970. */
+  readonly createdAt: bigint;
+  readonly keyPackage: KeyPackage;
 }
 
 const HOUR = 3600n;
@@ -143,7 +146,7 @@ export async function listKeyPackages(core: ClientCore): Promise<StoredKeyPackag
   const found: StoredKeyPackage[] = [];
   for (const { value } of await core.storage.list(KEY_PACKAGE_PREFIX)) {
     const record = decodeRecord(keyPackageRecord, value, core.stored);
-    const { keyPackage, isSuspect } = record;
+    const { keyPackage, isSuspect, createdAt } = record;
     const crypto = core.options.provider.suite(keyPackage.cipherSuite);
     const expiresAt = expiryOf(record);
     found.push({
@@ -155,6 +158,8 @@ export async function listKeyPackages(core: ClientCore): Promise<StoredKeyPackag
       isLastResort: isLastResort(keyPackage),
       isSuspect,
       isExpired: expiresAt < now,
+      createdAt,
+      keyPackage,
     });
   }
   return found;
@@ -185,9 +190,20 @@ export async function consumeKeyPackage(
       rule: "mk-60",
     });
   }
-  const key = keyPackageKey(reference);
-  transaction.expect(key, bundle.version);
-  if (!isLastResort(bundle.keyPackage)) removeKeyPackage(transaction, reference);
+  const { keyPackage, version } = bundle;
+  transaction.expect(keyPackageKey(reference), version);
+  const last = isLastResort(keyPackage);
+  if (last) transaction.put(usedKey(reference), EMPTY_BYTES);
+  else removeKeyPackage(transaction, reference);
+  const { cipherSuite, leafNode } = keyPackage;
+  const { signatureKey } = leafNode;
+  transaction.events.push({
+    type: "keyPackageUsed",
+    cipherSuite,
+    signatureKey,
+    reference,
+    isLastResort: last,
+  });
 }
 
 /** A key package for a group that we make ourselves, which uses it up. */
@@ -209,6 +225,8 @@ export async function takeKeyPackage(
 /** Deletes a package of ours and remembers that there was one, see `ORPHAN_WELCOME`. */
 export function removeKeyPackage(transaction: Transaction, reference: Uint8Array): void {
   transaction.delete(keyPackageKey(reference));
+  transaction.delete(stockKey(reference));
+  transaction.delete(usedKey(reference));
   transaction.put(goneKey(reference), EMPTY_BYTES);
 }
 

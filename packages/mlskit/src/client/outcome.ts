@@ -6,6 +6,7 @@ import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { ComingEpoch } from "./coming-epoch.ts";
+import type { DroppedProposal } from "./dropped-proposals.ts";
 import type { LostCommit } from "./rebuild.ts";
 import type { MemberRemoval } from "./removal.ts";
 
@@ -59,6 +60,8 @@ export interface CommitOutcome extends AuthenticatedInfo {
   readonly isMerged: boolean;
   /** The pending commit of ours that lost against this one, once merged; see `Group.rebuild`. */
   readonly discarded: LostCommit | undefined;
+  /** Pending proposals that it did not cover, once merged; see `proposeAgain` of mlskit/production. */
+  readonly dropped: readonly DroppedProposal[];
   /** Outcomes of messages that had come too early, once merged. */
   readonly replayed: readonly Outcome[];
   /** The epoch that it starts; undefined if it removes us. */
@@ -79,6 +82,8 @@ export interface OwnCommitOutcome extends MessageInfo {
   readonly groupInfo: Uint8Array | undefined;
   /** The tree for the joiners, once merged and if it is not in the Welcomes. */
   readonly ratchetTree: Uint8Array | undefined;
+  /** Pending proposals that it did not cover, once merged. */
+  readonly dropped: readonly DroppedProposal[];
   readonly replayed: readonly Outcome[];
   accept(): Promise<OwnCommitOutcome>;
 }

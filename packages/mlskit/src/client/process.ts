@@ -1,4 +1,5 @@
 /** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
+import { buffer, expireBuffered } from "./buffer.ts";
 import { equalBytes } from "../codec/index.ts";
 import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
 import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
@@ -23,11 +24,10 @@ import {
   contentTypeOf,
   type GroupMessage,
   infoOf,
-  messageHash,
   type Received,
   receiveMessage,
 } from "./receive.ts";
-import { GroupKeys } from "./record-keys.ts";
+import { deleteGroupRecords } from "./record-keys.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
 import { mergeOwn, mergeStaged, remember } from "./settle-commit.ts";
@@ -66,7 +66,7 @@ export async function processGroupMessage(
   options: ProcessOptions,
 ): Promise<Outcome> {
   const accept = options.accept ?? session.state.config.autoAccept;
-  const early = untimely(session, bytes, decoded);
+  const early = await untimely(session, bytes, decoded);
   if (early !== undefined) return early;
   const before = session.state;
   try {
@@ -74,18 +74,18 @@ export async function processGroupMessage(
     return await outcomeOf(access, session, bytes, received, accept);
   } catch (error) {
     session.state = before;
-    const outcome = failure(session, bytes, decoded, error);
+    const outcome = await failure(session, bytes, decoded, error);
     if (outcome.kind !== "invalid" && outcome.kind !== "invalidProposal") return outcome;
     return { ...outcome, sender: authorOfFailure(outcome.error) };
   }
 }
 
 /** What a group in this state does not even look at. */
-function untimely(
+async function untimely(
   session: GroupSession,
   bytes: Uint8Array,
   decoded: GroupMessage,
-): Outcome | undefined {
+): Promise<Outcome | undefined> {
   const { status, joinCommit, epoch } = session.state;
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
@@ -93,7 +93,14 @@ function untimely(
     if (joinCommit.length === bytes.length && joinCommit.every((byte, i) => byte === bytes[i])) {
       return undefined;
     }
-    return { kind: "buffered", ...info, contentType, isBuffered: buffer(session, bytes) };
+    // Rule P-BUF-02: what could not be read even after the join is not stored.
+    const distance = info.epoch - epoch.context.epoch;
+    if (distance > 1n) return { kind: "farFuture", ...info, contentType, isBuffered: false };
+    if (distance < 0n) {
+      const kind = contentType === "application" ? "epochTooOld" : "stale";
+      return { kind, ...info, contentType, isBuffered: false };
+    }
+    return { kind: "buffered", ...info, contentType, isBuffered: await buffer(session, bytes) };
   }
   // Nobody may say anything in the epoch that a ReInit began.
   if (status === "suspended" && info.epoch >= epoch.context.epoch) {
@@ -145,7 +152,7 @@ async function outcomeOf(
         kind: "future",
         ...info,
         contentType: received.contentType,
-        isBuffered: buffer(session, bytes),
+        isBuffered: await buffer(session, bytes),
       };
     case "farFuture":
     case "stale":
@@ -246,12 +253,13 @@ async function commitOutcome(
   const merge = async (now: GroupSession): Promise<CommitOutcome> => {
     requireEpoch(now.state, epoch);
     const discarded = now.state.pending;
-    mergeStaged(now, staged, bytes);
+    const dropped = mergeStaged(now, staged, bytes);
     const replayed = await replayBuffered(access, now);
     return {
       ...describe(received, before, staged),
       isMerged: true,
       discarded,
+      dropped,
       replayed,
       accept: merged,
     };
@@ -261,6 +269,7 @@ async function commitOutcome(
     ...describe(received, before, staged),
     isMerged: false,
     discarded: undefined,
+    dropped: [],
     replayed: [],
     accept: () => access.operate(merge),
   };
@@ -302,7 +311,7 @@ async function ownCommitOutcome(
   const epoch = session.state.epoch.context.epoch;
   const merge = async (now: GroupSession): Promise<OwnCommitOutcome> => {
     requireEpoch(now.state, epoch);
-    mergeOwn(now, pending);
+    const dropped = mergeOwn(now, pending);
     const replayed = await replayBuffered(access, now);
     return {
       kind: "ownCommit",
@@ -312,6 +321,7 @@ async function ownCommitOutcome(
       welcomes,
       groupInfo,
       ratchetTree,
+      dropped,
       replayed,
       accept: merged,
     };
@@ -323,6 +333,7 @@ async function ownCommitOutcome(
     summary,
     isMerged: false,
     ...NOTHING_TO_HAND_OUT,
+    dropped: [],
     replayed: [],
     accept: () => access.operate(merge),
   };
@@ -342,6 +353,7 @@ async function joinAccepted(
     summary: undefined,
     isMerged: true,
     ...NOTHING_TO_HAND_OUT,
+    dropped: [],
     replayed,
     accept: merged,
   };
@@ -355,8 +367,7 @@ export async function completeJoin(session: GroupSession): Promise<void> {
   if (status !== "pendingJoin") throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
   if (replaces !== undefined) {
     // Rule M-FRK-06: nothing of the state that was replaced stays.
-    const old = await session.transaction.list(new GroupKeys(replaces).prefix);
-    for (const key of old.keys()) session.transaction.delete(key);
+    await deleteGroupRecords(session.transaction, replaces);
   }
   session.state = {
     ...session.state,
@@ -384,12 +395,12 @@ function requireEpoch(state: GroupState, epoch: bigint): void {
 }
 
 /** What the network caused becomes an outcome; what we or the store caused is thrown. */
-function failure(
+async function failure(
   session: GroupSession,
   bytes: Uint8Array,
   decoded: GroupMessage,
   error: unknown,
-): Outcome {
+): Promise<Outcome> {
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
   // A hook that did not answer is our own trouble: the message can be processed again.
@@ -409,7 +420,7 @@ function failure(
     case "UNKNOWN_PROPOSAL": {
       const missing = error.details["missing"];
       if (!Array.isArray(missing)) throw error;
-      buffer(session, bytes);
+      await buffer(session, bytes);
       return { kind: "missingProposal", ...info, missing: missing as readonly Uint8Array[] };
     }
     default:
@@ -434,31 +445,6 @@ export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcom
 }
 
 // Messages that came too early. Rules P-BUF-01 to P-BUF-05.
-
-const MAXIMUM_BUFFERED = 256;
-const MAXIMUM_BUFFERED_BYTES = 4 * 2 ** 20;
-const MAXIMUM_BUFFERED_SECONDS = 7n * 86_400n;
-
-/** Keeps a message for later; the oldest make room. False if it is too large to keep. */
-function buffer(session: GroupSession, bytes: Uint8Array): boolean {
-  if (bytes.length > MAXIMUM_BUFFERED_BYTES) return false;
-  expireBuffered(session);
-  const kept = new Map(session.state.buffer);
-  const hash = messageHash(session, bytes);
-  if (kept.has(hash)) return true;
-  kept.set(hash, { bytes, receivedAt: session.environment.now });
-  let size = 0;
-  for (const message of kept.values()) size += message.bytes.length;
-  for (const [oldest, message] of kept) {
-    if (kept.size <= MAXIMUM_BUFFERED && size <= MAXIMUM_BUFFERED_BYTES) break;
-    kept.delete(oldest);
-    size -= message.bytes.length;
-    const { groupId, epoch } = session.state.epoch.context;
-    session.emit({ type: "bufferFull", groupId, epoch });
-  }
-  session.state = { ...session.state, buffer: kept };
-  return true;
-}
 
 /** Groups in which a replay is under way. */
 const replaying = new WeakSet<GroupSession>();
@@ -510,14 +496,6 @@ function nextToReplay(
     rank = own;
   }
   return next;
-}
-
-/** Rule P-BUF-02: nothing waits for ever. */
-function expireBuffered(session: GroupSession): void {
-  const { state, environment } = session;
-  const oldest = environment.now - MAXIMUM_BUFFERED_SECONDS;
-  const kept = [...state.buffer].filter(([, { receivedAt }]) => receivedAt >= oldest);
-  if (kept.length < state.buffer.size) session.state = { ...state, buffer: new Map(kept) };
 }
 
 async function replayOne(

@@ -23,13 +23,14 @@ import {
   type PastRecord,
   pastRecord,
   proposalRecord,
+  RAW,
   ratchetRecord,
   secret,
   seenRecord,
 } from "./record-codecs.ts";
 import { decodePending } from "./pending-record.ts";
 import { GroupKeys } from "./record-keys.ts";
-import { RAW, statusOf } from "./write-group.ts";
+import { statusOf } from "./write-group.ts";
 
 export interface LoadedGroup {
   readonly state: GroupState;

@@ -14,6 +14,7 @@ import type { CachedProposal } from "../group/proposal-entry.ts";
 import { proposalRef } from "../group/proposal-entry.ts";
 import { acceptProposal } from "../group/proposal-message.ts";
 import { violation } from "../rules.ts";
+import { commitDefaults } from "./commit-defaults.ts";
 import { suspectFork } from "./fork.ts";
 import { keepPast } from "./merge.ts";
 import type { MessageInfo, MessageSender } from "./outcome.ts";
@@ -204,7 +205,8 @@ async function finishAuthored(
       return { ...authored, kind: "proposal", cached };
     }
     case "commit": {
-      if (verified.sender.type === "newMemberCommit" && !state.config.externalCommits) {
+      const isFromOutside = verified.sender.type === "newMemberCommit";
+      if (isFromOutside && !(await commitDefaults(session)).externalCommits) {
         throw new PolicyError("POLICY_REJECTED", "this group accepts no external commits", {
           rule: "mk-91",
         });

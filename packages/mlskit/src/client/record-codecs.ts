@@ -82,6 +82,12 @@ export function decodeRecord<T>(
   }
 }
 
+/** Bytes that have an encoding of their own. */
+export const RAW: Codec<Uint8Array> = {
+  write: (writer, value) => writer.bytes(value),
+  read: (reader) => reader.rest(),
+};
+
 export const secret: Codec<Secret> = mapped(
   opaque,
   (bytes) => Secret.copyOf(bytes),
@@ -164,6 +170,17 @@ export const keyPackageRecord: Codec<KeyPackageRecord> = struct({
   encryptionKey: secret,
   createdAt: uint64,
   isSuspect: flag,
+});
+
+/** How much waits in the buffer of a group, and since when. */
+export interface BufferedRecord {
+  readonly size: number;
+  readonly oldest: bigint;
+}
+
+export const bufferedTotalRecord: Codec<BufferedRecord> = struct<BufferedRecord>({
+  size: uint32,
+  oldest: uint64,
 });
 
 export interface ProposalRecord {

@@ -6,11 +6,17 @@
  *   moved                     instead of all others: the client, sealed, after it was exported
  *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
  *   keypackage/<reference>    key package with its private keys
+ *   used/<reference>          a last resort of ours that entered a group
  *   gone/<reference>          a key package of ours that was used up or deleted
  *   entered/<tag>             an epoch that was entered by a Welcome, and never is again
  *   psk/<id>                  external PSK; psk/<type>:<id> one of a registered type
  *   group/<group id>          handle of the group with this id; names too long for a key are hashed
  *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
+ *   stock/<reference>         what the directory knows of a key package of ours
+ *   retired/<public key>      an identity that another one is replacing
+ *   job/<name>                work that goes on after a restart
+ *   buffered/<handle>         how much waits in a group's buffer, and since when
+ *   event/<number>            an event that was not acknowledged; event-head, the next number
  *   g<handle>/v               raised by every transaction on the group
  *            /h               head: status, context, secrets, own keys, configuration
  *            /t<level>.<id>   a chunk of the ratchet tree
@@ -37,10 +43,19 @@ export const KEY_PACKAGE_PREFIX = "keypackage/";
 export const PSK_PREFIX = "psk/";
 export const GROUP_PREFIX = "group/";
 export const APP_PREFIX = "app/";
+export const STOCK_PREFIX = "stock/";
+export const RETIRED_PREFIX = "retired/";
+export const JOB_PREFIX = "job/";
+export const BUFFERED_PREFIX = "buffered/";
+export const EVENT_PREFIX = "event/";
+export const EVENT_HEAD_KEY = "event-head";
 
 export const identityKey = (publicKey: Uint8Array): string => IDENTITY_PREFIX + toHex(publicKey);
 export const keyPackageKey = (reference: Uint8Array): string =>
   KEY_PACKAGE_PREFIX + toHex(reference);
+export const USED_PREFIX = "used/";
+
+export const usedKey = (reference: Uint8Array): string => USED_PREFIX + toHex(reference);
 export const goneKey = (reference: Uint8Array): string => `gone/${toHex(reference)}`;
 export const enteredKey = (confirmationTag: Uint8Array): string =>
   `entered/${toHex(confirmationTag)}`;
@@ -55,6 +70,26 @@ function shorten(name: string): string {
 }
 
 const MAXIMUM_NAME = 256;
+
+export const stockKey = (reference: Uint8Array): string => STOCK_PREFIX + toHex(reference);
+export const retiredKey = (publicKey: Uint8Array): string => RETIRED_PREFIX + toHex(publicKey);
+export const bufferedKey = (handle: number): string => `${BUFFERED_PREFIX}${handle}`;
+/** Sorts like the numbers. */
+export const eventKey = (sequence: bigint): string =>
+  EVENT_PREFIX + sequence.toString(16).padStart(16, "0");
+
+/** Everything about a group but the name under which it is found. */
+export async function deleteGroupRecords(
+  transaction: {
+    list(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
+    delete(key: string): void;
+  },
+  handle: number,
+): Promise<void> {
+  const { prefix } = new GroupKeys(handle);
+  for (const key of (await transaction.list(prefix)).keys()) transaction.delete(key);
+  transaction.delete(bufferedKey(handle));
+}
 
 /** Keys of one group's records. */
 export class GroupKeys {

@@ -6,7 +6,7 @@ import type { GroupState } from "./group-state.ts";
 import { type Identity, listIdentities } from "./identity.ts";
 import { listKeyPackages, removeKeyPackage } from "./key-packages.ts";
 import { decodeRecord } from "./record-codecs.ts";
-import { GROUP_PREFIX, GroupKeys, identityKey } from "./record-keys.ts";
+import { GROUP_PREFIX, GroupKeys, identityKey, retiredKey } from "./record-keys.ts";
 import type { Transaction } from "./transaction.ts";
 
 /**
@@ -31,6 +31,7 @@ export async function removeIdentity(
     if (equalBytes(own, signatureKey)) removeKeyPackage(transaction, reference);
   }
   transaction.delete(identityKey(signatureKey));
+  transaction.delete(retiredKey(signatureKey));
   transaction.onCommit(() => core.removeSigner(signatureKey));
   return left;
 }

@@ -3,6 +3,7 @@ import { EMPTY_BYTES } from "../codec/index.ts";
 import type { Signer } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
 import type { Environment } from "../group/environment.ts";
+import type { GroupContext } from "../key-schedule/group-context.ts";
 import type { RatchetKind } from "../secret-tree/hash-ratchet.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import type { ClientEvent } from "./events.ts";
@@ -13,12 +14,23 @@ import type { Transaction } from "./transaction.ts";
 import { isReserved, reserveBlock } from "./reserve.ts";
 import { secretTrees, writeGroup, writeRatchets } from "./write-group.ts";
 
+/** What a session asks of the client around it. */
+export interface SessionHost {
+  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
+  signer(publicKey: Uint8Array): Promise<Signer>;
+  /** A snapshot, which encrypts nothing. */
+  readonly isReadOnly: boolean;
+  /** Bytes of early messages that all groups together may keep. */
+  readonly bufferedBytes: number;
+  contextOf(handle: number): Promise<GroupContext>;
+  /** The store holds something else than memory does. */
+  markStale(handle: number): void;
+}
+
 export interface SessionContext {
   readonly transaction: Transaction;
   readonly environment: Environment;
-  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
-  /** A snapshot, which encrypts nothing. */
-  readonly isReadOnly: boolean;
+  readonly host: SessionHost;
 }
 
 /**
@@ -29,10 +41,8 @@ export interface SessionContext {
 export class GroupSession {
   readonly transaction: Transaction;
   readonly environment: Environment;
-  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
-  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
+  readonly host: SessionHost;
   readonly version: number;
-  readonly #isReadOnly: boolean;
   readonly #before: GroupState | undefined;
   #state: GroupState;
   readonly #usedEpochs = new Set<bigint>();
@@ -46,12 +56,16 @@ export class GroupSession {
   constructor(context: SessionContext, state: GroupState, version: number | undefined) {
     this.transaction = context.transaction;
     this.environment = context.environment;
-    this.signer = context.signer;
-    this.#isReadOnly = context.isReadOnly;
+    this.host = context.host;
     this.#state = state;
     this.#before = version === undefined ? undefined : state;
     this.version = version ?? 0;
     if (version === undefined) this.#isTouched = true;
+  }
+
+  /** @throws StateError `SIGNER_NOT_FOUND` */
+  signer(publicKey: Uint8Array): Promise<Signer> {
+    return this.host.signer(publicKey);
   }
 
   get state(): GroupState {
@@ -146,7 +160,7 @@ export class GroupSession {
 
   /** Whether content may be encrypted at all. @throws StateError unless it may */
   requireWriter(): void {
-    if (this.#isReadOnly) throw readOnly();
+    if (this.host.isReadOnly) throw readOnly();
     this.requireActive();
     if (this.#state.frozenUpTo === undefined) return;
     throw new StateError("ROLLBACK_SUSPECTED", "a copy of this state may have used the same keys");

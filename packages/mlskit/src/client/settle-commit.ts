@@ -1,7 +1,7 @@
 /** Beginning a new epoch, or staying in the old one. RFC 9420 §14. */
 import { MlsError, StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
-import { isCovered } from "./covered.ts";
+import { type DroppedProposal, droppedProposals } from "./dropped-proposals.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "./group-state.ts";
 import { eraseEpoch } from "../group/epoch.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
@@ -10,8 +10,11 @@ import { classifyRemovals } from "./removal.ts";
 import { eraseMessageKey } from "../secret-tree/hash-ratchet.ts";
 import type { GroupSession } from "./session.ts";
 
-/** Begins the epoch of our pending Commit. */
-export function mergeOwn(session: GroupSession, pending: PendingCommit): void {
+/** Begins the epoch of our pending Commit. The proposals that it did not cover. */
+export function mergeOwn(
+  session: GroupSession,
+  pending: PendingCommit,
+): readonly DroppedProposal[] {
   const before = session.state;
   const { summary, next, commit } = pending;
   remember(session, commit);
@@ -20,16 +23,20 @@ export function mergeOwn(session: GroupSession, pending: PendingCommit): void {
   session.eraseLater(merged.erase);
   const { groupId, epoch } = next.context;
   session.emit({ type: "commitAccepted", groupId, epoch });
-  announce(session, before, summary);
+  const dropped = announce(session, before, summary);
   if (summary.hasPath) session.emit({ type: "ownUpdateDone", groupId, epoch });
+  return dropped;
 }
 
-/** Begins the epoch of somebody else's Commit, or ends the group if it removes us. */
+/**
+ * Begins the epoch of somebody else's Commit, or ends the group if it removes us. The proposals that
+ * it did not cover.
+ */
 export function mergeStaged(
   session: GroupSession,
   staged: IncomingCommit,
   bytes: Uint8Array,
-): void {
+): readonly DroppedProposal[] {
   if (staged.key !== undefined) useUp(session, staged.key);
   const before = session.state;
   const { summary, next } = staged;
@@ -44,7 +51,7 @@ export function mergeStaged(
   if (before.pending !== undefined) {
     session.emit({ type: "lostRace", groupId, epoch: epoch + 1n, committer: summary.committer });
   }
-  announce(session, before, summary);
+  return announce(session, before, summary);
 }
 
 /**
@@ -75,7 +82,11 @@ export async function discardPending(session: GroupSession): Promise<void> {
 }
 
 /** Events of a new epoch, in order: who went, who came, that it began. */
-function announce(session: GroupSession, before: GroupState, summary: CommitSummary): void {
+function announce(
+  session: GroupSession,
+  before: GroupState,
+  summary: CommitSummary,
+): readonly DroppedProposal[] {
   const { groupId } = before.epoch.context;
   const epoch = before.epoch.context.epoch + 1n;
   const { ownLeaf } = before.epoch;
@@ -88,7 +99,7 @@ function announce(session: GroupSession, before: GroupState, summary: CommitSumm
     const { credential } = leaf;
     session.emit({ type: "memberJoined", groupId, epoch, leafIndex, credential });
   }
-  if (session.state.status === "inactive") return;
+  if (session.state.status === "inactive") return [];
   session.emit({ type: "epochAdvanced", groupId, epoch, committer: summary.committer });
   if (
     summary.updated.some(({ leafIndex }) => leafIndex === ownLeaf) &&
@@ -96,14 +107,11 @@ function announce(session: GroupSession, before: GroupState, summary: CommitSumm
   ) {
     session.emit({ type: "ownUpdateDone", groupId, epoch });
   }
-  for (const proposal of before.proposals.values()) {
-    if (isCovered(proposal, summary)) continue;
-    const { reference, bytes } = proposal;
-    const isOwn = bytes !== undefined;
-    session.emit({ type: "proposalDropped", groupId, epoch, reference, isOwn });
-  }
+  const dropped = droppedProposals(before, session.state, summary, session.environment.now);
+  for (const one of dropped) session.emit({ type: "proposalDropped", groupId, epoch, ...one });
   if (before.isLeaving) session.emit({ type: "leaveNotCovered", groupId, epoch });
   if (summary.reInit !== undefined) session.emit({ type: "reInit", groupId, epoch });
+  return dropped;
 }
 
 /** Remembers a handshake message that took effect, to know it if it comes again. */

@@ -24,7 +24,7 @@ import { listIdentities } from "./identity.ts";
 import { type KeyPackageOptions, makeKeyPackage } from "./key-packages.ts";
 import { closeGroup } from "./merge.ts";
 import { decodeKeyPackage } from "./messages.ts";
-import { GroupKeys } from "./record-keys.ts";
+import { deleteGroupRecords } from "./record-keys.ts";
 import { checkActive, type GroupSession } from "./session.ts";
 
 export interface SuccessorRequest {
@@ -177,8 +177,5 @@ export async function closePredecessor(
     return;
   }
   // Under the same id nobody could reach the old group any more: it goes altogether.
-  const keys = new GroupKeys(handle);
-  for (const key of (await session.transaction.list(keys.prefix)).keys()) {
-    session.transaction.delete(key);
-  }
+  await deleteGroupRecords(session.transaction, handle);
 }

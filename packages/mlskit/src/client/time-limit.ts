@@ -28,18 +28,19 @@ export function limitService(
   service: AuthenticationService,
   milliseconds: number | undefined,
 ): AuthenticationService {
-  const { clientId } = service;
+  const { clientId, expiresAt } = service;
   return {
     validate: (identities, context) =>
       withTimeLimit(service.validate(identities, context), milliseconds),
     isSuccessor: (current, next, context) =>
       withTimeLimit(service.isSuccessor(current, next, context), milliseconds),
     ...(clientId === undefined ? {} : { clientId: clientId.bind(service) }),
+    ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.bind(service) }),
   };
 }
 
 export function limitPolicy(policy: GroupPolicy, milliseconds: number | undefined): GroupPolicy {
-  const { reviewProposal, reviewCommit } = policy;
+  const { reviewProposal, reviewCommit, commitDefaults } = policy;
   return {
     ...(reviewProposal === undefined
       ? {}
@@ -52,6 +53,12 @@ export function limitPolicy(policy: GroupPolicy, milliseconds: number | undefine
       : {
           reviewCommit: (candidate) =>
             withTimeLimit(reviewCommit.call(policy, candidate), milliseconds),
+        }),
+    ...(commitDefaults === undefined
+      ? {}
+      : {
+          commitDefaults: (group) =>
+            withTimeLimit(commitDefaults.call(policy, group), milliseconds),
         }),
   };
 }

@@ -1,6 +1,7 @@
 /** All changes of one operation, written at once. Rules P-TX-01 to P-TX-07. */
 import { StorageError, UsageError } from "../errors.ts";
 import type { Storage, WriteBatch } from "../storage/storage.ts";
+import type { ClientEvent } from "./events.ts";
 import type { RecordSink } from "./write-group.ts";
 
 /** Collects writes in memory; {@link commit} writes them in one atomic batch, or nothing. */
@@ -10,6 +11,8 @@ export class Transaction implements RecordSink {
   readonly #expected = new Map<string, number>();
   readonly #onCommit: (() => void)[] = [];
   readonly #onAbort: (() => void)[] = [];
+  /** Of what concerns no group; those of groups are with their sessions. */
+  readonly events: ClientEvent[] = [];
   #isOpen = true;
 
   constructor(storage: Storage) {
@@ -41,6 +44,11 @@ export class Transaction implements RecordSink {
   expect(key: string, version: number): void {
     this.checkOpen();
     if (!this.#expected.has(key)) this.#expected.set(key, version);
+  }
+
+  /** The same with the version that it has now. */
+  async expectCurrent(key: string): Promise<void> {
+    this.expect(key, (await this.#storage.get(key))?.version ?? 0);
   }
 
   /** Reads through the transaction's own writes. */

@@ -1,6 +1,7 @@
 /** What a store must write when a group goes from one state to another. */
-import { type Codec, fromHex, uint32, uint64 } from "../codec/index.ts";
+import { fromHex, uint32, uint64 } from "../codec/index.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
+import { bufferedTotal } from "./buffer.ts";
 import type { GroupConfig } from "./config.ts";
 import { epochToRecord } from "./epoch-records.ts";
 import {
@@ -12,16 +13,18 @@ import {
 } from "./group-state.ts";
 import {
   bufferedRecord,
+  bufferedTotalRecord,
   encodeRecord,
   headRecord,
   pastRecord,
   proposalRecord,
+  RAW,
   ratchetRecord,
   secret,
   seenRecord,
 } from "./record-codecs.ts";
 import { encodePending } from "./pending-record.ts";
-import { GroupKeys, groupKey } from "./record-keys.ts";
+import { bufferedKey, GroupKeys, groupKey } from "./record-keys.ts";
 
 /** Collects puts and deletes; the last word on a key counts. */
 export interface RecordSink {
@@ -135,13 +138,11 @@ function writeBuffer(
     if (before?.buffer.has(hash) === true) continue;
     sink.put(keys.buffered(hash), encodeRecord(bufferedRecord, message));
   }
+  const total = bufferedTotal(after);
+  const key = bufferedKey(after.handle);
+  if (total !== undefined) sink.put(key, encodeRecord(bufferedTotalRecord, total));
+  else if (before !== undefined) sink.delete(key);
 }
-
-/** Bytes that have an encoding of their own. */
-export const RAW: Codec<Uint8Array> = {
-  write: (writer, value) => writer.bytes(value),
-  read: (reader) => reader.rest(),
-};
 
 /** Secret trees by epoch: the current one and those of past epochs. */
 export function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {

@@ -41,8 +41,10 @@ export interface AuthenticationService {
   /** Whether `next` may stand in the place of `current`: Update, path, or resync. */
   isSuccessor(current: Identity, next: Identity, context: CredentialContext): MaybePromise<Verdict>;
   /**
-   * Bytes that are equal for two identities of one client, RFC 9420 §12.2. Left out: the signature
-   * key itself.
+   * Bytes that are equal for two identities of one client, which then has one leaf in a group at most,
+   * RFC 9420 §12.2. Left out: the signature key itself, so that every device is a client.
    */
   clientId?(identity: Identity): Uint8Array;
+  /** When a credential ends, in seconds since 1970; undefined or left out: it does not. */
+  expiresAt?(identity: Identity): bigint | undefined;
 }

@@ -64,6 +64,18 @@ export interface CommitCandidate {
   readonly after: GroupView;
 }
 
+/** How Commits are made where their request says nothing; what is left out, the group's config says. */
+export interface CommitDefaults {
+  /** `whenRequired`: left out where that is legal. */
+  readonly path?: "always" | "whenRequired" | undefined;
+  /** Whether Welcomes and GroupInfos carry the tree. */
+  readonly ratchetTree?: boolean | undefined;
+  readonly joinersPerWelcome?: number | undefined;
+  /** Whether GroupInfos invite external commits, and whether they are accepted. */
+  readonly externalCommits?: boolean | undefined;
+  readonly handshakes?: "private" | "public" | undefined;
+}
+
 /**
  * The application's rules about group changes. Consensus-critical: all members must answer alike.
  * Hooks that are left out accept, except that proposals of new members are refused without one.
@@ -73,6 +85,8 @@ export interface GroupPolicy {
   reviewProposal?(candidate: ProposalCandidate): MaybePromise<Verdict>;
   /** Asked after all cryptographic checks of a Commit, ours and others'. */
   reviewCommit?(candidate: CommitCandidate): MaybePromise<Verdict>;
+  /** Asked before each Commit of ours. Not consensus-critical, except for external commits. */
+  commitDefaults?(group: GroupView): MaybePromise<CommitDefaults>;
 }
 
 /** A proposal type of the application or of a draft. RFC 9420 §13.2. */

@@ -9,7 +9,7 @@ import type { Secret } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
 import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
 import { pskSecret } from "../key-schedule/pre-shared-key.ts";
-import { check } from "../rules.ts";
+import { check, violation } from "../rules.ts";
 import { supports } from "../tree/capabilities.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
 import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
@@ -26,6 +26,7 @@ import { blaming, ProposalFault, type ProposalEntry } from "./proposal-entry.ts"
 import { checkProposalList, type Committer } from "./proposal-list.ts";
 import type { PskFlow } from "./proposal-rules.ts";
 import { reviewProposal } from "./review.ts";
+import { repeatedClient } from "./same-client.ts";
 
 export interface Evaluation {
   readonly epoch: PublicEpoch;
@@ -58,6 +59,7 @@ export async function evaluateProposals(evaluation: Evaluation): Promise<Evaluat
   const notices = await checkChangedLeaves(evaluation, group);
   await checkSignatures(evaluation, group);
   await checkIdentities(evaluation, group);
+  checkClients(evaluation, group);
   await checkPolicy(evaluation);
   const psk = await resolvePsks(evaluation, group);
   return { ...group, entries, pskSecret: psk, notices };
@@ -82,6 +84,20 @@ function checkCustomSupport({ epoch, entries }: Evaluation, { removed }: Provisi
       });
     }
   }
+}
+
+/** Rules valn0305 and valn0306, where the application tells clients apart by more than keys. */
+function checkClients({ environment }: Evaluation, { added, tree }: ProvisionalGroup): void {
+  const positions = new Map<number, number>(added.map(({ leaf, position }) => [leaf, position]));
+  const found = repeatedClient(environment, tree.members(), new Set(positions.keys()));
+  if (found === undefined) return;
+  const at = [found.added, found.other].flatMap((leaf) => positions.get(leaf) ?? []);
+  blaming(at, () => {
+    const details = { leafIndex: found.added };
+    const message = "the client has a leaf in the group already";
+    if (at.length === 2) throw violation("valn0305", "INVALID_PROPOSAL", message, details);
+    throw violation("valn0306", "INVALID_PROPOSAL", message, details);
+  });
 }
 
 async function checkChangedLeaves(

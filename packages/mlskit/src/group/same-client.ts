@@ -1,4 +1,4 @@
-/** Which leaves of two groups belong to one client. RFC 9420 §11.2, §11.3, §12.4.3.1. */
+/** Which leaves of two groups belong to one client. RFC 9420 §11.2, §11.3, §12.2, §12.4.3.1. */
 import { bytesKey, encode } from "../codec/index.ts";
 import { Credential } from "../credentials/credential.ts";
 import type { CredentialContext, Identity } from "../credentials/authentication-service.ts";
@@ -27,6 +27,27 @@ export function membersFromElsewhere(
   groupId: Uint8Array,
 ): Promise<readonly Identity[]> {
   return unmatched(service, members, origin, { groupId, once: false, later: "wanted" });
+}
+
+/**
+ * A leaf among `added` whose client has another leaf in the group, by the application's `clientId`.
+ * Without one, clients are told apart by signature keys, which are unique anyway. RFC 9420 §12.2.
+ */
+export function repeatedClient(
+  { authenticationService: service }: Pick<Service, "authenticationService">,
+  members: Iterable<readonly [leaf: number, identity: Identity]>,
+  added: ReadonlySet<number>,
+): { readonly added: number; readonly other: number } | undefined {
+  if (service.clientId === undefined || added.size === 0) return undefined;
+  const leaves = new Map<string, number>();
+  for (const [leaf, { credential, signatureKey }] of members) {
+    const id = bytesKey(service.clientId({ credential, signatureKey }));
+    const other = leaves.get(id);
+    if (other === undefined) leaves.set(id, leaf);
+    else if (added.has(leaf)) return { added: leaf, other };
+    else if (added.has(other)) return { added: other, other: leaf };
+  }
+  return undefined;
 }
 
 interface Matching {

@@ -12,6 +12,7 @@ export {
   type SubmitAnswer,
   VirtualDeliveryService,
 } from "./delivery-service.ts";
+export { type DirectoryOptions, VirtualKeyPackageDirectory } from "./key-package-directory.ts";
 export {
   formatStorageSizes,
   measureStorage,

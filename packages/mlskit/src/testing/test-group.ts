@@ -76,6 +76,10 @@ export class TestGroup {
       signers: options.signers,
       hookTimeout: options.hookTimeout,
       cache: options.cache,
+      transportTimeout: options.transportTimeout,
+      keyPackageThreshold: options.keyPackageThreshold,
+      bufferedBytes: options.bufferedBytes,
+      eventLog: options.eventLog,
     };
   }
 

@@ -56,6 +56,10 @@ export function x509AuthenticationService(options: X509Options): AuthenticationS
   const rules: PathRules = { provider, roots: parseRoots(options.roots), purpose, maximumLength };
   const name = options.name ?? subjectOf;
   const service: AuthenticationService = {
+    expiresAt: (identity) => {
+      if (identity.credential.type !== "x509") return otherwise?.expiresAt?.(identity);
+      return earliestEnd(identity.credential.certificates);
+    },
     validate: async (identities, context) => {
       const known: KnownSignatures = new Set();
       const others = await verdictsOfOthers(identities, context, otherwise);
@@ -123,6 +127,17 @@ function parseRoots(roots: readonly Uint8Array[]): readonly Certificate[] {
 
 function subjectOf({ subject, attributes }: Certificate): Uint8Array | undefined {
   return attributes.length === 0 ? undefined : subject;
+}
+
+/** A chain is good as long as all its certificates are. Undefined if one cannot be read. */
+function earliestEnd(certificates: readonly Uint8Array[]): bigint | undefined {
+  try {
+    const ends = certificates.map((certificate) => parseCertificate(certificate).notAfter);
+    return ends.reduce((earliest, end) => (end < earliest ? end : earliest));
+  } catch (error) {
+    if (error instanceof Distrust) return undefined;
+    throw error;
+  }
 }
 
 function endEntityOf({ credential }: Identity): Certificate {

@@ -7,6 +7,12 @@ export type { AlternativeNames, Certificate, CertifiedKey, NameAttribute } from 
 export { readCertificate, x509Credential } from "./credential.ts";
 export type { CertificatePath } from "./path-validation.ts";
 export {
+  type Verification,
+  type VerificationContext,
+  verifyGroupInfo,
+  verifyMembers,
+} from "./verification-state.ts";
+export {
   createSigningRequest,
   type SigningRequestOptions,
   NameAttributeType,

@@ -1,14 +1,27 @@
 /** Catalogue M-EVT: what a client tells the application about. */
 import { describe, expect, test } from "vitest";
+import {
+  acknowledgeEvents,
+  eventLog,
+  replayEvents,
+  reportExpiry,
+} from "../../src/client/production.ts";
 import { utf8 } from "../../src/codec/index.ts";
 import type { Client, ClientEvent, Group } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
-import { faultStorage, testGroup } from "../../src/testing/index.ts";
+import { faultStorage, testClock, testGroup } from "../../src/testing/index.ts";
+
+const DAY = 86_400;
 
 function listen(client: Client): ClientEvent[] {
   const events: ClientEvent[] = [];
   client.on((event) => events.push(event));
   return events;
+}
+
+/** As JSON tells it: a property without a value is none. */
+function withoutUndefined(event: ClientEvent): object {
+  return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined));
 }
 
 /** The events since the last call. */
@@ -116,7 +129,7 @@ describe("events", () => {
     expect((await waiting).done).toBe(true);
   });
 
-  test("proposals, Commits, races, removal, ReInit and stocks are events, too", async () => {
+  test("M-EVT-02: proposals, Commits, races, removal, ReInit and stocks are events, too", async () => {
     const world = await testGroup({ members: 3 });
     const [a, b, c] = world.groups as [Group, Group, Group];
     const events = listen(world.member(1).client);
@@ -166,5 +179,122 @@ describe("events", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     const low = { type: "keyPackagesLow", cipherSuite: 1, available: 9 };
     expect(stock).toContainEqual(expect.objectContaining(low));
+  });
+
+  test("M-EVT-02: so are credentials and proposals whose time runs out", async () => {
+    const clock = testClock();
+    const world = await testGroup({ members: 3, clock });
+    const [a] = world.groups as [Group];
+    const { client } = world.member(1);
+    const events = listen(client);
+    // The leaf of a key package lasts 83 days.
+    const expiresAt = clock() + BigInt(83 * DAY);
+    clock.advance(69 * DAY - 1);
+    await reportExpiry(client);
+    expect(taken(events)).toEqual([]);
+    clock.advance(1);
+    await reportExpiry(client);
+    await reportExpiry(client);
+    const expiring = { type: "credentialExpiring", groupId: a.id, epoch: 1n, expiresAt };
+    expect(taken(events)).toEqual([expiring]);
+    await world.commit(1, { forcePath: true });
+    const { client: dave } = await world.newClient("dave");
+    const lifetime = { notBefore: clock() - 1n, notAfter: clock() + 60n };
+    const { bytes } = await dave.createKeyPackage({ lifetime });
+    const { bytes: proposal, reference } = await a.proposeAdd(bytes);
+    await world.deliver(proposal, 0);
+    clock.advance(60);
+    taken(events);
+    await reportExpiry(client);
+    expect(taken(events)).toEqual([]);
+    clock.advance(1);
+    await reportExpiry(client);
+    await reportExpiry(client);
+    expect(taken(events)).toEqual([
+      { type: "proposalExpired", groupId: a.id, epoch: 2n, reference },
+    ]);
+  });
+
+  test("M-EVT-02: and so are forks and full buffers", async () => {
+    const config = { bufferedMessages: 1 };
+    const world = await testGroup({ members: 3, config });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const events = listen(world.member(1).client);
+    const [left, right] = [await a.update(), await c.update()];
+    await b.process(left.commit, { accept: true });
+    await b.process(right.commit);
+    expect(taken(events).map(({ type }) => type)).toContain("forkSuspected");
+    await a.acceptCommit();
+    await a.commitImmediately();
+    for (const text of ["one", "two"]) await b.process((await a.send(text)).bytes);
+    expect(taken(events).map(({ type }) => type)).toEqual(["bufferFull"]);
+  });
+
+  test("M-EVT-05: what was not heard before a crash is replayed from a stored number", async () => {
+    const store = faultStorage(memoryStorage());
+    const world = await testGroup({
+      members: ["alice", "bob"],
+      storage: (name) => (name === "bob" ? store : memoryStorage()),
+      eventLog: eventLog(),
+    });
+    const { client, group } = world.member(1);
+    const start = (await replayEvents(client)).at(-1)?.sequence ?? 0n;
+    const heard: [bigint | undefined, ClientEvent][] = [];
+    client.on((event, sequence) => heard.push([sequence, event]));
+    await world.say(0, "heard");
+    expect(heard.map(([sequence]) => sequence)).toEqual([start + 1n]);
+    // The process dies right after the write: nobody hears of these.
+    const { bytes } = await world.member(0).group.proposeUpdate();
+    store.plan.crashAfterWrite = store.writes + 1;
+    await expect(group.process(bytes, { accept: true })).rejects.toMatchObject({
+      blame: "storage",
+    });
+    expect(heard).toHaveLength(1);
+    const again = await world.reopen(1, store.reopen());
+    const missed = await replayEvents(again.client, start + 1n);
+    expect(missed).toMatchObject([
+      { sequence: start + 2n, event: { type: "proposalReceived", groupId: group.id } },
+    ]);
+    // Every kind of value comes back as it was.
+    const live = listen(again.client);
+    await world.commit(1, {
+      exclude: [missed[0]!.event.type === "proposalReceived" ? missed[0]!.event.reference : bytes],
+    });
+    await world.add(["carol"]);
+    const logged = await replayEvents(again.client, start + 2n);
+    expect(logged.map(({ event }) => event)).toEqual(live.map(withoutUndefined));
+    expect(live.map(({ type }) => type)).toContain("proposalDropped");
+    expect(logged.map(({ sequence }) => sequence)).toEqual(
+      live.map((_, i) => start + 3n + BigInt(i)),
+    );
+    // No event of what was not written, and no gap where it would have been.
+    const { client: now, group: inNow } = again;
+    const last = logged.at(-1)!.sequence;
+    const aborted = now.transaction(async (tx) => {
+      await (await tx.group(inNow.id)).update();
+      throw new Error("no");
+    });
+    await expect(aborted).rejects.toThrow("no");
+    await inNow.update();
+    expect(await replayEvents(now, last)).toMatchObject([
+      { sequence: last + 1n, event: { type: "commitStaged" } },
+    ]);
+    await acknowledgeEvents(now, last);
+    expect((await replayEvents(now)).map(({ sequence }) => sequence)).toEqual([last + 1n]);
+  });
+
+  test("a log keeps a limited number of events, and groups write to it side by side", async () => {
+    const world = await testGroup({ members: 1, eventLog: eventLog({ limit: 5 }) });
+    const { client, group } = world.member(0);
+    const other = await client.createGroup();
+    const heard: bigint[] = [];
+    client.on((_, sequence) => heard.push(sequence!));
+    for (let i = 0; i < 3; i++) {
+      await Promise.all([group.commitImmediately(), other.commitImmediately()]);
+    }
+    expect(heard).toEqual([...heard].sort((a, b) => Number(a - b)));
+    expect(new Set(heard).size).toBe(heard.length);
+    const kept = await replayEvents(client);
+    expect(kept.map(({ sequence }) => sequence)).toEqual(heard.slice(-5));
   });
 });

@@ -1,5 +1,6 @@
 /** Catalogue M-FRK: telling that a group has split, and becoming one group again. */
 import { describe, expect, test } from "vitest";
+import { compareGroupInfo } from "../../src/client/production.ts";
 import { utf8 } from "../../src/codec/index.ts";
 import {
   type ClientEvent,
@@ -52,7 +53,7 @@ describe("detecting a fork", () => {
     expect(found).toHaveLength(1);
   });
 
-  test("two valid Commits of one epoch raise it, and so do repeated failures", async () => {
+  test("M-FRK-02: two valid Commits of one epoch raise it, and so do repeated failures", async () => {
     const world = await testGroup({ members: 4 });
     const [a, b, c, d] = world.groups as [Group, Group, Group, Group];
     const found = suspicions(world, 1);
@@ -72,6 +73,31 @@ describe("detecting a fork", () => {
       expect((await b.process((await d.send(text)).bytes)).kind).toBe("invalid");
     }
     expect(found.map(({ evidence }) => evidence)).toEqual(["secondCommit", "decryptionFailures"]);
+  });
+
+  test("M-FRK-02: a GroupInfo with a transcript that we do not know raises it, in any epoch we know", async () => {
+    const world = await split();
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const found = suspicions(world, 0);
+    expect(await compareGroupInfo(a, await b.groupInfo())).toEqual({ epoch: 2n, result: "equal" });
+    const theirs = await c.groupInfo();
+    const ahead = await b.commitImmediately();
+    const later = await b.groupInfo();
+    expect(await compareGroupInfo(a, later)).toEqual({ epoch: 3n, result: "other" });
+    expect(found).toEqual([]);
+    expect(await compareGroupInfo(a, theirs)).toEqual({ epoch: 2n, result: "different" });
+    expect(found).toMatchObject([{ evidence: "transcript", epoch: 2n }]);
+    expect(found[0]!.fingerprints!.ours).toEqual(a.confirmedTranscriptHash);
+    expect(found[0]!.fingerprints!.theirs).toEqual(c.confirmedTranscriptHash);
+    // The same when the epoch of the other branch is over for us.
+    await a.process(ahead.commit, { accept: true });
+    expect(await compareGroupInfo(a, theirs)).toEqual({ epoch: 2n, result: "different" });
+    expect(found).toHaveLength(2);
+    // What nobody of ours signed is no evidence.
+    const forged = theirs.slice();
+    forged[forged.length - 1]! ^= 1;
+    await expect(compareGroupInfo(a, forged)).rejects.toMatchObject({ code: "SIGNATURE_INVALID" });
+    expect(found).toHaveLength(2);
   });
 });
 

@@ -1,7 +1,8 @@
 /** Catalogue M-ID: identities, credentials, and who believes them. */
 import { describe, expect, test } from "vitest";
+import { expiringMembers } from "../../src/client/production.ts";
 import { decodeRecord, identityRecord, storedTypes } from "../../src/client/record-codecs.ts";
-import { equalBytes, RFC_TYPES, toHex, utf8 } from "../../src/codec/index.ts";
+import { equalBytes, fromUtf8, RFC_TYPES, toHex, utf8 } from "../../src/codec/index.ts";
 import {
   type AuthenticationService,
   Client,
@@ -20,6 +21,7 @@ import { testGroup } from "../../src/testing/index.ts";
 import { ApplicationId, findExtension } from "../../src/wire.ts";
 import { contents } from "../support/forge-join.ts";
 
+const DAY = 86_400n;
 const directory = new KeyDirectory();
 
 async function newClient(name: string, options: Partial<ClientOptions> = {}): Promise<Client> {
@@ -266,7 +268,85 @@ describe("identities", () => {
     expect(read).toEqual([undefined, id.data]);
   });
 
-  test("an expired credential is replaced by a valid one, by Update or Commit", async () => {
+  test("M-ID-08: a hook says which leaves are one client; by default it is the signature key", async () => {
+    const validate: AuthenticationService["validate"] = (all) => all.map(() => true);
+    const isSuccessor = (): true => true;
+    const asked: string[] = [];
+    // One phone: whatever its key, the credential names it.
+    const clientId: AuthenticationService["clientId"] = ({ credential }) => {
+      const name = credential.type === "basic" ? credential.identity : utf8("?");
+      asked.push(toHex(name));
+      return name;
+    };
+    const build = async (service: AuthenticationService) => {
+      const world = await testGroup({ members: ["a"], authenticationService: service });
+      const packages: Uint8Array[] = [];
+      for (const name of ["phone", "phone", "tablet"]) {
+        const { client } = await world.newClient(name);
+        packages.push((await client.createKeyPackage()).bytes);
+      }
+      return { group: world.member(0).group, packages };
+    };
+    const hooked = await build({ validate, isSuccessor, clientId });
+    const [one, two, tablet] = hooked.packages as [Uint8Array, Uint8Array, Uint8Array];
+    const duplicate = { code: "INVALID_PROPOSAL", rule: "valn0306" };
+    const twice = { code: "INVALID_PROPOSAL", rule: "valn0305" };
+    await expect(hooked.group.add([one, two])).rejects.toMatchObject(twice);
+    await hooked.group.commitImmediately({ add: [one, tablet] });
+    await expect(hooked.group.add([two])).rejects.toMatchObject(duplicate);
+    expect(new Set(asked)).toContain(toHex(utf8("phone")));
+    // In one Commit the client may be replaced.
+    const [phone] = hooked.group.findMembers({ identity: "phone" });
+    await hooked.group.commitImmediately({ remove: [phone!.leafIndex], add: [two] });
+    expect(hooked.group.memberCount).toBe(3);
+    const plain = await build({ validate, isSuccessor });
+    await plain.group.commitImmediately({ add: plain.packages });
+    expect(plain.group.memberCount).toBe(4);
+    await expect(plain.group.add([plain.packages[0]!])).rejects.toMatchObject(duplicate);
+  });
+
+  test("M-ID-13: members with expired or soon-expiring credentials are listed", async () => {
+    const world = await testGroup({
+      members: ["a", "b", "c", "d"],
+      authenticationService: {
+        validate: (all) => all.map(() => true),
+        isSuccessor: () => true,
+        expiresAt: ({ credential }) => {
+          const name = credential.type === "basic" ? fromUtf8(credential.identity) : "";
+          return name === "b" ? START + 5n * DAY : name === "c" ? START + 20n * DAY : undefined;
+        },
+      },
+    });
+    const { group } = world.member(0);
+    const START = world.clock();
+    const names = async (within?: bigint) => {
+      const found = await expiringMembers(group, within);
+      return found.map(({ identity, isExpired }) => [fromUtf8(identity!), isExpired]);
+    };
+    expect(await names(6n * DAY)).toEqual([["b", false]]);
+    expect(await names()).toEqual([
+      ["b", false],
+      ["c", false],
+    ]);
+    world.clock.advance(6 * 86_400);
+    expect(await names(0n)).toEqual([["b", true]]);
+    const [b] = await expiringMembers(group, 0n);
+    expect(b).toMatchObject({ leafIndex: 1, expiresAt: START + 5n * DAY });
+    // Leaves from key packages end with their lifetime, until a Commit renews them.
+    world.clock.advance(80 * 86_400);
+    expect(await names(0n)).toEqual([
+      ["b", true],
+      ["c", true],
+      ["d", true],
+    ]);
+    await world.commit(3, { forcePath: true });
+    expect(await names(0n)).toEqual([
+      ["b", true],
+      ["c", true],
+    ]);
+  });
+
+  test("M-ID-13: an expired credential is replaced by a valid one, by Update or Commit", async () => {
     const expired = new Set<string>();
     const world = await testGroup({
       members: 2,

@@ -1,8 +1,24 @@
 /** Catalogue M-POL: what the application may decide. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { readFileSync } from "node:fs";
-import { utf8 } from "../../src/codec/index.ts";
-import type { CommitCandidate, Group, GroupPolicy, ProposalCandidate } from "../../src/index.ts";
+import {
+  adminsOnly,
+  allOf,
+  memberLimit,
+  noExternalCommits,
+  selfRemovalOnly,
+} from "../../src/client/production.ts";
+import { fromUtf8, utf8 } from "../../src/codec/index.ts";
+import {
+  type CommitCandidate,
+  type CommitDefaults,
+  type Credential,
+  ExtensionType,
+  type Group,
+  type GroupPolicy,
+  type ProposalCandidate,
+} from "../../src/index.ts";
+import { decodeMlsMessage } from "../../src/wire.ts";
 import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 import { acceptAnyCredential } from "../support/environment.ts";
 
@@ -129,4 +145,187 @@ test("M-POL-07: hooks have a time limit, after which the message can still be pr
   await c.process(bytes, { accept: true });
   const { commit } = await c.commit();
   expect((await b.process(commit)).kind).toBe("commit");
+});
+
+test("M-POL-04: a policy sets path, tree, Welcomes, external joins and encryption of our Commits", async () => {
+  let defaults: CommitDefaults = {};
+  const epochs: bigint[] = [];
+  const { world, a, b } = await three({
+    policy: {
+      commitDefaults: async ({ epoch }) => {
+        epochs.push(epoch);
+        return defaults;
+      },
+    },
+  });
+  const add = async (count: number): Promise<Uint8Array[]> => {
+    const packages: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) {
+      const { client } = await world.newClient("new");
+      packages.push((await client.createKeyPackage()).bytes);
+    }
+    return packages;
+  };
+  const formOf = (bytes: Uint8Array): string => decodeMlsMessage(bytes).wireFormat;
+  const usual = await a.commit({ add: await add(2) });
+  expect([usual.summary.hasPath, formOf(usual.commit)]).toEqual([true, "privateMessage"]);
+  const { welcomes, ratchetTree } = await a.acceptCommit();
+  expect([welcomes.length, ratchetTree]).toEqual([1, undefined]);
+  await b.process(usual.commit, { accept: true });
+  defaults = {
+    path: "whenRequired",
+    ratchetTree: false,
+    joinersPerWelcome: 1,
+    externalCommits: false,
+    handshakes: "public",
+  };
+  const set = await a.commit({ add: await add(2), groupInfo: true });
+  expect([set.summary.hasPath, formOf(set.commit)]).toEqual([false, "publicMessage"]);
+  const accepted = await a.acceptCommit();
+  expect(accepted.welcomes).toHaveLength(2);
+  expect(accepted.ratchetTree).toBeDefined();
+  const info = decodeMlsMessage(accepted.groupInfo!);
+  const types =
+    info.wireFormat === "groupInfo" ? info.message.extensions.map(({ type }) => type) : [];
+  expect(types).not.toContain(ExtensionType.externalPub);
+  expect(types).not.toContain(ExtensionType.ratchetTree);
+  await b.process(set.commit, { accept: true });
+  // What needs a path gets one, and a request counts before the policy.
+  expect((await a.remove([3])).summary.hasPath).toBe(true);
+  await a.discardCommit();
+  const asked = await a.commit({ add: await add(1), withoutPath: false, wireForm: "private" });
+  expect([asked.summary.hasPath, formOf(asked.commit)]).toEqual([true, "privateMessage"]);
+  await a.discardCommit();
+  defaults = { externalCommits: true };
+  const { client } = await world.newClient("outsider");
+  const { commit } = await client.joinExternally(await a.groupInfo());
+  defaults = { externalCommits: false };
+  expect(await b.process(commit)).toMatchObject({ kind: "invalid", error: { rule: "mk-91" } });
+  defaults = { externalCommits: true };
+  expect((await b.process(commit)).kind).toBe("commit");
+  expect(epochs).toContain(3n);
+});
+
+const refused = (reason: string) => ({
+  code: "POLICY_REJECTED",
+  details: { reason: expect.stringContaining(reason) as string },
+});
+
+const isAlice = ({ type, ...credential }: Credential): boolean =>
+  type === "basic" && "identity" in credential && fromUtf8(credential.identity) === "alice";
+
+describe("M-POL-06: ready-made rules", () => {
+  const names = ["alice", "bob", "carol"];
+
+  test("M-POL-06: only listed admins add and remove, while everybody may leave or come back", async () => {
+    const { world, a, b, c } = await three({ members: names, policy: adminsOnly(isAlice) });
+    const { client: dave } = await world.newClient("dave");
+    const keyPackage = (await dave.createKeyPackage()).bytes;
+    const reason = "only admins";
+    await expect(b.add([keyPackage])).rejects.toMatchObject(refused(reason));
+    await expect(b.remove([2])).rejects.toMatchObject(refused(reason));
+    expect(await a.process((await b.proposeRemove(2)).bytes)).toMatchObject({
+      kind: "invalidProposal",
+      error: refused(reason),
+    });
+    await b.dropAllProposals();
+    await b.update();
+    await b.discardCommit();
+    // Who asks to join is let in by an admin only.
+    const asked = await dave.proposeJoin({ groupId: a.id, epoch: a.epoch });
+    await world.deliver(asked.bytes);
+    await expect(b.commit()).resolves.toMatchObject({ unused: [expect.anything()] });
+    await b.discardCommit();
+    await world.commit(0);
+    expect(a.memberCount).toBe(4);
+    const leaving = await c.leave();
+    await world.deliver(leaving.bytes, 2);
+    await world.commit(1);
+    expect(a.memberCount).toBe(3);
+    const resync = await world
+      .member(1)
+      .client.joinExternally(await a.groupInfo(), { resync: true });
+    expect((await a.process(resync.commit)).kind).toBe("commit");
+    const { client: eve } = await world.newClient("eve");
+    await expect(eve.joinExternally(await a.groupInfo())).rejects.toMatchObject(refused(reason));
+  });
+
+  test("M-POL-06: a Commit that a member without the rules makes is refused by those who have them", async () => {
+    const rules: GroupPolicy[] = [
+      adminsOnly(isAlice),
+      selfRemovalOnly(),
+      noExternalCommits(),
+      memberLimit(3),
+    ];
+    for (const [i, policy] of rules.entries()) {
+      let active: GroupPolicy = {};
+      const delegate: GroupPolicy = {
+        reviewProposal: (candidate) => active.reviewProposal?.(candidate) ?? true,
+        reviewCommit: (candidate) => active.reviewCommit?.(candidate) ?? true,
+      };
+      const { world, a, b, c } = await three({ members: names, policy: delegate });
+      const { client } = await world.newClient("dave");
+      const keyPackage = (await client.createKeyPackage()).bytes;
+      const commits = [
+        async () => (await c.add([keyPackage])).commit,
+        async () => (await a.remove([2])).commit,
+        async () => (await client.joinExternally(await a.groupInfo())).commit,
+        async () => (await a.add([keyPackage])).commit,
+      ];
+      const commit = await commits[i]!();
+      active = policy;
+      expect(await b.process(commit)).toMatchObject({
+        kind: "invalid",
+        error: { code: "POLICY_REJECTED" },
+      });
+      expect(b.epoch).toBe(1n);
+      active = {};
+      expect((await b.process(commit)).kind).toBe("commit");
+    }
+  });
+
+  test("M-POL-06: members leave by their own wish only", async () => {
+    const { world, a, b } = await three({ members: names, policy: selfRemovalOnly() });
+    await expect(a.remove([2])).rejects.toMatchObject(refused("not removed by others"));
+    expect(await b.process((await a.proposeRemove(2)).bytes)).toMatchObject({
+      kind: "invalidProposal",
+      error: refused("not removed by others"),
+    });
+    await a.dropAllProposals();
+    const leaving = await b.leave();
+    await world.deliver(leaving.bytes, 1);
+    await world.commit(0);
+    expect([a.memberCount, b.status]).toEqual([2, "inactive"]);
+  });
+
+  test("M-POL-06: no external commits, or only those that replace a leaf of the same member", async () => {
+    const { world, a } = await three({
+      members: names,
+      policy: noExternalCommits({ resync: true }),
+    });
+    const { client } = await world.newClient("dave");
+    const info = await a.groupInfo();
+    await expect(client.joinExternally(info)).rejects.toMatchObject(refused("external commits"));
+    const bob = world.member(1).client;
+    const { commit } = await bob.joinExternally(info, { resync: true });
+    expect((await a.process(commit)).kind).toBe("commit");
+    const strict = await three({ members: names, policy: noExternalCommits() });
+    const closed = decodeMlsMessage(await strict.a.groupInfo());
+    const extensions = closed.wireFormat === "groupInfo" ? closed.message.extensions : [];
+    expect(extensions.map(({ type }) => type)).not.toContain(ExtensionType.externalPub);
+  });
+
+  test("M-POL-06: a member limit counts what a Commit leads to, and rules combine", async () => {
+    const policy = allOf(memberLimit(3), adminsOnly(isAlice), noExternalCommits());
+    const { world, a, b } = await three({ members: names, policy });
+    const { client } = await world.newClient("dave");
+    const add = [(await client.createKeyPackage()).bytes];
+    await expect(a.commit({ add })).rejects.toMatchObject(refused("too many members"));
+    await expect(b.remove([2])).rejects.toMatchObject(refused("only admins"));
+    const swapped = await a.commit({ swap: { remove: [2], add } });
+    expect((await b.process(swapped.commit)).kind).toBe("commit");
+    const info = decodeMlsMessage(await b.groupInfo());
+    const extensions = info.wireFormat === "groupInfo" ? info.message.extensions : [];
+    expect(extensions.map(({ type }) => type)).not.toContain(ExtensionType.externalPub);
+  });
 });

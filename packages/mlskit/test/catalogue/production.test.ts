@@ -341,7 +341,7 @@ describe("buffering", () => {
     expect(kinds(replayedOf(joined))).toEqual(["application"]);
   });
 
-  test("the oldest of 256 early messages make room, with an event", async () => {
+  test("P-BUF-02: the oldest of 256 early messages make room, with an event", async () => {
     const world = await testGroup({ members: 2 });
     const [a, b] = world.groups as [Group, Group];
     const events = listen(world.member(1).client);
@@ -357,7 +357,101 @@ describe("buffering", () => {
     expect(missed.kind).toBe("application");
   });
 
-  test("early messages wait for seven days and no longer", async () => {
+  test("P-BUF-02: a group keeps 4 MiB, and the oldest make room", async () => {
+    const world = await testGroup({ members: 2, config: { padding: { type: "none" } } });
+    const [a, b] = world.groups as [Group, Group];
+    const events = listen(world.member(1).client);
+    const { commit } = await a.update();
+    await a.acceptCommit();
+    const data = new Uint8Array(2 ** 20 - 1000);
+    const sent = await a.sendMany(Array(5).fill(data));
+    const early = sent.map(({ bytes }) => bytes);
+    for (const bytes of early.slice(0, 4)) await b.process(bytes);
+    expect(events).toEqual([]);
+    expect(await b.process(early[4]!)).toMatchObject({ kind: "future", isBuffered: true });
+    expect(events).toEqual([{ type: "bufferFull", groupId: a.id, epoch: 1n }]);
+    const replayed = replayedOf(await b.process(commit, { accept: true }));
+    expect(replayed).toMatchObject([1, 2, 3, 4].map((generation) => ({ generation })));
+  });
+
+  test("P-BUF-02: a client keeps 64 MiB in all groups, and the oldest of all make room", async () => {
+    const clock = testClock();
+    const world = await testGroup({ members: 2, clock, config: { padding: { type: "none" } } });
+    const [alice, bob] = world.members.map(({ client }) => client) as [Client, Client];
+    const storage = world.member(1).storage;
+    const data = new Uint8Array(2 ** 20 - 1000);
+    const groups: { id: Uint8Array; commit: Uint8Array; early: readonly Uint8Array[] }[] = [];
+    for (let i = 0; i < 17; i++) {
+      const { group } = await alice.createGroupWith([(await bob.createKeyPackage()).bytes]);
+      const { welcomes } = await group.acceptCommit();
+      await bob.join(welcomes[0]!.bytes);
+      const { commit } = await group.update();
+      await group.acceptCommit();
+      const sent = await group.sendMany(Array(i < 16 ? 4 : 2).fill(data));
+      groups.push({ id: group.id, commit, early: sent.map(({ bytes }) => bytes) });
+    }
+    const events = listen(bob);
+    const inOrder = groups.flatMap(({ early }) => early);
+    for (const bytes of inOrder.slice(0, 64)) {
+      clock.advance(1);
+      await bob.process(bytes);
+    }
+    expect(events).toEqual([]);
+    clock.advance(1);
+    expect(await bob.process(inOrder[64]!)).toMatchObject({ kind: "future", isBuffered: true });
+    const [first, second] = groups as [(typeof groups)[0], (typeof groups)[0]];
+    expect(events).toEqual([{ type: "bufferFull", groupId: first.id, epoch: 1n }]);
+    const kept = await storage.list("g");
+    const size = kept.reduce(
+      (sum, { key, value }) => sum + (/^g\d+\/b/.test(key) ? value.length : 0),
+      0,
+    );
+    expect(size).toBeGreaterThan(63 * 2 ** 20);
+    expect(size).toBeLessThanOrEqual(64 * 2 ** 20);
+    // Going on with the group that lost a message: it is as after a change by another process.
+    const group = await bob.group(first.id);
+    const replayed = replayedOf(await group.process(first.commit, { accept: true }));
+    expect(replayed).toMatchObject([1, 2, 3].map((generation) => ({ generation })));
+    await group.send("still there");
+    const other = await bob.group(second.id);
+    expect(replayedOf(await other.process(second.commit, { accept: true }))).toHaveLength(4);
+    // Room was made: nothing has to go now.
+    events.length = 0;
+    await bob.process(inOrder[65]!);
+    expect(events.filter(({ type }) => type === "bufferFull")).toEqual([]);
+  });
+
+  test("P-BUF-02: group, epoch and size are checked before anything is stored", async () => {
+    const world = await testGroup({ members: 2, config: { bufferedBytes: 5000 } });
+    const [a, b] = world.groups as [Group, Group];
+    const { client, storage } = world.member(1);
+    const stranger = await testGroup({ members: 1 });
+    const foreign = (await stranger.member(0).group.send("x")).bytes;
+    const ended = (await a.update()).commit;
+    await a.acceptCommit();
+    const large = (await a.send(new Uint8Array(5000))).bytes;
+    const ahead = (await a.update()).commit;
+    await a.acceptCommit();
+    const tooFar = (await a.send("two epochs ahead")).bytes;
+    const before = await dump(storage);
+    expect((await client.process(foreign)).kind).toBe("unknownGroup");
+    expect((await b.process(foreign)).kind).toBe("wrongGroup");
+    expect(await b.process(tooFar)).toMatchObject({ kind: "farFuture", isBuffered: false });
+    expect(await b.process(large)).toMatchObject({ kind: "future", isBuffered: false });
+    expect(await dump(storage)).toBe(before);
+    // The same while a join waits: what comes before it, or long after, could never be read.
+    const { client: carol, storage: carols } = await world.newClient("carol");
+    const { group: waiting } = await carol.joinExternally(await a.groupInfo());
+    const pending = await dump(carols);
+    expect(await waiting.process(ended)).toMatchObject({ kind: "stale", isBuffered: false });
+    expect(await waiting.process(tooFar)).toMatchObject({ kind: "epochTooOld", isBuffered: false });
+    expect(await dump(carols)).toBe(pending);
+    await b.process(ended, { accept: true });
+    await b.process(ahead, { accept: true });
+    expect(await b.process(tooFar)).toMatchObject({ kind: "application" });
+  });
+
+  test("P-BUF-02: early messages wait for seven days and no longer", async () => {
     const clock = testClock();
     const world = await testGroup({ members: 2, clock });
     const [a, b] = world.groups as [Group, Group];
@@ -370,6 +464,27 @@ describe("buffering", () => {
     clock.advance(7 * 86_400);
     const replayed = replayedOf(await b.process(commit, { accept: true }));
     expect(replayed).toMatchObject([{ kind: "application", generation: 1 }]);
+  });
+
+  test("P-BUF-02: what is over goes also in groups that hear of nothing", async () => {
+    const clock = testClock();
+    const world = await testGroup({ members: 2, clock });
+    const [alice, bob] = world.members.map(({ client }) => client) as [Client, Client];
+    const { storage } = world.member(1);
+    const { group } = await alice.createGroupWith([(await bob.createKeyPackage()).bytes]);
+    const { welcomes } = await group.acceptCommit();
+    await bob.join(welcomes[0]!.bytes);
+    await group.commitImmediately();
+    const quiet = (await group.send("quiet")).bytes;
+    await bob.process(quiet);
+    expect(await dump(storage)).toContain(toHex(quiet));
+    clock.advance(7 * 86_400 + 1);
+    const [a, b] = world.groups as [Group, Group];
+    await a.commitImmediately();
+    const early = (await a.send("early")).bytes;
+    expect(await b.process(early)).toMatchObject({ isBuffered: true });
+    expect(await dump(storage)).not.toContain(toHex(quiet));
+    expect(await dump(storage)).toContain(toHex(early));
   });
 
   test("P-BUF-03: the replay takes messages, proposals and Commits in turn and survives bad ones", async () => {

@@ -1,8 +1,10 @@
 /** Catalogue M-PROP: proposals of every type, by value and by reference. RFC 9420 §12.1, §12.2. */
 import { expect, test } from "vitest";
+import { proposeAgain } from "../../src/client/production.ts";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
 import {
+  type ClientEvent,
   createExternalProposal,
   customProposal,
   type Group,
@@ -574,4 +576,69 @@ test("M-PROP-23: several proposals in a row are covered by one Commit", async ()
   expect(summary.updated.map(({ leafIndex }) => leafIndex)).toEqual([1, 0]);
   const joined = await dave.join(welcomes[0]!.bytes);
   expect(joined.epochAuthenticator).toEqual(a.epochAuthenticator);
+});
+
+test("M-PROP-19: uncovered proposals go with the epoch; own ones are reported with the reason and proposed again in one call", async () => {
+  const { world, a, b, c } = await three();
+  const dropped: ClientEvent[] = [];
+  world.member(0).client.on((event) => {
+    if (event.type === "proposalDropped") dropped.push(event);
+  });
+  const { client: dave } = await world.newClient("dave");
+  const { client: eve } = await world.newClient("eve");
+  const expiring = await eve.createKeyPackage({
+    lifetime: { notBefore: world.clock() - 10n, notAfter: world.clock() + 100n },
+  });
+  const sent = {
+    update: await a.proposeUpdate(),
+    add: await a.proposeAdd((await dave.createKeyPackage()).bytes),
+    expired: await a.proposeAdd(expiring.bytes),
+    other: await b.proposeUpdate(),
+    covered: await a.proposeRemove(2),
+  };
+  for (const { bytes } of Object.values(sent)) {
+    for (const group of [a, b, c]) await group.process(bytes, { accept: true });
+  }
+  world.clock.advance(200);
+  const keep = sent.covered.reference;
+  const pending = await b.commit({ include: [keep] });
+  const outcome = await a.process(pending.commit, { accept: true });
+  await b.acceptCommit();
+  if (outcome.kind !== "commit") throw new Error(outcome.kind);
+  const view = outcome.dropped.map(({ proposal, isOwn, reason }) => [proposal.type, isOwn, reason]);
+  expect(view).toEqual([
+    ["update", true, "notCommitted"],
+    ["add", true, "notCommitted"],
+    ["add", true, "expired"],
+    ["update", false, "notCommitted"],
+  ]);
+  expect(dropped).toMatchObject(outcome.dropped.map(({ reference }) => ({ reference })));
+  expect([a.pendingProposals.length, b.pendingProposals.length]).toEqual([0, 0]);
+  const [update, add, , other] = outcome.dropped;
+  const again = [await proposeAgain(a, update!), await proposeAgain(a, add!)];
+  await expect(proposeAgain(a, other!)).rejects.toMatchObject({ code: "INVALID_PROPOSAL" });
+  for (const { bytes } of again) {
+    expect((await b.process(bytes, { accept: true })).kind).toBe("proposal");
+  }
+  const before = a.members()[0]!.encryptionKey;
+  const next = await b.commit();
+  await a.process(next.commit, { accept: true });
+  const { welcomes } = await b.acceptCommit();
+  const joined = await dave.join(welcomes[0]!.bytes);
+  expect(a.members()[0]!.encryptionKey).not.toEqual(before);
+  expect(joined.epochAuthenticator).toEqual(a.epochAuthenticator);
+  // What came true by other means is not worth proposing again.
+  const leaf = a.findMembers({ identity: "dave" })[0]!.leafIndex;
+  await a.proposeRemove(leaf);
+  const winner = await b.commit({ remove: [leaf], include: [] });
+  const settled = await a.process(winner.commit, { accept: true });
+  expect(settled).toMatchObject({ dropped: [] });
+  await b.acceptCommit();
+  const { client: frank } = await world.newClient("frank");
+  const [first, second] = await frank.createKeyPackages(2);
+  await a.proposeAdd(first!.bytes);
+  const other2 = await b.add([second!.bytes], { include: [] });
+  expect(await a.process(other2.commit, { accept: true })).toMatchObject({
+    dropped: [{ isOwn: true, reason: "settled" }],
+  });
 });

@@ -1,4 +1,5 @@
 /** Four clients whose stores can be set back to one moment, as often as it takes. */
+import { eventLog } from "../../src/client/production.ts";
 import { toHex } from "../../src/codec/index.ts";
 import { Client, type CryptoProvider, type Group, KeyDirectory } from "../../src/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -56,7 +57,14 @@ export class CrashWorld {
 
   #options(name: Name, storage: Storage) {
     const { clock, directory } = this;
-    return { storage, clock, provider: this.providerOf(name), authenticationService: directory };
+    const authenticationService = directory;
+    return {
+      storage,
+      clock,
+      provider: this.providerOf(name),
+      authenticationService,
+      eventLog: eventLog(),
+    };
   }
 
   async keyPackage(name: Name): Promise<Uint8Array> {

@@ -1,0 +1,128 @@
+/** Operations of mlskit/production: stock, jobs, batches, stored events. */
+import {
+  acknowledgeEvents,
+  addDevice,
+  declineWelcome,
+  type GroupTransport,
+  maintainKeyPackages,
+  processBatches,
+  proposeAgain,
+  removeDevice,
+  rotateIdentity,
+} from "../../src/client/production.ts";
+import { utf8 } from "../../src/codec/index.ts";
+import type { CrashWorld } from "./crash-world.ts";
+import { bobCommits, everybody, inGroup, type Operation } from "./operation.ts";
+
+const NO_DIRECTORY = { publish: () => undefined, withdraw: () => undefined };
+
+/** The delivery service takes whatever Alice sends. */
+function transport(world: CrashWorld): GroupTransport {
+  return {
+    deliver: async ({ commit }, group) => {
+      await world.deliver(commit, group.id);
+      return { type: "accepted" };
+    },
+    catchUp: () => undefined,
+    propose: ({ bytes }, group) => world.deliver(bytes, group.id),
+  };
+}
+
+export const PRODUCTION_OPERATIONS: readonly Operation[] = [
+  {
+    name: "fill the stock of key packages",
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      return (now) => maintainKeyPackages(now.alice, NO_DIRECTORY, { target: 3, threshold: 3 });
+    },
+  },
+  {
+    name: "replace and delete key packages",
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      const options = { target: 2, threshold: 2 };
+      await maintainKeyPackages(world.alice, NO_DIRECTORY, options);
+      const [first] = await world.alice.keyPackages();
+      const { group } = await world.client("bob").createGroupWith([first!.bytes]);
+      const { welcomes } = await group.acceptCommit();
+      await declineWelcome(world.alice, welcomes[0]!.bytes);
+      await maintainKeyPackages(world.alice, NO_DIRECTORY, options);
+      return async (now) => {
+        const time = now.clock();
+        now.clock.advance(200 * 86_400);
+        await maintainKeyPackages(now.alice, NO_DIRECTORY, options).finally(() => {
+          now.clock.set(time);
+        });
+      };
+    },
+  },
+  {
+    name: "decline a Welcome",
+    prepare: async (world) => {
+      await everybody(world);
+      const { group } = await world
+        .client("bob")
+        .createGroupWith([await world.keyPackage("alice")]);
+      const { welcomes } = await group.acceptCommit();
+      return (now) => declineWelcome(now.alice, welcomes[0]!.bytes);
+    },
+  },
+  inGroup(
+    "rotate an identity",
+    async (world) => {
+      const from = world.alice.identity;
+      const to = await world.alice.addIdentity({ identity: "alice" });
+      world.directory.add(to);
+      return (_, now) => rotateIdentity(now.alice, { from, to, transport: transport(now) });
+    },
+    true,
+  ),
+  inGroup(
+    "add a device",
+    async (world) => {
+      const device = { signatureKeys: [world.client("dave").identity.signatureKey] };
+      const keyPackage = await world.keyPackage("dave");
+      return (_, now) => {
+        return addDevice(now.alice, device, () => keyPackage, { transport: transport(now) });
+      };
+    },
+    true,
+  ),
+  inGroup(
+    "remove a device",
+    async (world) => {
+      const device = { signatureKeys: [world.client("carol").identity.signatureKey] };
+      return (_, now) => removeDevice(now.alice, device, { transport: transport(now) });
+    },
+    true,
+  ),
+  inGroup("propose what was dropped again", async (world, id) => {
+    const group = await world.alice.group(id);
+    await group.proposeUpdate();
+    const commit = await bobCommits(await world.client("bob").group(id), world);
+    const outcome = await group.process(commit, { accept: true });
+    const dropped = outcome.kind === "commit" ? outcome.dropped : [];
+    return (now) => proposeAgain(now, dropped[0]!);
+  }),
+  inGroup("acknowledge events", async () => (_, now) => acknowledgeEvents(now.alice, 3n)),
+  inGroup("sync in batches", async (world, id) => {
+    const bob = await world.client("bob").group(id);
+    const sent = await bob.sendMany(["one", "two", "three"]);
+    const messages = sent.map(({ bytes }) => bytes);
+    return async (_, now) => {
+      const batches = processBatches(now.alice, messages, {
+        batch: 2,
+        onBatch: (tx, { length }) => tx.setCheckpoint(utf8(`${length}`)),
+      });
+      for await (const outcomes of batches) if (outcomes.length === 0) throw new Error("empty");
+    };
+  }),
+  inGroup("deliver from a transaction", async (_, id) => (_group, now) => {
+    return now.alice.transaction(async (tx) => {
+      const { commit } = await (await tx.group(id)).update();
+      tx.deliver(() => now.deliver(commit, id));
+    });
+  }),
+];
