@@ -53,21 +53,20 @@ export type IsAdmin = (credential: Credential, group: GroupView) => MaybePromise
 export function adminsOnly(isAdmin: IsAdmin): GroupPolicy {
   return {
     reviewProposal: async (candidate) => {
-      const { proposal, sender, credential, group } = candidate;
+      const { proposal, sender, group, committer } = candidate;
       if (proposal.type !== "add" && proposal.type !== "remove") return true;
-      if (isOfOneself(candidate) || sender.type === "newMemberProposal") return true;
+      if (isOfOneself(candidate)) return true;
+      let { credential } = candidate;
+      if (sender.type === "newMemberProposal") {
+        if (committer === undefined) return true;
+        credential = group.member(committer)?.credential;
+      }
       if (credential !== undefined && (await isAdmin(credential, group))) return true;
       return { reason: "only admins add or remove members" };
     },
-    reviewCommit: async (candidate) => {
-      const { committer, isExternal, proposals, before } = candidate;
-      if (isExternal) {
-        return isResync(candidate) || { reason: "only admins add members" };
-      }
-      if (!proposals.some(({ sender }) => sender.type === "newMemberProposal")) return true;
-      const member = before.member(committer);
-      if (member !== undefined && (await isAdmin(member.credential, before))) return true;
-      return { reason: "only admins let new members in" };
+    reviewCommit: (candidate) => {
+      if (!candidate.isExternal || isResync(candidate)) return true;
+      return { reason: "only admins add members" };
     },
   };
 }

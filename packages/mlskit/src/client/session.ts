@@ -16,8 +16,7 @@ import { secretTrees, writeGroup, writeRatchets } from "./write-group.ts";
 
 /** What a session asks of the client around it. */
 export interface SessionHost {
-  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
-  signer(publicKey: Uint8Array): Promise<Signer>;
+  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
   /** A snapshot, which encrypts nothing. */
   readonly isReadOnly: boolean;
   /** Bytes of early messages that all groups together may keep. */
@@ -42,6 +41,8 @@ export class GroupSession {
   readonly transaction: Transaction;
   readonly environment: Environment;
   readonly host: SessionHost;
+  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
+  readonly signer: SessionHost["signer"];
   readonly version: number;
   readonly #before: GroupState | undefined;
   #state: GroupState;
@@ -57,15 +58,11 @@ export class GroupSession {
     this.transaction = context.transaction;
     this.environment = context.environment;
     this.host = context.host;
+    this.signer = context.host.signer;
     this.#state = state;
     this.#before = version === undefined ? undefined : state;
     this.version = version ?? 0;
     if (version === undefined) this.#isTouched = true;
-  }
-
-  /** @throws StateError `SIGNER_NOT_FOUND` */
-  signer(publicKey: Uint8Array): Promise<Signer> {
-    return this.host.signer(publicKey);
   }
 
   get state(): GroupState {

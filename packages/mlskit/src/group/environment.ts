@@ -36,6 +36,8 @@ export interface ProposalCandidate {
   readonly direction: Direction;
   /** What the message carried in the clear; known while it arrives, not when it is committed. */
   readonly authenticatedData: Uint8Array | undefined;
+  /** Leaf of the member whose Commit it is in; undefined on receipt, and for external commits. */
+  readonly committer: number | undefined;
   readonly group: GroupView;
 }
 

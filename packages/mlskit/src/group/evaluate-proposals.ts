@@ -202,11 +202,15 @@ export function identityOf({ credential, signatureKey }: LeafNode): Identity {
   return { credential, signatureKey };
 }
 
-async function checkPolicy({ epoch, entries, direction, environment }: Evaluation): Promise<void> {
+async function checkPolicy(evaluation: Evaluation): Promise<void> {
+  const { epoch, entries, direction, environment } = evaluation;
   if (environment.policy.reviewProposal === undefined) return;
+  const committer =
+    evaluation.committer.type === "member" ? evaluation.committer.leafIndex : undefined;
+  const how = { direction, committer, authenticatedData: undefined };
   const group = groupView(epoch.context, epoch.tree);
   for (const [position, entry] of entries.entries()) {
-    await blamingAsync([position], () => reviewProposal(environment, entry, direction, group));
+    await blamingAsync([position], () => reviewProposal(environment, entry, how, group));
   }
 }
 

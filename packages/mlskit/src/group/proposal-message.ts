@@ -131,8 +131,8 @@ export async function acceptProposal(
     checkWireFormat(proposal, authenticated.wireFormat, environment.types);
     await checkAlone(epoch, proposal, sender, environment, receivedLifetimes(environment));
     const { authenticatedData } = authenticated.content;
-    const group = groupView(epoch.context, epoch.tree);
-    await reviewProposal(environment, cached, "receive", group, authenticatedData);
+    const how = { direction: "receive", committer: undefined, authenticatedData } as const;
+    await reviewProposal(environment, cached, how, groupView(epoch.context, epoch.tree));
   } catch (reason) {
     rememberRefusal(epoch, reference, reason);
     throw reason;

@@ -4,7 +4,7 @@ import type { Credential } from "../credentials/credential.ts";
 import { PolicyError } from "../errors.ts";
 import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
 import type { RuleId } from "../rules.ts";
-import type { CommitCandidate, Direction, Environment, GroupView } from "./environment.ts";
+import type { CommitCandidate, Environment, GroupView, ProposalCandidate } from "./environment.ts";
 import type { ProposalEntry } from "./proposal-entry.ts";
 
 /**
@@ -14,13 +14,12 @@ import type { ProposalEntry } from "./proposal-entry.ts";
 export async function reviewProposal(
   { policy }: Pick<Environment, "policy">,
   entry: ProposalEntry,
-  direction: Direction,
+  how: Pick<ProposalCandidate, "direction" | "committer" | "authenticatedData">,
   group: GroupView,
-  authenticatedData?: Uint8Array,
 ): Promise<void> {
   const { proposal, sender, reference } = entry;
   if (policy.reviewProposal === undefined) {
-    if (sender.type === "newMemberProposal" && direction === "receive") {
+    if (sender.type === "newMemberProposal" && how.direction === "receive") {
       const reason = "no policy admits new members that propose themselves";
       throw refusal({ reason }, "mk-64");
     }
@@ -31,8 +30,7 @@ export async function reviewProposal(
     sender,
     credential: credentialOf(entry, group),
     byReference: reference !== undefined,
-    direction,
-    authenticatedData,
+    ...how,
     group,
   };
   const verdict = await policy.reviewProposal(candidate);
