@@ -7,12 +7,15 @@ import { utf8 } from "../../../src/codec/index.ts";
 import type { Identity, Verdict } from "../../../src/credentials/authentication-service.ts";
 import { subjectPublicKey } from "../../../src/credentials/x509.ts";
 import { CIPHER_SUITES, type Signer } from "../../../src/crypto/index.ts";
+import { Client, memoryStorage, type NewIdentityOptions } from "../../../src/index.ts";
 import {
   createSigningRequest,
   NameAttributeType,
   readCertificate,
   x509AuthenticationService,
   x509Credential,
+  verifyGroupInfo,
+  verifyMembers,
   type X509Options,
 } from "../../../src/x509/index.ts";
 import { acceptAnyCredential, NOW, testEnvironment } from "../../support/environment.ts";
@@ -348,5 +351,77 @@ describe("in groups", () => {
       code: "CREDENTIAL_REJECTED",
       rule: "valn0101",
     });
+  });
+});
+
+describe("M-X509-04: who of a group is verified", () => {
+  const named = async (
+    authority: Authority,
+    name: string,
+    options: Partial<CertificateOptions> = {},
+  ) => {
+    const signer = await newSigner(1);
+    const leaf = await issue(authority, { subject: name, key: signer, ...options });
+    return { signer, identity: x509Credential([leaf, authority.certificate]) };
+  };
+
+  test("M-X509-04: a group tells whether all, some or none of its members are verified, before joining too", async () => {
+    const root = await newRoot(1);
+    const authority = await newIntermediate(root, 1);
+    const stranger = await newIntermediate(await newRoot(1), 1);
+    const service = x509AuthenticationService({ provider, roots: [root.certificate] });
+    const context = { service, now: NOW, provider };
+    const clock = (): bigint => NOW;
+    const open = async (options: NewIdentityOptions): Promise<Client> => {
+      const storage = memoryStorage();
+      const authenticationService = acceptAnyCredential;
+      return Client.create({ storage, authenticationService, provider, clock, ...options });
+    };
+    const alice = await open(await named(authority, "alice"));
+    const group = await alice.createGroup();
+    const state = async (now = NOW) => {
+      const inside = await verifyMembers(group.members(), { service, now });
+      const before = await verifyGroupInfo(await group.groupInfo(), { ...context, now });
+      expect(before.state).toBe(inside.state);
+      expect(before.unverified).toHaveLength(inside.unverified.length);
+      return [inside.state, inside.unverified.map(({ leafIndex }) => leafIndex)];
+    };
+    const add = async (options: NewIdentityOptions): Promise<void> => {
+      const client = await open(options);
+      const capabilities = {
+        versions: [1],
+        cipherSuites: [1],
+        extensions: [],
+        proposals: [],
+        credentials: [1, 2],
+      };
+      const { bytes } = await client.createKeyPackage({ capabilities });
+      await group.commitImmediately({ add: [bytes] });
+    };
+    expect(await state()).toEqual(["verified", []]);
+    await add(await named(authority, "bob", { notAfter: NOW + 100n }));
+    expect(await state()).toEqual(["verified", []]);
+    expect(await state(NOW + 101n)).toEqual(["notVerified", [1]]);
+    await add({ identity: "carol" });
+    expect(await state()).toEqual(["notVerified", [2]]);
+    await add(await named(stranger, "mallory"));
+    expect(await state()).toEqual(["notVerified", [2, 3]]);
+    const basic = await (await open({ identity: "dave" })).createGroup();
+    expect(await verifyMembers(basic.members(), context)).toMatchObject({ state: "notEnabled" });
+    const info = await basic.groupInfo({ ratchetTree: false });
+    await expect(verifyGroupInfo(info, context)).rejects.toMatchObject({ code: "TREE_REQUIRED" });
+    const given = await verifyGroupInfo(info, context, basic.ratchetTree());
+    expect(given.state).toBe("notEnabled");
+  });
+
+  test("a chain ends with the first of its certificates", async () => {
+    const root = await newRoot(1);
+    const authority = await newIntermediate(root, 1, { notAfter: NOW + 50n });
+    const service = x509AuthenticationService({ provider, roots: [root.certificate] });
+    const { signer, identity } = await named(authority, "alice", { notAfter: NOW + 100n });
+    const signatureKey = signer.publicKey;
+    expect(service.expiresAt?.({ credential: identity, signatureKey })).toBe(NOW + 50n);
+    const credential = { type: "basic", identity: utf8("x") } as const;
+    expect(service.expiresAt?.({ credential, signatureKey })).toBeUndefined();
   });
 });

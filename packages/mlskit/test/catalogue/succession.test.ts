@@ -1,0 +1,134 @@
+/** Catalogue M-REI: what stays of a group that a ReInit closed, and how its successor comes about. */
+import { describe, expect, test } from "vitest";
+import {
+  continueSuccession,
+  type SuccessionOptions,
+  type SuccessionStep,
+} from "../../src/client/production.ts";
+import { fromUtf8, toHex, utf8 } from "../../src/codec/index.ts";
+import type { Client, Group, NewGroup } from "../../src/index.ts";
+import { memoryStorage } from "../../src/storage/memory.ts";
+import {
+  assertAgreement,
+  type FaultStorage,
+  faultStorage,
+  type TestGroup,
+  testGroup,
+} from "../../src/testing/index.ts";
+
+const NAMES = ["alice", "bob", "carol"];
+
+/** A group of three that was closed in favour of one with suite 3. */
+async function closed(): Promise<{
+  readonly world: TestGroup;
+  readonly id: Uint8Array;
+  store(index: number): FaultStorage;
+}> {
+  const world = await testGroup({ members: NAMES, storage: () => faultStorage(memoryStorage()) });
+  const { group } = world.member(0);
+  const { id } = group;
+  const reInit = { groupId: utf8("next"), version: 1, cipherSuite: 3, extensions: [] };
+  await world.commit(0, { reInit });
+  for (const { client, name } of world.members) {
+    world.directory.add(await client.addIdentity({ identity: name, cipherSuite: 3 }));
+  }
+  return { world, id, store: (index) => world.member(index).storage as FaultStorage };
+}
+
+async function freshPackage(client: Client): Promise<Uint8Array> {
+  const identity = (await client.identities()).find(({ cipherSuite }) => cipherSuite === 3);
+  return (await client.createKeyPackage({ identity: identity! })).bytes;
+}
+
+describe("the successor of a group", () => {
+  test("M-REI-03: the suspension is stored with its parameters, its resumption PSK and the members", async () => {
+    const { world, id, store } = await closed();
+    const before = world.member(1).group;
+    const members = before.members().map(({ identity }) => fromUtf8(identity!));
+    const psk = before.dangerouslyExportResumptionPsk();
+    const { client, group } = await world.reopen(1, store(1).reopen());
+    expect([group.status, group.epoch]).toEqual(["suspended", 2n]);
+    expect(group.reInit).toEqual({
+      type: "reInit",
+      groupId: utf8("next"),
+      version: 1,
+      cipherSuite: 3,
+      extensions: [],
+    });
+    expect(group.members().map(({ identity }) => fromUtf8(identity!))).toEqual(members);
+    expect(members).toEqual(NAMES);
+    expect(group.dangerouslyExportResumptionPsk()).toEqual(psk);
+    // All of it is good for what it is kept for.
+    const keyPackages = [
+      await freshPackage(world.member(0).client),
+      await freshPackage(world.member(2).client),
+    ];
+    const made = await client.createSuccessor(id, keyPackages);
+    const joined = await world.member(2).client.join(made.welcomes[0]!.bytes);
+    assertAgreement([made.group, joined]);
+  });
+
+  test("M-REI-07: collecting, waiting and taking over are steps of a job that survives restarts", async () => {
+    const { world, id, store } = await closed();
+    const { clock } = world;
+    const published = new Map<string, Uint8Array>();
+    const asked: string[] = [];
+    const delivered: NewGroup[] = [];
+    const options: SuccessionOptions = {
+      keyPackage: (member, { cipherSuite }) => {
+        expect(cipherSuite).toBe(3);
+        const name = fromUtf8(member.identity!);
+        asked.push(name);
+        return published.get(name);
+      },
+      deliver: (created) => {
+        delivered.push(created);
+        if (delivered.length === 1) throw new Error("no network");
+      },
+      patience: 600,
+    };
+    const step = (client: Client): Promise<SuccessionStep> => {
+      return continueSuccession(client, id, options);
+    };
+    // Epoch 2 of three members: Bob is first in line, then Carol, then Alice.
+    const start = clock();
+    const waiting = await step(world.member(2).client);
+    expect(waiting).toEqual({ type: "waiting", until: start + 600n });
+    expect(await step(world.member(0).client)).toEqual({ type: "waiting", until: start + 1200n });
+    published.set("alice", await freshPackage(world.member(0).client));
+    const collecting = await step(world.member(1).client);
+    expect(collecting.type).toBe("collecting");
+    const missing = collecting.type === "collecting" ? collecting.missing : [];
+    expect(missing.map(({ identity }) => fromUtf8(identity!))).toEqual(["carol"]);
+    // Bob disappears. Carol's process ends and comes back, and it becomes her turn.
+    asked.length = 0;
+    await step(world.member(2).client);
+    const carol = (await world.reopen(2, store(2).reopen())).client;
+    published.set("bob", await freshPackage(world.member(1).client));
+    clock.advance(599);
+    expect(await step(carol)).toEqual({ type: "waiting", until: start + 600n });
+    clock.advance(1);
+    // What she had collected before the restart is not asked for again.
+    expect(asked).toEqual(["alice", "bob", "bob"]);
+    await expect(step(carol)).rejects.toThrow("no network");
+    expect(asked).toHaveLength(3);
+    // The successor is made; only its Welcomes have to go out, also after another restart.
+    const again = (await world.reopen(2, store(2).reopen())).client;
+    const created = await step(again);
+    expect(created.type).toBe("created");
+    expect(delivered).toHaveLength(2);
+    expect(delivered[1]!.welcomes).toEqual(delivered[0]!.welcomes);
+    const welcome = delivered[1]!.welcomes[0]!.bytes;
+    const joined: Group[] = [created.type === "created" ? created.group : await again.group(id)];
+    for (const index of [0, 1]) joined.push(await world.member(index).client.join(welcome));
+    assertAgreement(joined);
+    expect(joined[0]!.cipherSuite).toBe(3);
+    // Nobody does it twice.
+    for (const { client } of world.members) expect(await step(client)).toEqual({ type: "done" });
+    for (const { storage } of world.members) {
+      const left = (await storage.list("job/")).map(({ key }) => key);
+      expect(left).toEqual([]);
+    }
+    expect(toHex((await again.group(utf8("next"))).id)).toBe(toHex(utf8("next")));
+  });
+});
