@@ -8,7 +8,7 @@ import { commitOrPropose, type GroupTransport, type Wishes } from "./commit-or-p
 import type { Group } from "./group.ts";
 import { type JobRecord, jobRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "./record-codecs.ts";
-import { JOB_PREFIX } from "./record-keys.ts";
+import { jobKey } from "./record-keys.ts";
 import type { Transaction } from "./transaction.ts";
 
 export interface JobProgress {
@@ -39,12 +39,12 @@ export interface JobResult {
 /** A job that was begun and not finished. */
 export async function findJob(core: ClientCore, name: string): Promise<JobRecord | undefined> {
   core.checkOpen();
-  const stored = await core.storage.get(JOB_PREFIX + name);
+  const stored = await core.storage.get(jobKey(name));
   return stored === undefined ? undefined : decodeRecord(jobRecord, stored.value);
 }
 
 export function putJob(transaction: Transaction, name: string, job: JobRecord): void {
-  transaction.put(JOB_PREFIX + name, encodeRecord(jobRecord, job));
+  transaction.put(jobKey(name), encodeRecord(jobRecord, job));
 }
 
 /**
@@ -74,7 +74,7 @@ export async function runJob(
     await onProgress?.({ done, total, groupId, result, error });
   }
   if (left.length === 0) {
-    await core.write(async (transaction) => transaction.delete(JOB_PREFIX + name));
+    await core.write(async (transaction) => transaction.delete(jobKey(name)));
   }
   return { isDone: left.length === 0, done, left };
 }

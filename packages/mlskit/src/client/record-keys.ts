@@ -73,6 +73,7 @@ const MAXIMUM_NAME = 256;
 
 export const stockKey = (reference: Uint8Array): string => STOCK_PREFIX + toHex(reference);
 export const retiredKey = (publicKey: Uint8Array): string => RETIRED_PREFIX + toHex(publicKey);
+export const jobKey = (name: string): string => JOB_PREFIX + shorten(name);
 export const bufferedKey = (handle: number): string => `${BUFFERED_PREFIX}${handle}`;
 /** Sorts like the numbers. */
 export const eventKey = (sequence: bigint): string =>

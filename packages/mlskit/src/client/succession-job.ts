@@ -10,7 +10,7 @@ import type { Group, Member } from "./group.ts";
 import { decodeKeyPackage } from "./messages.ts";
 import { type SuccessionRecord, successionRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "./record-codecs.ts";
-import { JOB_PREFIX } from "./record-keys.ts";
+import { jobKey } from "./record-keys.ts";
 import type { SuccessorRequest } from "./successor.ts";
 
 export interface SuccessionOptions {
@@ -146,4 +146,4 @@ function forget(core: ClientCore, groupId: Uint8Array): Promise<void> {
   return core.write(async (transaction) => transaction.delete(keyOf(groupId)));
 }
 
-const keyOf = (groupId: Uint8Array): string => `${JOB_PREFIX}succession/${toHex(groupId)}`;
+const keyOf = (groupId: Uint8Array): string => jobKey(`succession/${toHex(groupId)}`);
