@@ -190,19 +190,18 @@ export async function consumeKeyPackage(
       rule: "mk-60",
     });
   }
-  const { keyPackage, version } = bundle;
-  transaction.expect(keyPackageKey(reference), version);
-  const last = isLastResort(keyPackage);
-  if (last) transaction.put(usedKey(reference), EMPTY_BYTES);
-  else removeKeyPackage(transaction, reference);
-  const { cipherSuite, leafNode } = keyPackage;
+  const key = keyPackageKey(reference);
+  transaction.expect(key, bundle.version);
+  if (!isLastResort(bundle.keyPackage)) removeKeyPackage(transaction, reference);
+  else transaction.put(usedKey(reference), EMPTY_BYTES);
+  const { cipherSuite, leafNode } = bundle.keyPackage;
   const { signatureKey } = leafNode;
   transaction.events.push({
     type: "keyPackageUsed",
     cipherSuite,
     signatureKey,
     reference,
-    isLastResort: last,
+    isLastResort: isLastResort(bundle.keyPackage),
   });
 }
 
