@@ -3,8 +3,10 @@ import { CIPHER_SUITES, type CipherSuite } from "../crypto/cipher-suite.ts";
 import { createProvider } from "../crypto/create-provider.ts";
 import type { CryptoProvider, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { createSuiteCrypto } from "../crypto/suite-crypto.ts";
+import type { SuitePrimitives } from "../crypto/suite-primitives.ts";
 import { nodeKem } from "./node-kem.ts";
 import { nodeCrypto } from "./node-module.ts";
+import { sealOnThreads } from "./node-seal-pool.ts";
 import { nodeSignature } from "./node-signature.ts";
 import { nodeAead, nodeHash, nodeHmac, nodeRandom } from "./node-symmetric.ts";
 
@@ -16,6 +18,11 @@ export interface NodeProviderOptions {
   readonly randomBytes?: ((length: number) => Uint8Array) | undefined;
   /** How many imported public keys each suite remembers per kind; about 1.4 KB each. Default 2048. */
   readonly cacheSize?: number | undefined;
+  /**
+   * Whether worker threads may take a share of large batches of HPKE encryptions, as in Commits and
+   * Welcomes for dozens of members. Default true; never with `randomBytes`, which threads cannot ask.
+   */
+  readonly sealingThreads?: boolean | undefined;
 }
 
 /**
@@ -36,7 +43,7 @@ function nodeSuite(suite: CipherSuite, options: NodeProviderOptions): SuiteCrypt
   const hash = nodeHash(suite.kdf.hash);
   const hmac = nodeHmac(suite.kdf.hash);
   const aead = nodeAead(suite.aead.name);
-  return createSuiteCrypto(suite, {
+  const primitives: SuitePrimitives = {
     providerName: "node",
     randomBytes: options.randomBytes ?? nodeRandom(),
     hash,
@@ -45,5 +52,9 @@ function nodeSuite(suite: CipherSuite, options: NodeProviderOptions): SuiteCrypt
     aeadOpen: aead.open,
     kem: nodeKem(suite.kem.group, { cacheSize, nativeRandom: options.randomBytes === undefined }),
     signature: nodeSignature(suite.signature.name, cacheSize),
-  });
+  };
+  const crypto = createSuiteCrypto(suite, primitives);
+  if (options.sealingThreads === false || options.randomBytes !== undefined) return crypto;
+  const sealMany: SuitePrimitives["sealMany"] = (info, jobs) => sealOnThreads(crypto, info, jobs);
+  return createSuiteCrypto(suite, { ...primitives, sealMany });
 }
