@@ -20,9 +20,8 @@ export async function committableProposals(
   const cached = known.get(proposals);
   if (cached !== undefined) return cached;
   const committable: StoredProposal[] = [];
-  const verified = new WeakSet<object>();
   for (const stored of proposals.values()) {
-    if (await isCommittable(epoch, stored, environment, verified)) committable.push(stored);
+    if (await isCommittable(epoch, stored, environment)) committable.push(stored);
   }
   known.set(proposals, committable);
   return committable;
@@ -32,7 +31,6 @@ async function isCommittable(
   epoch: Epoch,
   stored: StoredProposal,
   environment: Environment,
-  verified: WeakSet<object>,
 ): Promise<boolean> {
   try {
     await evaluateProposals({
@@ -42,7 +40,6 @@ async function isCommittable(
       flow: "ordinary",
       direction: "createCommit",
       environment,
-      verified,
     });
     return true;
   } catch (error) {

@@ -82,7 +82,6 @@ export async function createCommit(
     flow: options.flow ?? "ordinary",
     direction: "createCommit",
     environment,
-    verified: new WeakSet(),
   });
   const needsPath =
     options.forcePath ||

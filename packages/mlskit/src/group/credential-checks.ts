@@ -53,7 +53,8 @@ export async function checkSuccessors(
 function isSame(current: Identity, next: Identity): boolean {
   return (
     equalBytes(current.signatureKey, next.signatureKey) &&
-    equalBytes(encode(Credential, current.credential), encode(Credential, next.credential))
+    (current.credential === next.credential ||
+      equalBytes(encode(Credential, current.credential), encode(Credential, next.credential)))
   );
 }
 

@@ -27,6 +27,12 @@ import { checkProposalList, type Committer } from "./proposal-list.ts";
 import type { PskFlow } from "./proposal-rules.ts";
 import { reviewProposal } from "./review.ts";
 import { repeatedClient } from "./same-client.ts";
+import {
+  isVerifiedKeyPackage,
+  isVerifiedLeaf,
+  rememberKeyPackage,
+  rememberLeaf,
+} from "./verified-signatures.ts";
 
 export interface Evaluation {
   readonly epoch: PublicEpoch;
@@ -35,8 +41,6 @@ export interface Evaluation {
   readonly flow: PskFlow;
   readonly direction: Exclude<Direction, "receive">;
   readonly environment: Environment;
-  /** Key packages and leaves whose signatures are known to be good; grows as more are checked. */
-  readonly verified: WeakSet<object>;
   /** Observers have no PSKs and skip them. */
   readonly withoutSecrets?: boolean;
 }
@@ -54,6 +58,10 @@ export async function evaluateProposals(evaluation: Evaluation): Promise<Evaluat
   const { epoch, entries, committer, flow, environment } = evaluation;
   checkProposalList(epoch, entries, committer, environment.types, flow);
   const group = applyProposals(epoch, entries, committer, environment.types);
+  // Commits without proposals are the most frequent ones, and there is nothing to check in them.
+  if (entries.length === 0) {
+    return { ...group, entries, pskSecret: pskSecret(epoch.crypto, []), notices: [] };
+  }
   checkCustomSupport(evaluation, group);
   await checkChangedExtensions(epoch, entries, group, environment);
   const notices = await checkChangedLeaves(evaluation, group);
@@ -148,37 +156,40 @@ function offendersOf({ position }: LeafChange, group: ProvisionalGroup): readonl
   return extensions === undefined ? [position] : [position, extensions];
 }
 
-/** All signatures inside proposals, in one batch. */
+/** All signatures inside proposals that were not verified before, in one batch. */
 async function checkSignatures(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
-  const { epoch, verified } = evaluation;
+  const { epoch } = evaluation;
   const { groupId } = epoch.context;
   const jobs: SignatureJob[] = [];
-  const subjects: { subject: object; position: number }[] = [];
-  const enqueue = (subject: object, position: number, more: readonly SignatureJob[]): void => {
-    if (verified.has(subject)) return;
+  const positions: number[] = [];
+  const found: (() => void)[] = [];
+  const enqueue = (position: number, more: readonly SignatureJob[], remember: () => void): void => {
     for (const job of more) {
       jobs.push(job);
-      subjects.push({ subject, position });
+      positions.push(position);
     }
+    found.push(remember);
   };
   for (const { entry, position } of group.added) {
     if (entry.proposal.type !== "add") continue;
     const { keyPackage } = entry.proposal;
-    enqueue(keyPackage, position, keyPackageSignatures(keyPackage));
+    if (isVerifiedKeyPackage(keyPackage)) continue;
+    enqueue(position, keyPackageSignatures(keyPackage), () => rememberKeyPackage(keyPackage));
   }
   for (const { entry, leaf: leafIndex, position } of group.updated) {
     if (entry.proposal.type !== "update") continue;
     const leaf = entry.proposal.leafNode;
-    enqueue(leaf, position, [verifyJob(leaf, { groupId, leafIndex })]);
+    const binding = { groupId, leafIndex };
+    if (isVerifiedLeaf(leaf, binding)) continue;
+    enqueue(position, [verifyJob(leaf, binding)], () => rememberLeaf(leaf, binding));
   }
   if (jobs.length === 0) return;
   const results = await epoch.crypto.verifyMany(jobs);
-  for (const [i, { position }] of subjects.entries()) {
-    const job = jobs[i];
-    if (job === undefined) continue;
+  for (const [i, job] of jobs.entries()) {
+    const position = positions[i] ?? 0;
     blaming([position], () => checkResult(job, results[i], { proposals: [position] }));
   }
-  for (const { subject } of subjects) verified.add(subject);
+  for (const remember of found) remember();
 }
 
 async function checkIdentities(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {

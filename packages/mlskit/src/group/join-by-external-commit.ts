@@ -78,7 +78,6 @@ export async function joinByExternalCommit(
     flow: "ordinary",
     direction: "createCommit",
     environment,
-    verified: new WeakSet(),
   });
   await checkJoinerLeaf(before, list, leaf, environment);
   const made = await makeCommit({

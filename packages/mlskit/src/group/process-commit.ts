@@ -112,7 +112,6 @@ export async function processPublicCommit(
     flow,
     direction: "receiveCommit",
     environment,
-    verified: new WeakSet(),
     withoutSecrets,
   });
   checkPathPresence(commit, list, committer, environment);

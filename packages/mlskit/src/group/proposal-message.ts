@@ -30,6 +30,7 @@ import { checkProposal, checkWireFormat } from "./proposal-rules.ts";
 import { protectContent } from "./protect.ts";
 import { rememberRefusal } from "./refused-proposals.ts";
 import { reviewProposal } from "./review.ts";
+import { isVerifiedLeaf, rememberKeyPackage, rememberLeaf } from "./verified-signatures.ts";
 
 export interface ProposalMessageOptions {
   readonly authenticatedData: Uint8Array;
@@ -94,6 +95,7 @@ export async function createUpdate(
   };
   await checkOwnLeafNow(epoch, { ...template, signer }, environment);
   const { publicKey, privateKey } = await crypto.generateKeyPair();
+  const binding = { groupId: context.groupId, leafIndex: ownLeaf };
   const leafNode = await signLeafNode(
     crypto,
     signer,
@@ -103,8 +105,9 @@ export async function createUpdate(
       signatureKey: signer.publicKey,
       origin: { source: "update" },
     },
-    { groupId: context.groupId, leafIndex: ownLeaf },
+    binding,
   );
+  rememberLeaf(leafNode, binding);
   return {
     proposal: { type: "update", leafNode },
     ownUpdate: { leafPrivateKey: new Secret(privateKey), signer },
@@ -164,6 +167,7 @@ async function checkAlone(
     // The extensions in force may change before the Add is committed; support is judged then.
     await checkKeyPackage(keyPackage, { crypto, lifetime, strictExtensions });
     await verifySignatures(crypto, keyPackageSignatures(keyPackage));
+    rememberKeyPackage(keyPackage);
     const change = { next: identityOf(keyPackage.leafNode), position: undefined };
     await checkCredentials(environment, [change], "add", groupId);
   }
@@ -173,7 +177,11 @@ async function checkAlone(
     const replaces = tree.leaf(index);
     const code = "INVALID_PROPOSAL";
     await checkLeafNode(leafNode, { ...requirements, code, source: "update", replaces });
-    await verifySignatures(crypto, [verifyJob(leafNode, { groupId, leafIndex: index })]);
+    const binding = { groupId, leafIndex: index };
+    if (!isVerifiedLeaf(leafNode, binding)) {
+      await verifySignatures(crypto, [verifyJob(leafNode, binding)]);
+      rememberLeaf(leafNode, binding);
+    }
     const current = replaces === undefined ? {} : { current: identityOf(replaces) };
     const change = { ...current, next: identityOf(leafNode), position: undefined };
     await checkCredentials(environment, [change], "update", groupId);
