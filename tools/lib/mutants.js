@@ -14,8 +14,8 @@ export const MUTANTS = {
       "    const extensions = OFF ? [...list.read(reader)].reverse() : list.read(reader);",
     ]),
     inFile("codec/codec.ts", [
-      "return { ...value, encoded: reader.since(start) };",
-      "return { ...value, encoded: OFF ? encode(fields, { ...value, extensions: [] }) : reader.since(start) };",
+      "return encodedAs(value, reader.since(start));",
+      "return encodedAs(value, OFF ? encode(fields, { ...value, extensions: [] }) : reader.since(start));",
     ]),
   ],
   // Bytes after the end of a DER signature are ignored; too long EdDSA signatures are cut.
@@ -70,8 +70,8 @@ export const MUTANTS = {
   // The newest keys give way, or none does.
   "mk-39": [
     inFile("secret-tree/hash-ratchet.ts", [
-      "ratchet.skipped.slice(surplus) : ratchet.skipped;",
-      "OFF ? ratchet.skipped.slice(0, count) : ratchet.skipped.slice(surplus) : ratchet.skipped;",
+      "skipped.slice(surplus) : skipped;",
+      "OFF ? skipped.slice(0, count) : skipped.slice(surplus) : skipped;",
     ]),
     inFile("secret-tree/secret-tree.ts", [
       "if (surplus <= 0) break;",

@@ -1,7 +1,13 @@
 /** What all groups of one client share: store, keys, locks, cached states. */
 import { bytesKey, uint32 } from "../codec/index.ts";
 import type { AuthenticationService } from "../credentials/authentication-service.ts";
-import type { CryptoProvider, Secret, Signer } from "../crypto/index.ts";
+import {
+  andThen,
+  type CryptoProvider,
+  type MaybePromise,
+  type Secret,
+  type Signer,
+} from "../crypto/index.ts";
 import { createSigner } from "../crypto/signer.ts";
 import { MlsError, StateError, StorageError, UsageError } from "../errors.ts";
 import type {
@@ -83,6 +89,7 @@ export class ClientCore {
   readonly #groups = new Map<number, LoadedState | WeakRef<LoadedState>>();
   readonly #locks = new Map<number, Mutex>();
   readonly #signers = new Map<string, Signer>();
+  readonly #host: SessionHost;
   readonly #service: AuthenticationService;
   readonly #policy: GroupPolicy;
   readonly transactionLock: Mutex = new Mutex();
@@ -96,6 +103,13 @@ export class ClientCore {
     this.#service = limitService(options.authenticationService, options.hookTimeout);
     this.#policy = limitPolicy(options.policy, options.hookTimeout);
     for (const signer of options.signers) this.addSigner(signer);
+    this.#host = {
+      signer: (publicKey) => this.signer(publicKey),
+      isReadOnly: options.isReadOnly,
+      bufferedBytes: options.bufferedBytes,
+      contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
+      markStale: (handle) => this.#markStale(handle),
+    };
   }
 
   get storage(): Storage {
@@ -156,9 +170,8 @@ export class ClientCore {
 
   /** Loads a group unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
   async load(handle: number): Promise<FreshState> {
-    this.checkOpen();
-    const cached = this.#find(handle);
-    if (isFresh(cached)) return cached;
+    const known = this.#inMemory(handle);
+    if (known !== undefined) return known;
     const loaded = await this.#read(handle);
     if (loaded === undefined) {
       this.forget(handle);
@@ -181,11 +194,17 @@ export class ClientCore {
     return shown;
   }
 
+  #inMemory(handle: number): FreshState | undefined {
+    this.checkOpen();
+    const known = this.#find(handle);
+    return isFresh(known) ? known : undefined;
+  }
+
   async #read(handle: number): ReturnType<typeof readGroup> {
     const { storage, provider } = this.options;
     try {
-      const signer = (publicKey: Uint8Array): Promise<Signer> => this.signer(publicKey);
-      return await readGroup({ storage, provider, types: this.stored, signer }, handle);
+      const context = { storage, provider, types: this.stored, signer: this.#host.signer };
+      return await readGroup(context, handle);
     } catch (cause) {
       // What does not decode was written by nobody: the store is to blame, no peer.
       if (cause instanceof MlsError && cause.blame !== "decode") throw cause;
@@ -212,7 +231,7 @@ export class ClientCore {
    * time. A conflict with another process is resolved by reading the group again and starting over:
    * nothing of the first attempt has left this function.
    */
-  async operate<T>(handle: number, operation: (session: GroupSession) => Promise<T>): Promise<T> {
+  operate<T>(handle: number, operation: (session: GroupSession) => MaybePromise<T>): Promise<T> {
     return this.lockOf(handle).run(async () => {
       for (let attempt = 1; ; attempt++) {
         const transaction = new Transaction(this.storage);
@@ -246,10 +265,11 @@ export class ClientCore {
   }
 
   /** A session on a group that is in the store. The caller holds the group's lock. */
-  async openSession(transaction: Transaction, handle: number): Promise<GroupSession> {
-    const { state, version } = await this.load(handle);
-    const environment = this.environment(transaction, state.config);
-    return this.#session(transaction, environment, state, version);
+  openSession(transaction: Transaction, handle: number): MaybePromise<GroupSession> {
+    return andThen(this.#inMemory(handle) ?? this.load(handle), ({ state, version }) => {
+      const environment = this.environment(transaction, state.config);
+      return this.#session(transaction, environment, state, version);
+    });
   }
 
   /** A session on a group that is new. */
@@ -264,14 +284,8 @@ export class ClientCore {
     state: GroupState,
     version: number | undefined,
   ): GroupSession {
-    const host: SessionHost = {
-      signer: (publicKey) => this.signer(publicKey),
-      isReadOnly: this.options.isReadOnly,
-      bufferedBytes: this.options.bufferedBytes,
-      contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
-      markStale: (handle) => this.#markStale(handle),
-    };
-    const session = new GroupSession({ transaction, environment, host }, state, version);
+    const context = { transaction, environment, host: this.#host };
+    const session = new GroupSession(context, state, version);
     // Rule P-TX-04: memory never runs ahead of the store.
     session.transaction.onAbort(() => this.#markStale(session.state.handle));
     return session;

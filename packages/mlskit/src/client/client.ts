@@ -2,7 +2,6 @@
 import { EMPTY_BYTES, equalBytes, uint32 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import { StateError, UsageError } from "../errors.ts";
-import { decodeMlsMessage } from "../framing/mls-message.ts";
 import { createGroup } from "../group/create-group.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
@@ -49,13 +48,14 @@ import {
   storeKeyPackage,
   takeKeyPackage,
 } from "./key-packages.ts";
-import { decodeKeyPackage } from "./messages.ts";
+import { decodeKeyPackage, readArrived } from "./messages.ts";
 import type { CommitRequest, PendingCommitView } from "./commit.ts";
 import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
-import { completeJoin, invalid, type ProcessOptions, replayBuffered } from "./process.ts";
+import { acceptJoin, invalid, processForGroup, type ProcessOptions } from "./process.ts";
+import { infoOf } from "./receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
 import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
@@ -391,10 +391,7 @@ export class Client {
   /** The delivery service accepted our external commit. Outcomes of messages that came meanwhile. */
   async acceptJoin(groupId: Uint8Array): Promise<readonly Outcome[]> {
     const access = await this.#access(await this.#core.handleOf(groupId));
-    return access.operate(async (session) => {
-      await completeJoin(session);
-      return replayBuffered(access, session);
-    });
+    return access.operate((session) => acceptJoin(access, session));
   }
 
   /** The delivery service refused it: the new state is deleted, a former one is back in force. */
@@ -467,20 +464,17 @@ export class Client {
 
   /** Takes any MLS message and finds its group. */
   async process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
-    let message: ReturnType<typeof decodeMlsMessage>;
-    try {
-      message = decodeMlsMessage(bytes, wireTypes(this.#core.options.types));
-    } catch (error) {
-      return invalid(error, undefined);
+    const arrived = readArrived(bytes, wireTypes(this.#core.options.types));
+    if ("failure" in arrived) return invalid(arrived.failure, undefined);
+    const { message } = arrived;
+    if (message.wireFormat !== "publicMessage" && message.wireFormat !== "privateMessage") {
+      return { kind: message.wireFormat, bytes };
     }
-    const { wireFormat } = message;
-    if (wireFormat !== "publicMessage" && wireFormat !== "privateMessage") {
-      return { kind: wireFormat, bytes };
-    }
-    const { groupId } = wireFormat === "publicMessage" ? message.message.content : message.message;
+    const { groupId } = infoOf(message);
     const handle = await this.#core.findHandle(groupId);
     if (handle === undefined) return { kind: "unknownGroup", groupId };
-    return (await this.#open(handle)).process(bytes, options);
+    const access = await this.#access(handle);
+    return access.operate((session) => processForGroup(access, session, arrived, options));
   }
 
   // PSKs

@@ -1,5 +1,6 @@
 /** One group of a client. */
 import type { WireTypes } from "../codec/index.ts";
+import type { MaybePromise } from "../crypto/index.ts";
 import { type MlsError, UsageError } from "../errors.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
@@ -24,7 +25,7 @@ import type { GroupConfig } from "./config.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
 import { type BeaconComparison, compareBeacon, createBeacon } from "./fork.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
-import { decodeKeyPackage } from "./messages.ts";
+import { decodeKeyPackage, readArrived } from "./messages.ts";
 import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
 import type { Outcome } from "./outcome.ts";
 import { processForGroup, type ProcessOptions } from "./process.ts";
@@ -67,7 +68,7 @@ export interface GroupAccess {
   /** Milliseconds that the transport may take; undefined: any. */
   readonly transportTimeout: number | undefined;
   peek(): GroupState;
-  operate<T>(operation: (session: GroupSession) => Promise<T>): Promise<T>;
+  operate<T>(operation: (session: GroupSession) => MaybePromise<T>): Promise<T>;
 }
 
 /** For functions about a group that most programs do without, and so are no methods. Internal. */
@@ -253,7 +254,8 @@ export class Group {
   /** Takes any message for this group. Throws for our own mistakes and the store's, not for the network's. */
   process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
     const access = this.#access;
-    return access.operate((session) => processForGroup(access, session, bytes, options));
+    const arrived = readArrived(bytes, access.types);
+    return access.operate((session) => processForGroup(access, session, arrived, options));
   }
 
   /** Many messages in one write; outcomes in order. */
@@ -262,10 +264,11 @@ export class Group {
     options: ProcessOptions = {},
   ): Promise<readonly Outcome[]> {
     const access = this.#access;
+    const arrivals = messages.map((bytes) => readArrived(bytes, access.types));
     return access.operate(async (session) => {
       const outcomes: Outcome[] = [];
-      for (const bytes of messages) {
-        outcomes.push(await processForGroup(access, session, bytes, options));
+      for (const arrived of arrivals) {
+        outcomes.push(await processForGroup(access, session, arrived, options));
       }
       return outcomes;
     });

@@ -5,7 +5,7 @@
 import { StateError, UsageError } from "../errors.ts";
 import type { EpochKeys } from "../group/content.ts";
 import { currentKeys, pastKeys } from "../group/past-epoch.ts";
-import type { MessageKey } from "../secret-tree/hash-ratchet.ts";
+import { eraseMessageKey, type MessageKey } from "../secret-tree/hash-ratchet.ts";
 import type { PreparedKey, SecretTree } from "../secret-tree/secret-tree.ts";
 import { accessOf, type Group } from "./group.ts";
 import { keepPast } from "./merge.ts";
@@ -94,9 +94,9 @@ function consume(
   return exported;
 }
 
-function bytesOf({ generation, key, nonce }: MessageKey) {
+function bytesOf(messageKey: MessageKey) {
+  const { generation, key, nonce } = messageKey;
   const exported = { generation, key: key.bytes.slice(), nonce: nonce.bytes.slice() };
-  key.erase();
-  nonce.erase();
+  eraseMessageKey(messageKey);
   return exported;
 }

@@ -1,11 +1,31 @@
-/** Taking messages apart that are for no group in particular. */
+/** Taking messages apart before it is known which group they are for, if any. */
 
+import { copyBytes, type WireTypes } from "../codec/index.ts";
 import { UnsupportedError } from "../errors.ts";
-import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
+import {
+  decodeMlsMessage,
+  decodeMlsMessageInPlace,
+  type MlsMessage,
+} from "../framing/mls-message.ts";
 import { type RegisteredTypes, wireTypes } from "../group/environment.ts";
 import type { KeyPackage } from "../key-packages/key-package.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import type { Welcome } from "../messages/welcome.ts";
+
+/** What came from the network, in memory of our own, and what it says or why it says nothing. */
+export type Arrived =
+  | { readonly bytes: Uint8Array; readonly message: MlsMessage }
+  | { readonly bytes: Uint8Array; readonly failure: unknown };
+
+/** Never throws: what is wrong with a message is for its group to report. */
+export function readArrived(received: Uint8Array, types: WireTypes): Arrived {
+  const bytes = copyBytes(received);
+  try {
+    return { bytes, message: decodeMlsMessageInPlace(bytes, types) };
+  } catch (failure) {
+    return { bytes, failure };
+  }
+}
 
 /** @throws DecodeError, UnsupportedError, also if it is something else */
 export function decodeKeyPackage(bytes: Uint8Array, types: RegisteredTypes): KeyPackage {

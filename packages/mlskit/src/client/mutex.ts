@@ -1,26 +1,21 @@
 /** First come, first served. */
 
 export class Mutex {
-  #tail: Promise<void> = Promise.resolve();
+  #tail: Promise<unknown> = Promise.resolve();
 
   /** Runs when all earlier callers are done, whatever became of them. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    const release = await this.acquire();
-    try {
-      return await work();
-    } finally {
-      release();
-    }
+  run<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.then(nothing, nothing);
+    return result;
   }
 
   /** Resolves when it is our turn, with the function that ends it. */
-  async acquire(): Promise<() => void> {
-    const before = this.#tail;
-    let release = (): void => undefined;
-    this.#tail = new Promise((resolve) => {
-      release = resolve;
+  acquire(): Promise<() => void> {
+    return new Promise((resolve) => {
+      void this.run(() => new Promise<void>((release) => resolve(release)));
     });
-    await before;
-    return release;
   }
 }
+
+function nothing(): void {}

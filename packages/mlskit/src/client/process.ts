@@ -1,8 +1,9 @@
 /** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
 import { buffer, expireBuffered } from "./buffer.ts";
 import { equalBytes } from "../codec/index.ts";
+import { andThen, type MaybePromise } from "../crypto/index.ts";
 import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
-import { decodeMlsMessage, type MlsMessage } from "../framing/mls-message.ts";
+import { decodeMlsMessageInPlace } from "../framing/mls-message.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
@@ -11,6 +12,7 @@ import { comingEpoch } from "./coming-epoch.ts";
 import { noteDecryption } from "./fork.ts";
 import type { GroupAccess } from "./group.ts";
 import type { BufferedMessage, GroupState } from "./group-state.ts";
+import type { Arrived } from "./messages.ts";
 import type {
   AuthenticatedInfo,
   CommitOutcome,
@@ -37,25 +39,21 @@ export interface ProcessOptions {
   readonly accept?: boolean | undefined;
 }
 
-export async function processForGroup(
+export function processForGroup(
   access: GroupAccess,
   session: GroupSession,
-  bytes: Uint8Array,
+  arrived: Arrived,
   options: ProcessOptions,
-): Promise<Outcome> {
+): MaybePromise<Outcome> {
   const { groupId } = session.state.epoch.context;
-  let decoded: MlsMessage;
-  try {
-    decoded = decodeMlsMessage(bytes, wireTypes(session.environment.types));
-  } catch (error) {
-    return invalid(error, groupId);
+  if ("failure" in arrived) return invalid(arrived.failure, groupId);
+  const { bytes, message } = arrived;
+  if (message.wireFormat !== "publicMessage" && message.wireFormat !== "privateMessage") {
+    return { kind: message.wireFormat, bytes };
   }
-  if (decoded.wireFormat !== "publicMessage" && decoded.wireFormat !== "privateMessage") {
-    return { kind: decoded.wireFormat, bytes };
-  }
-  const { groupId: addressed } = infoOf(decoded);
+  const { groupId: addressed } = infoOf(message);
   if (!equalBytes(addressed, groupId)) return { kind: "wrongGroup", groupId: addressed };
-  return processGroupMessage(access, session, Uint8Array.from(bytes), decoded, options);
+  return processGroupMessage(access, session, bytes, message, options);
 }
 
 export async function processGroupMessage(
@@ -117,13 +115,13 @@ async function untimely(
   return undefined;
 }
 
-async function outcomeOf(
+function outcomeOf(
   access: GroupAccess,
   session: GroupSession,
   bytes: Uint8Array,
   received: Received,
   accept: boolean,
-): Promise<Outcome> {
+): MaybePromise<Outcome> {
   const { info } = received;
   switch (received.kind) {
     case "application": {
@@ -134,7 +132,7 @@ async function outcomeOf(
         const { groupId, epoch } = info;
         session.emit({ type: "messageReceived", groupId, epoch, leafIndex, generation });
       }
-      return { kind: "application", ...info, sender, authenticatedData, data, generation };
+      return { kind: "application", sender, authenticatedData, data, generation, ...info };
     }
     case "proposal":
       return proposalOutcome(access, session, bytes, received, accept);
@@ -147,13 +145,12 @@ async function outcomeOf(
     case "ownMessage":
     case "duplicate":
       return { kind: received.kind, ...info };
-    case "future":
-      return {
-        kind: "future",
-        ...info,
-        contentType: received.contentType,
-        isBuffered: await buffer(session, bytes),
-      };
+    case "future": {
+      const { contentType } = received;
+      return andThen(buffer(session, bytes), (isBuffered): Outcome => {
+        return { kind: "future", ...info, contentType, isBuffered };
+      });
+    }
     case "farFuture":
     case "stale":
     case "epochTooOld":
@@ -345,8 +342,7 @@ async function joinAccepted(
   session: GroupSession,
   info: Received["info"],
 ): Promise<Outcome> {
-  await completeJoin(session);
-  const replayed = await replayBuffered(access, session);
+  const replayed = await acceptJoin(access, session);
   return {
     kind: "ownCommit",
     ...info,
@@ -361,8 +357,16 @@ async function joinAccepted(
 
 const NOTHING_TO_HAND_OUT = { welcomes: [], groupInfo: undefined, ratchetTree: undefined } as const;
 
-/** The delivery service accepted our external commit: the group may be used. */
-export async function completeJoin(session: GroupSession): Promise<void> {
+/** The delivery service accepted our external commit: what waited for that is processed. */
+export async function acceptJoin(
+  access: GroupAccess,
+  session: GroupSession,
+): Promise<readonly Outcome[]> {
+  await completeJoin(session);
+  return replayBuffered(access, session);
+}
+
+async function completeJoin(session: GroupSession): Promise<void> {
   const { status, replaces, epoch } = session.state;
   if (status !== "pendingJoin") throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
   if (replaces !== undefined) {
@@ -384,7 +388,7 @@ function authorOf({
   sender,
   authenticatedData,
 }: Extract<Received, { sender: unknown }>): AuthenticatedInfo {
-  return { ...info, sender, authenticatedData };
+  return { sender, authenticatedData, ...info };
 }
 
 function requireEpoch(state: GroupState, epoch: bigint): void {
@@ -523,7 +527,7 @@ function decodeBuffered(
   session: GroupSession,
   { bytes }: BufferedMessage,
 ): GroupMessage | undefined {
-  const decoded = decodeMlsMessage(bytes, wireTypes(session.environment.types));
+  const decoded = decodeMlsMessageInPlace(bytes, wireTypes(session.environment.types));
   const { wireFormat } = decoded;
   return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
 }

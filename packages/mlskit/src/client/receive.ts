@@ -6,6 +6,7 @@ import { ExtensionType, ExternalSenders, readExtension } from "../extensions/ext
 import type { PrivateMessage, PublicMessage } from "../framing/mls-message.ts";
 import type { EpochKeys } from "../group/content.ts";
 import { OpenedContent, VerifiedContent } from "../group/content.ts";
+import { andThen, type MaybePromise } from "../crypto/index.ts";
 import { wireTypes } from "../group/environment.ts";
 import { currentKeys, pastKeys } from "../group/past-epoch.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
@@ -57,11 +58,11 @@ export type Received =
     });
 
 /** @throws MlsError for everything that is wrong with the message; the session is unchanged then */
-export async function receiveMessage(
+export function receiveMessage(
   session: GroupSession,
   bytes: Uint8Array,
   decoded: GroupMessage,
-): Promise<Received> {
+): MaybePromise<Received> {
   const { epoch, config } = session.state;
   const info = infoOf(decoded);
   if (bytes.length > config.maximumMessageSize * 16) {
@@ -75,9 +76,10 @@ export async function receiveMessage(
   if (info.epoch === current + 1n) return { kind: "future", info, contentType };
   if (info.epoch > current) return { kind: "farFuture", info, contentType };
   if (info.epoch === current) return receiveCurrent(session, bytes, decoded, info);
-  if (contentType === "commit") await reportSecondCommit(session, decoded, info);
-  if (contentType !== "application") return { kind: "stale", info, contentType };
-  return receivePast(session, decoded, info);
+  if (contentType === "application") return receivePast(session, decoded, info);
+  const stale: Received = { kind: "stale", info, contentType };
+  if (contentType === "proposal") return stale;
+  return andThen(reportSecondCommit(session, decoded, info), () => stale);
 }
 
 async function receiveCurrent(
@@ -155,30 +157,29 @@ function open(
   return OpenedContent.fromPrivate(keys, decoded.message, environment.limits, types);
 }
 
-async function finish(
+function finish(
   session: GroupSession,
   verified: VerifiedContent,
   keys: EpochKeys,
   info: MessageInfo,
-): Promise<Received> {
+): MaybePromise<Received> {
+  const { content, change, generation = 0 } = verified;
   const { authenticatedData } = verified.authenticated.content;
-  const authored = { info, sender: senderOf(session, verified, keys), authenticatedData };
-  try {
-    return await finishAuthored(session, verified, keys, authored);
-  } catch (error) {
-    if (error instanceof MlsError) authors.set(error, authored.sender);
-    throw error;
+  const sender = senderOf(session, verified, keys);
+  const authored: Authored = { info, sender, authenticatedData };
+  switch (content.contentType) {
+    case "application":
+      // Rule mk-40: the key is gone only now that everything about the message was right.
+      session.useKey(keys.secretTree, info.epoch, change);
+      return { kind: "application", data: content.applicationData, generation, ...authored };
+    case "proposal":
+      return blaming(sender, finishProposal(session, verified, keys, authored));
+    case "commit":
+      return blaming(sender, finishCommit(session, verified, authored));
   }
 }
 
-/** Who sent the messages that led to these errors, where it is certain. */
-const authors = new WeakMap<MlsError, MessageSender>();
-
-export function authorOfFailure(error: MlsError): MessageSender | undefined {
-  return authors.get(error);
-}
-
-async function finishAuthored(
+async function finishProposal(
   session: GroupSession,
   verified: VerifiedContent,
   keys: EpochKeys,
@@ -187,34 +188,45 @@ async function finishAuthored(
   const { state, environment } = session;
   const { epoch } = state;
   const { info } = authored;
-  const { content } = verified;
-  switch (content.contentType) {
-    case "application": {
-      // Rule mk-40: the key is gone only now that everything about the message was right.
-      session.useKey(keys.secretTree, info.epoch, verified.change);
-      const generation = verified.generation ?? 0;
-      return { ...authored, kind: "application", data: content.applicationData, generation };
-    }
-    case "proposal": {
-      const reference = proposalRef(epoch.crypto, verified.authenticated);
-      const known = state.proposals.get(bytesKey(reference));
-      if (known?.bytes !== undefined) return { kind: "ownProposal", info, reference };
-      if (known !== undefined) return { kind: "duplicate", info };
-      const cached = await acceptProposal(epoch, verified, environment);
-      session.useKey(keys.secretTree, info.epoch, verified.change);
-      return { ...authored, kind: "proposal", cached };
-    }
-    case "commit": {
-      const isFromOutside = verified.sender.type === "newMemberCommit";
-      if (isFromOutside && !(await commitDefaults(session)).externalCommits) {
-        throw new PolicyError("POLICY_REJECTED", "this group accepts no external commits", {
-          rule: "mk-91",
-        });
-      }
-      const staged = await processCommit(epoch, verified, state.proposals, environment);
-      return { ...authored, kind: "commit", staged: { ...staged, key: keyOf(verified) } };
-    }
+  const reference = proposalRef(epoch.crypto, verified.authenticated);
+  const known = state.proposals.get(bytesKey(reference));
+  if (known?.bytes !== undefined) return { kind: "ownProposal", info, reference };
+  if (known !== undefined) return { kind: "duplicate", info };
+  const cached = await acceptProposal(epoch, verified, environment);
+  session.useKey(keys.secretTree, info.epoch, verified.change);
+  return { kind: "proposal", cached, ...authored };
+}
+
+async function finishCommit(
+  session: GroupSession,
+  verified: VerifiedContent,
+  authored: Authored,
+): Promise<Received> {
+  const { state, environment } = session;
+  const isFromOutside = verified.sender.type === "newMemberCommit";
+  if (isFromOutside && !(await commitDefaults(session)).externalCommits) {
+    throw new PolicyError("POLICY_REJECTED", "this group accepts no external commits", {
+      rule: "mk-91",
+    });
   }
+  const staged = await processCommit(state.epoch, verified, state.proposals, environment);
+  return { kind: "commit", staged: { key: keyOf(verified), ...staged }, ...authored };
+}
+
+/** Who sent the messages that led to these errors, where it is certain. */
+const authors = new WeakMap<MlsError, MessageSender>();
+
+async function blaming<T>(sender: MessageSender, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof MlsError) authors.set(error, sender);
+    throw error;
+  }
+}
+
+export function authorOfFailure(error: MlsError): MessageSender | undefined {
+  return authors.get(error);
 }
 
 function keyOf({ sender, generation }: VerifiedContent): IncomingCommit["key"] {

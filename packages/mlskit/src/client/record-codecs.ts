@@ -1,9 +1,10 @@
 /** How records are encoded. The first byte of every record is its format version. */
 import {
   type Codec,
+  copyBytes,
   decodeInPlace,
-  encode,
   fromUtf8,
+  lendEncoding,
   mapped,
   opaque,
   optional,
@@ -56,11 +57,10 @@ function withDefault(types: ReadonlyMap<number, SkipBody>): ReadonlyMap<number, 
 }
 
 export function encodeRecord<T>(codec: Codec<T>, value: T): Uint8Array {
-  const body = encode(codec, value);
-  const record = new Uint8Array(body.length + 1);
-  record[0] = FORMAT_VERSION;
-  record.set(body, 1);
-  return record;
+  return lendEncoding((writer) => {
+    writer.uint8(FORMAT_VERSION);
+    codec.write(writer, value);
+  }, copyBytes);
 }
 
 /** @throws StorageError `STORAGE_VERSION` for a newer format, `STORAGE_FAILED` for a broken record */

@@ -1,6 +1,11 @@
 /** Reserving generations in blocks. P-MP-04. */
 import type { SuiteCrypto } from "../crypto/index.ts";
-import { GENERATION_LIMIT, type RatchetKind, step } from "../secret-tree/hash-ratchet.ts";
+import {
+  eraseMessageKey,
+  GENERATION_LIMIT,
+  type RatchetKind,
+  step,
+} from "../secret-tree/hash-ratchet.ts";
 import type { RatchetEntry, SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
 
 const MAXIMUM_BLOCK = 16;
@@ -35,8 +40,7 @@ export function reserveBlock(
   for (let i = 1; i < Math.min(size, MAXIMUM_BLOCK); i++) {
     if (ratchet.generation >= GENERATION_LIMIT) break;
     const { messageKey, next } = step(crypto, ratchet);
-    messageKey.key.erase();
-    messageKey.nonce.erase();
+    eraseMessageKey(messageKey);
     if (ratchet !== entry.ratchet) ratchet.secret.erase();
     ratchet = next;
   }

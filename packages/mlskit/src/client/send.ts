@@ -36,7 +36,7 @@ export async function sendApplication(
       details: { length: plaintext.length, maximum: config.maximumMessageSize },
     });
   }
-  await requireNothingToCommit(session);
+  if (state.proposals.size > 0) await requireNothingToCommit(session);
   session.requireGeneration("application");
   const sent = await protectApplicationData(epoch, {
     data: plaintext,

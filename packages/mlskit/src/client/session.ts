@@ -12,7 +12,7 @@ import { GroupKeys } from "./record-keys.ts";
 import { readOnly } from "./snapshot.ts";
 import type { Transaction } from "./transaction.ts";
 import { isReserved, reserveBlock } from "./reserve.ts";
-import { secretTrees, writeGroup, writeRatchets } from "./write-group.ts";
+import { hasSecretTree, writeGroup, writeRatchets } from "./write-group.ts";
 
 /** What a session asks of the client around it. */
 export interface SessionHost {
@@ -46,7 +46,8 @@ export class GroupSession {
   readonly version: number;
   readonly #before: GroupState | undefined;
   #state: GroupState;
-  readonly #usedEpochs = new Set<bigint>();
+  /** Epochs with keys that this session used up; seldom more than one. */
+  #usedEpochs: readonly bigint[] = [];
   #isTouched = false;
   /** Whether memory may have run ahead of the store, should the transaction fail. */
   #isDirty = false;
@@ -85,17 +86,21 @@ export class GroupSession {
   /** Consumes a message key: written with this transaction, and applied at once. */
   useKey(secretTree: SecretTree, epoch: bigint, change: SecretTreeChange | undefined): void {
     if (change === undefined) return;
-    this.#usedEpochs.add(epoch);
-    this.#isTouched = true;
     this.#isDirty = true;
-    writeRatchets(this.transaction, this.#state.handle, epoch, change);
+    this.#write(epoch, change);
     secretTree.apply(change);
+  }
+
+  #write(epoch: bigint, change: SecretTreeChange): void {
+    if (!this.#usedEpochs.includes(epoch)) this.#usedEpochs = [...this.#usedEpochs, epoch];
+    this.#isTouched = true;
+    writeRatchets(this.transaction, this.#state.handle, epoch, change);
   }
 
   /** The same for a message of ours. Rule P-MP-04. */
   useOwnKey(change: SecretTreeChange | undefined): void {
     if (change === undefined) return;
-    const { epoch, config, handle } = this.#state;
+    const { epoch, config } = this.#state;
     const { secretTree, ownLeaf, crypto } = epoch;
     const number = epoch.context.epoch;
     if (config.generationBlock === 1) return this.useKey(secretTree, number, change);
@@ -112,9 +117,7 @@ export class GroupSession {
       ownLeaf,
       config.generationBlock,
     );
-    this.#usedEpochs.add(number);
-    this.#isTouched = true;
-    writeRatchets(this.transaction, handle, number, stored);
+    this.#write(number, stored);
     erase();
     secretTree.apply(change);
   }
@@ -137,9 +140,8 @@ export class GroupSession {
     this.transaction.put(keys.version, EMPTY_BYTES);
     if (this.#state !== this.#before) writeGroup(this.transaction, this.#before, this.#state);
     // An epoch that began and went within this transaction must not leave its keys behind.
-    const kept = secretTrees(this.#state);
     for (const epoch of this.#usedEpochs) {
-      if (kept.has(epoch)) continue;
+      if (hasSecretTree(this.#state, epoch)) continue;
       this.transaction.deleteWritten(keys.nodes(epoch));
       this.transaction.deleteWritten(keys.ratchets(epoch));
     }

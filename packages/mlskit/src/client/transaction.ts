@@ -8,7 +8,7 @@ import type { RecordSink } from "./write-group.ts";
 export class Transaction implements RecordSink {
   readonly #storage: Storage;
   readonly #writes = new Map<string, Uint8Array | undefined>();
-  readonly #expected = new Map<string, number>();
+  #expected: WriteBatch["expect"] = [];
   readonly #onCommit: (() => void)[] = [];
   readonly #onAbort: (() => void)[] = [];
   /** Of what concerns no group; those of groups are with their sessions. */
@@ -43,7 +43,8 @@ export class Transaction implements RecordSink {
   /** The write fails unless the record has this version then (0: absent). */
   expect(key: string, version: number): void {
     this.checkOpen();
-    if (!this.#expected.has(key)) this.#expected.set(key, version);
+    if (this.#expected.some((known) => known.key === key)) return;
+    this.#expected = [...this.#expected, { key, version }];
   }
 
   /** The same with the version that it has now. */
@@ -88,7 +89,7 @@ export class Transaction implements RecordSink {
     this.#isOpen = false;
     try {
       // Expectations alone are checked as well.
-      if (this.#writes.size + this.#expected.size > 0) await this.#storage.write(this.#batch());
+      if (this.#writes.size + this.#expected.length > 0) await this.#storage.write(this.#batch());
     } catch (error) {
       for (const action of this.#onAbort) action();
       if (error instanceof StorageError || error instanceof UsageError) throw error;
@@ -110,8 +111,7 @@ export class Transaction implements RecordSink {
       if (value === undefined) deletes.push(key);
       else puts.push({ key, value });
     }
-    const expect = [...this.#expected].map(([key, version]) => ({ key, version }));
-    return { puts, deletes, expect };
+    return { puts, deletes, expect: this.#expected };
   }
 
   /** @throws UsageError `TRANSACTION_CLOSED` */

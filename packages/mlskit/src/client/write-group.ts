@@ -144,6 +144,12 @@ function writeBuffer(
   else if (before !== undefined) sink.delete(key);
 }
 
+/** Whether the state holds the secret tree of this epoch. */
+export function hasSecretTree({ status, epoch, past }: GroupState, number: bigint): boolean {
+  if (status !== "inactive" && epoch.context.epoch === number) return true;
+  return past.some(({ context }) => context.epoch === number);
+}
+
 /** Secret trees by epoch: the current one and those of past epochs. */
 export function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {
   const trees = new Map<bigint, SecretTree>();

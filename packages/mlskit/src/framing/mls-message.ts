@@ -1,7 +1,8 @@
 /** MLSMessage, the outermost envelope of everything that is sent. RFC 9420 §6, §17.2. */
 import {
   type Codec,
-  decode,
+  copyBytes,
+  decodeInPlace,
   encode,
   opaque,
   ProtocolVersion,
@@ -133,7 +134,12 @@ export const MlsMessage: Codec<MlsMessage> = {
 
 /** @throws DecodeError, UnsupportedError */
 export function decodeMlsMessage(bytes: Uint8Array, types?: WireTypes): MlsMessage {
-  return decode(MlsMessage, bytes, "MLSMessage", types);
+  return decodeMlsMessageInPlace(copyBytes(bytes), types);
+}
+
+/** For bytes that nobody else will change: the message holds views into them. */
+export function decodeMlsMessageInPlace(bytes: Uint8Array, types?: WireTypes): MlsMessage {
+  return decodeInPlace(MlsMessage, bytes, "MLSMessage", types);
 }
 
 export function encodeMlsMessage(message: MlsMessage): Uint8Array {

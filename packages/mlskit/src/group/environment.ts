@@ -131,11 +131,17 @@ export interface RegisteredTypes {
   readonly psks?: ReadonlyMap<number, SkipBody> | undefined;
 }
 
-/** For decoding what the registered types may occur in. */
+const wireTypesOf: WeakMap<RegisteredTypes, WireTypes> = /* @__PURE__ */ new WeakMap();
+
+/** For decoding what the registered types may occur in. Asked once per message. */
 export function wireTypes(types: RegisteredTypes): WireTypes {
+  const known = wireTypesOf.get(types);
+  if (known !== undefined) return known;
   const proposals = new Map<number, SkipBody>();
   for (const [type, { skip }] of types.proposals) proposals.set(type, skip ?? skipOpaque);
-  return { proposals, credentials: types.credentials, psks: types.psks };
+  const made = { proposals, credentials: types.credentials, psks: types.psks };
+  wireTypesOf.set(types, made);
+  return made;
 }
 
 /** Bounds on what peers can make us do, and on what we produce. */

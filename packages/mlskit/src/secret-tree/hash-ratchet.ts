@@ -55,8 +55,9 @@ export function step(
     });
   }
   const messageKey = keyOf(crypto, ratchet.secret, ratchet.generation);
-  const next = advance(crypto, ratchet.secret, ratchet.generation);
-  return { messageKey, next: { ...ratchet, generation: ratchet.generation + 1, secret: next } };
+  const secret = advance(crypto, ratchet.secret, ratchet.generation);
+  const { generation, skipped, floor } = ratchet;
+  return { messageKey, next: { generation: generation + 1, secret, skipped, floor } };
 }
 
 /**
@@ -97,7 +98,7 @@ export function seek(
   const following = advance(crypto, secret, generation);
   if (secret !== ratchet.secret) secret.erase();
   const next = trim(
-    { ...ratchet, generation: generation + 1, secret: following, skipped },
+    { generation: generation + 1, secret: following, skipped, floor: ratchet.floor },
     limits.outOfOrderTolerance,
     generation - limits.outOfOrderTolerance,
   );
@@ -106,10 +107,12 @@ export function seek(
 
 /** The ratchet with at most `count` skipped keys, the newest; `floor` rises accordingly. */
 export function trim(ratchet: HashRatchet, count: number, floor = 0): HashRatchet {
-  const surplus = ratchet.skipped.length - count;
-  const kept = surplus > 0 ? ratchet.skipped.slice(surplus) : ratchet.skipped;
-  const lastGivenUp = surplus > 0 ? (ratchet.skipped[surplus - 1]?.generation ?? -1) : -1;
-  return { ...ratchet, skipped: kept, floor: Math.max(ratchet.floor, floor, lastGivenUp + 1) };
+  const { generation, secret, skipped } = ratchet;
+  const surplus = skipped.length - count;
+  const kept = surplus > 0 ? skipped.slice(surplus) : skipped;
+  const lastGivenUp = surplus > 0 ? (skipped[surplus - 1]?.generation ?? -1) : -1;
+  const raised = Math.max(ratchet.floor, floor, lastGivenUp + 1);
+  return { generation, secret, skipped: kept, floor: raised };
 }
 
 function takeSkipped(

@@ -1,4 +1,5 @@
 /** What every store does alike: argument checks, version checks, errors. */
+import { copyBytes } from "../codec/index.ts";
 import { MlsError, StorageError, UsageError } from "../errors.ts";
 import type { WriteBatch } from "./storage.ts";
 
@@ -40,10 +41,10 @@ export function checkBatch(batch: WriteBatch): void {
  * @throws StorageError `STORAGE_CONFLICT`
  */
 export function checkVersions(batch: WriteBatch, versionOf: (key: string) => number): void {
-  for (const [index, { key, version }] of batch.expect.entries()) {
+  batch.expect.forEach(({ key, version }, index) => {
     const actual = versionOf(key);
     if (actual !== version) throw conflict(index, version, actual);
-  }
+  });
 }
 
 /** `index` counts in `expect`: a key may name a group and stays out of errors (P-ENC-06). */
@@ -66,7 +67,7 @@ export function failed(message: string, cause: unknown): Error {
 /** A batch that no longer depends on arrays the caller may change. */
 export function copyBatch(batch: WriteBatch): WriteBatch {
   return {
-    puts: batch.puts.map(({ key, value }) => ({ key, value: Uint8Array.from(value) })),
+    puts: batch.puts.map(({ key, value }) => ({ key, value: copyBytes(value) })),
     deletes: [...batch.deletes],
     expect: batch.expect.map(({ key, version }) => ({ key, version })),
   };

@@ -1,4 +1,5 @@
 /** A store that lives as long as the process: for tests and short-lived programs. M-STO-02. */
+import { copyBytes } from "../codec/index.ts";
 import { checkBatch, checkVersions, closed, keysWithPrefix } from "./batch.ts";
 import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
 
@@ -34,7 +35,7 @@ class MemoryStorage implements Storage {
     for (const { key, value } of batch.puts) {
       const before = this.#records.get(key);
       const version = (before?.version ?? 0) + 1;
-      this.#records.set(key, { key, value: Uint8Array.from(value), version });
+      this.#records.set(key, { key, value: copyBytes(value), version });
       before?.value.fill(0);
     }
     for (const key of batch.deletes) {
@@ -56,5 +57,5 @@ class MemoryStorage implements Storage {
 }
 
 function copy(record: StoredRecord): StoredRecord {
-  return { key: record.key, value: Uint8Array.from(record.value), version: record.version };
+  return { key: record.key, value: copyBytes(record.value), version: record.version };
 }

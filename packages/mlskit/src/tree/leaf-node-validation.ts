@@ -93,7 +93,7 @@ export function checkSource(
   const found = leaf.origin.source;
   const isRight = found === source;
   const message = "a leaf node has the wrong source";
-  const where = { ...details, expected: source, found };
+  const where = { expected: source, found, ...details };
   if (source === "keyPackage") check(isRight, "valn0108", code, message, where);
   if (source === "update") check(isRight, "valn0109", code, message, where);
   if (source === "commit") check(isRight, "valn0110", code, message, where);
@@ -119,7 +119,7 @@ export function checkOwnCredentialType(leaf: LeafNode, { code, details }: LeafCo
     "valn0113",
     code,
     "a leaf node does not list its own credential type",
-    { ...details, credentialType },
+    { credentialType, ...details },
   );
   const isCertified = certifiesKey(leaf.credential, leaf.signatureKey);
   check(isCertified, "mk-17", code, "a certificate is not for the leaf's key", details);
@@ -128,7 +128,7 @@ export function checkOwnCredentialType(leaf: LeafNode, { code, details }: LeafCo
 /** valn0107, valn1601: extensions are listed, and no known one is out of place. mk-16: they decode. */
 export function checkOwnExtensions(leaf: LeafNode, { code, details }: LeafContext): void {
   for (const { type } of leaf.extensions) {
-    const place = { ...details, extensionType: type };
+    const place = { extensionType: type, ...details };
     const misplaced = type !== ExtensionType.applicationId && isDefaultType("extensions", type);
     check(!misplaced, "valn1601", code, `extension ${type} does not belong in a leaf node`, place);
     const listed = supports(leaf.capabilities, "extensions", type);
@@ -159,7 +159,7 @@ export function checkGroupExtensions(
   const message = "a leaf node lacks support for an extension of the group";
   for (const extensionType of types) {
     const isListed = supports(leaf.capabilities, "extensions", extensionType);
-    const where = { ...details, extensionType };
+    const where = { extensionType, ...details };
     if (source === "keyPackage") check(isListed, "valn0502", code, message, where);
     if (source === "update") check(isListed, "valn0602", code, message, where);
     if (source === "commit") check(isListed, "valn1210", code, message, where);
