@@ -244,7 +244,7 @@ test("M-SEC-09: an external commit removes a former appearance of the joiner, an
   ];
   for (const [rule, proposals] of cases) {
     const { bytes } = await forgeExternalCommit(mallory, alice, {
-      ...(proposals && { proposals }),
+      ...(proposals === undefined ? {} : { proposals }),
     });
     await refusedEverywhere(group, "mallory", bytes, rule);
   }

@@ -121,7 +121,7 @@ describe.concurrent("npm start", { timeout: 180_000 }, () => {
 describe.concurrent("the quick start", { timeout: 180_000 }, () => {
   const source = fs.readFileSync(path.join(root, "examples/hello.ts"), "utf8");
 
-  test("M-DOC-01 has two clients, one group, one message and at most 12 lines, and runs", async () => {
+  test("M-DOC-01 pkg-4 has two clients, one group, one message and at most 12 lines, and runs", async () => {
     expect(source.split("\n").filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(12);
     // It holds no type annotations, so it runs as it is, and "mlskit" is the built package.
     const { stdout } = await run(["--input-type=module"], source);
