@@ -237,15 +237,13 @@ test("M-SEC-09: an external commit removes a former appearance of the joiner, an
   // The joiner, members and an observer: one rule.
   const make = () => group.createExternalJoin(mallory, { resync: () => 1 });
   await refuses(mallory, make, "mk-48");
-  const cases: readonly [RuleId, ExternalCommitForgery["proposals"]][] = [
-    ["mk-48", (init) => [init, remove(1)]],
-    ["valn0402", (init) => [init, remove(1), remove(2)]],
-    ["valn0701", (init) => [init, remove(9)]],
+  const cases: readonly [RuleId, ExternalCommitForgery][] = [
+    ["mk-48", { proposals: (init) => [init, remove(1)] }],
+    ["valn0402", { proposals: (init) => [init, remove(1), remove(2)] }],
+    ["valn0701", { proposals: (init) => [init, remove(9)] }],
   ];
-  for (const [rule, proposals] of cases) {
-    const { bytes } = await forgeExternalCommit(mallory, alice, {
-      ...(proposals === undefined ? {} : { proposals }),
-    });
+  for (const [rule, forgery] of cases) {
+    const { bytes } = await forgeExternalCommit(mallory, alice, forgery);
     await refusedEverywhere(group, "mallory", bytes, rule);
   }
   await group.externalJoin("bob", await newClient("bob"), { resync: () => 1 });
