@@ -78,7 +78,9 @@ function tasksOf(
   }
   if (sections.includes("storage")) {
     const members = sizes ?? (quick ? [2, 100] : [2, 100, 1000, 10_000]);
-    add("storage", 3, () => runSection(node, "storage", members, [1]));
+    for (const size of members) {
+      add(`storage, N = ${size}`, 1, () => runSection(node, "storage", [size], [1]));
+    }
   }
   if (sections.includes("scenarios")) {
     const run: Task["run"] = () =>
