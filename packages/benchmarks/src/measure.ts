@@ -3,7 +3,7 @@ import { type ForgedGroup, forgeGroup } from "./forged-group.ts";
 import { GROUPS, type OperationGroup } from "./groups.ts";
 import { providers } from "./internals.ts";
 import { LibraryProcess } from "./library-process.ts";
-import { inScope, type ScopedProgram } from "./peers.ts";
+import { inScope, MLSKIT, type ScopedProgram } from "./peers.ts";
 import type { Measured, TreeState } from "./protocol.ts";
 import {
   callsOf,
@@ -72,7 +72,7 @@ export class Measurement {
 
   /**
    * All operations of a place, in about so many seconds: with less time there are fewer rounds, but
-   * always one. The first program is mlskit, whose limit is measured along.
+   * always one.
    */
   async run(
     programs: readonly ScopedProgram[],
@@ -121,7 +121,9 @@ export class Measurement {
       const hello = await library.greet();
       this.#libraries.set(program.name, { name: program.name, ...versionOf(hello) });
       if (!hello.suites.includes(place.suite)) return false;
-      await prepare(library, place, forged, this.#patience);
+      // Without mlskit there would be nothing to compare with.
+      const patience = this.#patience * (program.name === MLSKIT ? 5 : 1);
+      await prepare(library, place, forged, patience);
       return true;
     });
     if (isReady === true) return library;
@@ -160,7 +162,7 @@ export class Measurement {
         turn.spent += turn.count * turn.perRun;
         if (measured === undefined) turns.delete(library);
         else collect(found, library.name, measured);
-        if (library === able[0] && measured !== undefined) {
+        if (library.name === MLSKIT && measured !== undefined) {
           await this.#measureLimits(found, able, group, place, turn.count);
         }
       }
@@ -181,13 +183,14 @@ export class Measurement {
   /** What the operations need of mlskit's provider, and the same of other libraries' primitives. */
   async #measureLimits(
     found: Map<string, Found>,
-    [mlskit, ...others]: readonly Library[],
+    able: readonly Library[],
     group: string,
     { suite }: Place,
     runs: number,
   ): Promise<void> {
     const patience = this.#patience;
     const count = Math.min(runs, MOST_LIMITS);
+    const mlskit = able.find(({ name }) => name === MLSKIT);
     const limit = await this.#attempt(mlskit, group, () => mlskit?.limit(group, count, patience));
     if (limit === undefined) return;
     const { steps } = limit;
@@ -196,7 +199,7 @@ export class Measurement {
       const entry = found.get(`${LIMIT} ${operation}`);
       if (entry !== undefined) entry.calls = callsOf(list);
     }
-    for (const library of others) {
+    for (const library of able) {
       if (library.hello.primitives !== true || Object.keys(steps).length === 0) continue;
       const measured = await this.#attempt(library, group, () =>
         library.measure({ do: "primitives", suite, steps, count }, patience),

@@ -94,9 +94,11 @@ const PEERS: readonly Peer[] = [
 
 export const PEER_NAMES: readonly string[] = PEERS.map(({ name }) => name);
 
+export const MLSKIT = "mlskit";
+
 /** mlskit itself, by this Node. With `clock` "cpu" it counts the processor's time. */
 export function mlskit(node: string, clock: "wall" | "cpu"): ScopedProgram {
-  return { name: "mlskit", command: node, parameters: [workerFile, clock] };
+  return { name: MLSKIT, command: node, parameters: [workerFile, clock] };
 }
 
 export interface PeerOptions {
