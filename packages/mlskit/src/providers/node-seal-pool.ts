@@ -18,13 +18,13 @@ export function sealOnThreads(
 }
 
 export class SealPool {
-  /** Never ready if a bundler has left that file behind. */
-  readonly #workerFile: URL;
+  readonly #workerFile: URL | undefined;
   #threads: readonly SealThread[] = [];
   #isStarted = false;
   #retirement: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(workerFile: URL = new URL("./node-seal-worker.js", import.meta.url)) {
+  /** `workerFile` is the code of the threads, if not the file beside this one. */
+  constructor(workerFile?: URL) {
     this.#workerFile = workerFile;
   }
 
@@ -40,7 +40,12 @@ export class SealPool {
   ): Promise<readonly SealedMessage[]> | undefined {
     if (jobs.length < WORTH_SHARING) return undefined;
     if (this.#threads.length > 0) return this.#share(local, info, jobs);
-    if (jobs.length >= WORTH_STARTING && !this.#isStarted) this.#start();
+    if (jobs.length < WORTH_STARTING || this.#isStarted) return undefined;
+    try {
+      this.#start();
+    } catch {
+      // Bundled without the file or its address, or a runtime without threads: it works without.
+    }
     return undefined;
   }
 
@@ -82,9 +87,9 @@ export class SealPool {
     this.#isStarted = true;
     const { Worker } = process.getBuiltinModule("node:worker_threads");
     const { availableParallelism } = process.getBuiltinModule("node:os");
+    const file = this.#workerFile ?? new URL("./node-seal-worker.js", import.meta.url);
     for (let i = 0; i < Math.min(availableParallelism() - 1, MOST_THREADS); i++) {
-      const worker = new Worker(this.#workerFile, { execArgv: [] });
-      new SealThread(worker, {
+      new SealThread(new Worker(file, { execArgv: [] }), {
         ready: (thread) => {
           this.#threads = [...this.#threads, thread];
           this.#retireLater();

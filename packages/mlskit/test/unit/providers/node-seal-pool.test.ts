@@ -95,8 +95,11 @@ describe("large batches of encryptions", () => {
     }
   });
 
-  test("are done here if threads cannot be started", async () => {
-    const pool = new SealPool(pathToFileURL(join(folder, "missing.mjs")));
+  test.each([
+    ["their file is missing", pathToFileURL(join(folder, "missing.mjs"))],
+    ["their address is none", new URL("http://localhost/worker.js")],
+  ])("are done here if threads cannot be started because %s", async (_, file) => {
+    const pool = new SealPool(file);
     const jobs = jobsOf(await recipients(40));
     expect(pool.seal(crypto, INFO, jobs)).toBeUndefined();
     await new Promise((resolve) => setTimeout(resolve, 300));
