@@ -45,12 +45,14 @@ async function measure(options: Options): Promise<void> {
   const all = tasksOf(options, found.path);
   if (journal.found === undefined) results = { ...results, skipped: all.skipped };
   const tasks = all.tasks.filter((task) => !journal.isDone(task.name));
+  let undone = 0;
   let weights = tasks.reduce((sum, { weight }) => sum + weight, 0);
   for (const task of tasks) {
     const left = end - performance.now();
     if (left < 0) {
       const skipped = { what: task.name, why: "the time of the run was over" };
       results = { ...results, skipped: [...results.skipped, skipped] };
+      undone++;
       continue;
     }
     process.stderr.write(`${task.name}\n`);
@@ -60,7 +62,8 @@ async function measure(options: Options): Promise<void> {
   }
   console.log(textOf(results));
   console.log(`written: ${writeResults(results, name)}`);
-  journal.close();
+  if (undone === 0 || options.quick) journal.close();
+  else console.log(`${undone} parts are left: the same command again goes on from here`);
   if (options.sections.includes("operations") && results.rows.length === 0) process.exitCode = 1;
 }
 
