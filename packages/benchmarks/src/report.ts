@@ -95,8 +95,7 @@ export function readmePart(results: Results): string {
       operation === "commit" && tree === "warm" && suite === 1 && sizes.length > 1,
   );
   return [
-    `Medians at N = ${size}, suite 1, on ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, all in one run ` +
-      `([all tables](docs/benchmarks.md)):`,
+    `Medians at N = ${size}, suite 1, on ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, all in one run:`,
     table(["", ...names], lines, 1),
     ...(plotted === undefined ? [] : [`![${titleOf(plotted)}](${plotPath(plotted)})`]),
   ].join("\n\n");
