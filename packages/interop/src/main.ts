@@ -1,7 +1,7 @@
 /** `npm run interop`: the strict driver. Exit code 0 if everything is as it must be. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type ResultFile, writeDocs } from "./driver/docs.ts";
+import { type ResultFile, resultText, writeDocs } from "./driver/docs.ts";
 import { loadConfigs, LONG_CONFIG } from "./driver/configs.ts";
 import { runMatrix } from "./driver/matrix.ts";
 import { findMlsGo } from "./driver/mls-go.ts";
@@ -50,7 +50,7 @@ async function main(options: Options): Promise<number> {
   const file: ResultFile = { date, seed: options.seed, results };
   if (options.json !== undefined) {
     mkdirSync(dirname(options.json), { recursive: true });
-    writeFileSync(options.json, `${JSON.stringify(file, null, 2)}\n`);
+    writeFileSync(options.json, resultText(file));
   }
   return results.length > 0 && results.every(isGood) ? 0 : 1;
 }

@@ -88,12 +88,31 @@ const CONFIGS = [
 
 describe.runIf(isOfficial)("the official scripts", () => {
   test(
-    "M-INT-02 every script passes with ourselves, suites and handshake forms in turn",
+    "M-INT-03 every script passes with ourselves, suites and handshake forms in turn",
     async () => {
       const matrix = await play({ configs: CONFIGS }, { onlySuites: [1, 2, 3, 5] });
       expect(errors(matrix)).toEqual([]);
       expect(isGood(matrix)).toBe(true);
       expect(total(matrix).runs).toBe(39);
+    },
+    PATIENCE,
+  );
+
+  // The whole of it takes minutes: `npm run interop -- --self --config deep_random`.
+  test(
+    "M-INT-04 the first epochs of deep_random pass with ourselves, in both handshake forms",
+    async () => {
+      const choice = { folder: undefined, configs: [LONG_CONFIG], scripts: undefined };
+      const [config] = loadConfigs(choice).configs;
+      const [script] = config?.scripts ?? [];
+      if (script === undefined) throw new Error("there is no such script");
+      const scripts = [{ ...script, steps: script.steps.slice(0, 28) }];
+      const configs = [{ name: LONG_CONFIG, scripts }];
+      const matrix = await play({ configs: [] }, { configs, rotates: false, onlySuites: [1] });
+      expect(errors(matrix)).toEqual([]);
+      expect(isGood(matrix)).toBe(true);
+      expect(total(matrix).runs).toBe(2);
+      expect(matrix.scripts[0]?.checks.epochs).toBe(4);
     },
     PATIENCE,
   );

@@ -15,13 +15,52 @@ export interface ResultFile {
   readonly date: string;
   readonly seed: string;
   readonly results: readonly MatrixResult[];
+  /** What the working group's own runner said. */
+  readonly judge?: Judgement;
 }
+
+export interface Judgement {
+  readonly runner: string;
+  readonly suites: readonly number[];
+  readonly rows: readonly {
+    readonly clients: readonly string[];
+    readonly config: string;
+    readonly runs: number;
+    readonly passed: number;
+  }[];
+}
+
+/** One line per script, and nothing that is zero. */
+export function resultText(file: ResultFile): string {
+  const text = JSON.stringify(file, (_key, value: unknown) => (value === 0 ? undefined : value));
+  return `${text.replaceAll('{"config"', '\n{"config"')}\n`;
+}
+
+/** Results as they were before zeros were left out. */
+function readResults(text: string): ResultFile {
+  const file = JSON.parse(text) as ResultFile;
+  const results = file.results.map((matrix) => ({
+    ...matrix,
+    scripts: matrix.scripts.map((script) => ({
+      ...script,
+      mixed: { ...NO_RUNS, ...script.mixed },
+      ours: { ...NO_RUNS, ...script.ours },
+      peers: { ...NO_RUNS, ...script.peers },
+      suites: Object.fromEntries(
+        Object.entries(script.suites).map(([key, count]) => [key, { ...NO_RUNS, ...count }]),
+      ),
+    })),
+  }));
+  return { ...file, results };
+}
+
+const NO_RUNS: Count = { runs: 0, passed: 0, limited: 0, failed: 0 };
 
 export function writeDocs(): void {
   const files = existsSync(RESULTS_FOLDER) ? readdirSync(RESULTS_FOLDER).sort() : [];
   const sections = files
     .filter((file) => file.endsWith(".json"))
-    .flatMap((file) => sectionsOf(JSON.parse(readFileSync(join(RESULTS_FOLDER, file), "utf8"))));
+    .flatMap((file) => sectionsOf(readResults(readFileSync(join(RESULTS_FOLDER, file), "utf8"))));
   writeFileSync(DOCUMENT, `${[...INTRODUCTION, ...sections, ...limits()].join("\n")}\n`);
 }
 
@@ -43,7 +82,8 @@ const INTRODUCTION: readonly string[] = [
   "",
 ];
 
-function sectionsOf({ date, seed, results }: ResultFile): string[] {
+function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
+  if (judge !== undefined) return judgement(date, judge);
   return results.flatMap((matrix) => {
     const { servers, suites, processes } = matrix;
     const counts = KINDS.flatMap((kind) => {
@@ -66,6 +106,23 @@ function sectionsOf({ date, seed, results }: ResultFile): string[] {
   });
 }
 
+function judgement(date: string, { runner, suites, rows }: Judgement): string[] {
+  return [
+    "## The second judge",
+    "",
+    `${date}, suites ${suites.join(", ")}, both handshake forms: the working group's runner`,
+    `(${runner}). With several clients each script is played once per suite and form, and the`,
+    "runner draws who plays whom. What did not pass fails as the limits of peers below say.",
+    "",
+    "| clients | configuration | passed |",
+    "| --- | --- | --- |",
+    ...rows.map(({ clients, config, runs, passed }) => {
+      return `| ${clients.join(" × ")} | ${config} | ${passed}/${runs} |`;
+    }),
+    "",
+  ];
+}
+
 function describe({ runs, passed, limited, failed }: Count): string {
   return `${passed} of ${runs} passed, ${limited} limited, ${failed} failed`;
 }
@@ -74,8 +131,8 @@ function limits(): string[] {
   return [
     "## Known limits of peers",
     "",
-    "A run that fails as listed here counts as limited. One that is listed and never fails counts as a",
-    "failure, so that the list stays true.",
+    "A run that fails as listed here counts as limited. A limit that never shows where it always should",
+    "counts as a failure, so that the list stays true.",
     "",
     "| id | seen at | what |",
     "| --- | --- | --- |",

@@ -191,10 +191,13 @@ function count(
   for (const tally of tallies) tally[isLimited ? "limited" : "failed"] += 1;
   const failed = describeFailure(run, cast, failure);
   const limit = limits[0]?.id;
-  if (result.failures.length < MAXIMUM_FAILURES) result.failures.push({ ...failed, limit });
+  // More of the same would not say more.
+  const alike = result.failures.filter((other) => limit !== undefined && other.limit === limit);
+  if (alike.length === 0 && result.failures.length < MAXIMUM_FAILURES) {
+    result.failures.push({ ...failed, limit });
+  }
 }
 
-/** More of them would not say more. */
 const MAXIMUM_FAILURES = 20;
 
 function suiteTally(result: ScriptResult, { suite, encrypt }: PlannedRun, kind: RunKind) {

@@ -31,6 +31,8 @@ export interface LimitedRun {
 
 /** A peer of which several limits are known. */
 const MLS_GO = { peer: /mls-?go/i, version: "v1.6.0" };
+/** The name that its test server gives itself. */
+const MLS_RS = { peer: /wickr mls/i, version: "6fc9223" };
 
 export const PEER_LIMITS: readonly PeerLimit[] = [
   {
@@ -75,6 +77,31 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     applies: ({ suite }) => suite === 5,
   },
   {
+    id: "mls-rs-branch-signer",
+    ...MLS_RS,
+    reason:
+      "whoever joins a branch goes on signing with its key of the parent group; RFC 9420 §6.1: “The sender MUST use the private key corresponding to […] The signature key contained in the LeafNode at the index indicated by leaf_index in the ratchet tree”",
+    applies: ({ config, script, isPeer }) =>
+      (config === "branch" && ["bob", "charlie", "diana", "eliza"].some(isPeer)) ||
+      (script === "reinit_then_branch" && isPeer("alice")),
+  },
+  {
+    id: "mls-rs-reinit-nonce",
+    ...MLS_RS,
+    reason:
+      "as welcomer after a ReInit it makes the nonce as long as the hash of the suite before; RFC 9420 §8.4: “of length KDF.Nh, where KDF is the KDF for the cipher suite of the group into which the PSK is being injected”",
+    error: /a PSK nonce must be as long as/,
+    applies: ({ config, script }) => config === "reinit" || script === "external_reinit",
+  },
+  {
+    id: "mls-rs-branch-extensions",
+    ...MLS_RS,
+    reason:
+      "refuses a branch whose extensions are not those of the parent, and passes none on as creator; RFC 9420 §11.3 has joiners check version, cipher suite, epoch and members, and no extensions",
+    error: /ReInitExtensionsMismatch/,
+    applies: ({ config, script }) => config === "branch" && script === "with_extensions",
+  },
+  {
     id: "mlspp-branch-tree",
     peer: /mlspp/i,
     version: "61e4d76",
@@ -88,8 +115,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
 
 /** Calls that a peer answers without content. */
 const EMPTY_ANSWERS: readonly { readonly peer: RegExp; readonly calls: readonly CallName[] }[] = [
-  // Its test server calls itself by another name.
-  { peer: /wickr mls/i, calls: ["StateAuth", "Export"] },
+  { peer: MLS_RS.peer, calls: ["StateAuth", "Export"] },
 ];
 
 export function hasWorking({ name }: ServerDescription, call: CallName): boolean {

@@ -151,7 +151,8 @@ export async function branch(world: World, step: StepOf<"branch">): Promise<void
     const joined = await world.call(member, "HandleBranch", request);
     authenticators.set(member, joined.epoch_authenticator);
     world.states.set(member, joined.state_id);
-    await world.call(member, "Free", { state_id: parent });
+    // A peer that keeps the number has given up the parent already.
+    if (joined.state_id !== parent) await world.call(member, "Free", { state_id: parent });
   }
   world.lastCommit = undefined;
   await checkEpoch(world, [actor, ...members], authenticators);

@@ -164,7 +164,7 @@ const official = officialDirectory();
 describe.skipIf(official === undefined)("official vectors", () => {
   const set = official === undefined ? own : officialSet(official);
 
-  test("the manifest covers 785 cases in 16 files, and no file may be missing", () => {
+  test("M-INT-05 the manifest covers 785 cases in 16 files, and no file may be missing", () => {
     expect(OFFICIAL_MANIFEST.files).toHaveLength(16);
     const cases = OFFICIAL_MANIFEST.files.reduce((sum, entry) => sum + entry.cases, 0);
     expect(cases).toBe(785);
@@ -181,7 +181,7 @@ describe.skipIf(official === undefined)("official vectors", () => {
     .map(({ file }) => file)
     .filter((file) => !file.startsWith("treekem") && !file.includes("random"))
     .filter((file) => file !== "messages.json");
-  test.each(small)("a sample of %s holds in every suite", async (file) => {
+  test.each(small)("M-INT-05 a sample of %s holds in every suite", async (file) => {
     const [result] = await run(set, { filter: file, sample: 1 });
     expect(complaints(result === undefined ? [] : [result])).toEqual([]);
     expect(result?.cases.length).toBeGreaterThan(0);
