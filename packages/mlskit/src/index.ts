@@ -48,6 +48,7 @@ export type {
 } from "./client/key-packages.ts";
 export type { MemberSelector } from "./client/members.ts";
 export type * from "./client/outcome.ts";
+export type { TreeSource } from "./client/outside-tree.ts";
 export type { PendingProposal } from "./client/pending-proposals.ts";
 export {
   isBadSignature,

@@ -25,7 +25,8 @@ import type { GroupConfig } from "./config.ts";
 import { type ClientEvent, EventHub, type EventLog } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
 import { Mutex } from "./mutex.ts";
-import { readGroup } from "./read-group.ts";
+import type { TreeSource } from "./outside-tree.ts";
+import { type LoadContext, readGroup } from "./read-group.ts";
 import {
   decodeRecord,
   encodeRecord,
@@ -59,6 +60,7 @@ export interface CoreOptions {
   /** Usable key packages of an identity below which an event says so. */
   readonly keyPackageThreshold: number;
   readonly cache: CacheStrategy;
+  readonly tree: TreeSource | undefined;
   /** A snapshot, which changes nothing. */
   readonly isReadOnly: boolean;
   /** Bytes of early messages that all groups together may keep. */
@@ -201,9 +203,15 @@ export class ClientCore {
   }
 
   async #read(handle: number): ReturnType<typeof readGroup> {
-    const { storage, provider } = this.options;
+    const { storage, provider, tree, hookTimeout } = this.options;
+    const context: LoadContext = {
+      storage,
+      provider,
+      types: this.stored,
+      signer: this.#host.signer,
+      tree: async (groupId, epoch) => withTimeLimit(tree?.(groupId, epoch), hookTimeout),
+    };
     try {
-      const context = { storage, provider, types: this.stored, signer: this.#host.signer };
       return await readGroup(context, handle);
     } catch (cause) {
       // What does not decode was written by nobody: the store is to blame, no peer.

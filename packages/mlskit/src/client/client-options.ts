@@ -16,6 +16,7 @@ import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
 import type { EventLog } from "./events.ts";
 import type { Identity, IdentityInput } from "./identity.ts";
 import type { KeyPackageOptions } from "./key-packages.ts";
+import type { TreeSource } from "./outside-tree.ts";
 
 export interface ClientOptions {
   readonly storage: Storage;
@@ -45,6 +46,8 @@ export interface ClientOptions {
   readonly transportTimeout?: number | undefined;
   /** Bytes of messages that came too early, in all groups together. Default: 64 MiB. */
   readonly bufferedBytes?: number | undefined;
+  /** Trees of groups with the setting `storedTree: false`, when such a group is read from the store. */
+  readonly tree?: TreeSource | undefined;
   /** Fewer usable key packages of an identity raise `keyPackagesLow`. Default: 10. */
   readonly keyPackageThreshold?: number | undefined;
   /** Stores events for those who missed them; `eventLog()` of mlskit/production. Default: none are stored. */
@@ -106,6 +109,7 @@ export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore
     psk: options.psk,
     signers: options.signers ?? [],
     hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
+    tree: options.tree,
     cache: options.cache ?? "keep",
     isReadOnly,
     bufferedBytes: options.bufferedBytes ?? DEFAULT_BUFFERED_BYTES,

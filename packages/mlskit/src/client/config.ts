@@ -41,6 +41,8 @@ export interface GroupConfig {
    * skipped after a restart; within one, sending writes nothing.
    */
   readonly generationBlock: number;
+  /** Whether the store keeps the tree; if not, the client's `tree` option hands it in. */
+  readonly storedTree: boolean;
   /** Whether Welcomes and GroupInfos carry the tree. */
   readonly ratchetTree: boolean;
   /** Whether GroupInfos invite external commits, and whether they are accepted. */
@@ -68,6 +70,7 @@ export const DEFAULT_CONFIG: GroupConfig = {
   maximumForwardDistance: DEFAULT_LIMITS.maximumForwardDistance,
   maximumSkippedKeys: DEFAULT_LIMITS.maximumSkippedKeys,
   generationBlock: 1,
+  storedTree: true,
   ratchetTree: true,
   externalCommits: true,
   autoAccept: false,

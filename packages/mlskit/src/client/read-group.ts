@@ -5,6 +5,7 @@ import type { CryptoProvider, Secret, Signer, SuiteCrypto } from "../crypto/inde
 import { GroupContext } from "../key-schedule/group-context.ts";
 import type { HashRatchet, RatchetKind } from "../secret-tree/hash-ratchet.ts";
 import { type RatchetEntry, SecretTree } from "../secret-tree/secret-tree.ts";
+import { isTreeStored, readOutsideTree, type TreeSource } from "./outside-tree.ts";
 import type { StoredRecord, Storage } from "../storage/storage.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex } from "../tree/tree-math.ts";
@@ -44,6 +45,7 @@ export interface LoadContext {
   readonly types: WireTypes;
   /** @throws StateError `SIGNER_NOT_FOUND` */
   signer(publicKey: Uint8Array): Promise<Signer>;
+  readonly tree?: TreeSource | undefined;
 }
 
 /** Undefined if there is no such group. */
@@ -58,7 +60,14 @@ export async function readGroup(
   const { types } = context;
   const record = decodeRecord(headRecord<GroupConfig>(), head, types);
   const crypto = context.provider.suite(record.epoch.context.cipherSuite);
-  const tree = RatchetTree.fromChunks(crypto, record.epoch.leafCount, rows.chunks, types);
+  // What was stored before a setting existed has its default.
+  const config = { ...DEFAULT_CONFIG, ...record.config };
+  const status = statusOf(record.status);
+  const isInside = isTreeStored({ config, status });
+  const tree = isInside
+    ? RatchetTree.fromChunks(crypto, record.epoch.leafCount, rows.chunks, types)
+    : await readOutsideTree(context.tree, crypto, record.epoch.context, types);
+  const chunks = isInside ? rows.chunks : wholeTree(tree);
   const number = record.epoch.context.epoch;
   const secretTree = rows.secretTree(crypto, number, record.epoch.leafCount);
   const signer = await context.signer(record.epoch.signatureKey);
@@ -71,10 +80,9 @@ export async function readGroup(
   );
   const state: GroupState = {
     handle,
-    status: statusOf(record.status),
+    status,
     epoch,
-    // What was stored before a setting existed has its default.
-    config: { ...DEFAULT_CONFIG, ...record.config },
+    config,
     reInit: record.reInit,
     isLeaving: record.isLeaving,
     joinCommit: record.joinCommit,
@@ -86,13 +94,19 @@ export async function readGroup(
     pending:
       rows.pending === undefined
         ? undefined
-        : await decodePending(rows.pending, crypto, rows.chunks, types, context.signer),
+        : await decodePending(rows.pending, crypto, chunks, types, context.signer),
     past: readPast(crypto, rows, tree, types),
     resumptionPsks: rows.resumptionPsks,
     buffer: rows.buffer,
     seen: { hashes: rows.seen, next: Math.max(-1, ...rows.seen.keys()) + 1 },
   };
   return { state, version };
+}
+
+function* wholeTree(tree: RatchetTree): Generator<Rows["chunks"][number]> {
+  for (const { bytes, ...place } of tree.changedChunks(undefined)) {
+    if (bytes !== undefined) yield { ...place, bytes };
+  }
 }
 
 interface Rows {

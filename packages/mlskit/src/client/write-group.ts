@@ -24,6 +24,7 @@ import {
   seenRecord,
 } from "./record-codecs.ts";
 import { encodePending } from "./pending-record.ts";
+import { isTreeStored } from "./outside-tree.ts";
 import { bufferedKey, GroupKeys, groupKey } from "./record-keys.ts";
 
 /** Collects puts and deletes; the last word on a key counts. */
@@ -116,10 +117,14 @@ function writeTree(
   before: GroupState | undefined,
   after: GroupState,
 ): void {
-  if (before?.epoch.tree === after.epoch.tree) return;
-  for (const { level, id, bytes } of after.epoch.tree.changedChunks(before?.epoch.tree)) {
+  const old = before !== undefined && isTreeStored(before) ? before.epoch.tree : undefined;
+  const now = isTreeStored(after) ? after.epoch.tree : undefined;
+  if (old === now) return;
+  // Without a tree to keep, all that was stored of it goes.
+  const changed = now?.changedChunks(old) ?? old?.changedChunks(undefined) ?? [];
+  for (const { level, id, bytes } of changed) {
     const key = keys.chunk(level, id);
-    if (bytes === undefined) sink.delete(key);
+    if (bytes === undefined || now === undefined) sink.delete(key);
     else sink.put(key, encodeRecord(RAW, bytes));
   }
 }

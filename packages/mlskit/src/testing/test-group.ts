@@ -80,6 +80,7 @@ export class TestGroup {
       keyPackageThreshold: options.keyPackageThreshold,
       bufferedBytes: options.bufferedBytes,
       eventLog: options.eventLog,
+      tree: options.tree,
     };
   }
 

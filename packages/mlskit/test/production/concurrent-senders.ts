@@ -1,7 +1,9 @@
-/** Real processes that send from one file store at the same time. P-MP-02, sto-4. */
+/** Real processes, or threads, that send from one file store at the same time. P-MP-02, sto-4. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { Worker } from "node:worker_threads";
 import { fromHex, fromUtf8, toHex } from "../../src/codec/index.ts";
 import { Client, KeyDirectory } from "../../src/index.ts";
 import { fileStorage } from "../../src/storage/file.ts";
@@ -20,11 +22,14 @@ export interface SendersReport {
   readonly gaps: number;
 }
 
+export type SenderKind = "process" | "thread";
+
 /** `folder` is empty and belongs to the caller. */
 export async function runSenders(
   folder: string,
   processes: number,
   seconds: number,
+  kind: SenderKind = "process",
 ): Promise<SendersReport> {
   const program = compile("test/production/sender.ts", path.join(folder, "program"));
   const directory = path.join(folder, "store");
@@ -50,7 +55,13 @@ export async function runSenders(
   const id = toHex(group.id);
   await sender.close();
 
-  const outputs = await race(program, [directory, id], processes, seconds);
+  const outputs = await race(kind === "process" ? startProcess : startThread, processes, (name) => [
+    program,
+    directory,
+    id,
+    name,
+    String(seconds),
+  ]);
   const messages = outputs.flatMap((lines) =>
     lines.map((line) => {
       const [generation = "", bytes = "", ...text] = line.split(" ");
@@ -73,27 +84,48 @@ export async function runSenders(
   };
 }
 
+interface Sender {
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** The exit code. */
+  readonly ended: Promise<number>;
+}
+
+type Start = (program: string, args: readonly string[]) => Sender;
+
+const startProcess: Start = (program, args) => {
+  const child = spawn(process.execPath, [program, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const { stdin, stdout } = child;
+  return { stdin, stdout, ended: once(child, "close").then(([code]) => Number(code)) };
+};
+
+const startThread: Start = (program, args) => {
+  const worker = new Worker(program, { argv: [...args], stdin: true, stdout: true });
+  const { stdin, stdout } = worker;
+  const ended = once(worker, "exit").then(([code]) => Number(code));
+  return { stdin: stdin as Writable, stdout, ended };
+};
+
 /** All start together; their lines when they have ended. */
 async function race(
-  program: string,
-  args: readonly string[],
-  processes: number,
-  seconds: number,
+  start: Start,
+  count: number,
+  argsOf: (name: string) => readonly [program: string, ...args: string[]],
 ): Promise<readonly string[][]> {
-  const children = Array.from({ length: processes }, (_, i) => {
-    const all = [program, ...args, `process-${i}`, String(seconds)];
-    const child = spawn(process.execPath, all, { stdio: ["pipe", "pipe", "inherit"] });
+  const senders = Array.from({ length: count }, (_, i) => {
+    const [program, ...args] = argsOf(`sender-${i}`);
+    const { stdin, stdout, ended } = start(program, args);
     let output = "";
-    child.stdout.on("data", (data) => {
+    stdout.on("data", (data) => {
       output += data;
     });
-    const exit = once(child, "close").then(([code]) => {
-      if (code !== 0) throw new Error(`a sender ended with ${String(code)}`);
+    const exit = ended.then((code) => {
+      if (code !== 0) throw new Error(`a sender ended with ${code}`);
       return output.trim().split("\n").slice(1);
     });
-    return { child, exit, ready: once(child.stdout, "data") };
+    return { stdin, exit, ready: once(stdout, "data") };
   });
-  await Promise.all(children.map(({ ready }) => ready));
-  for (const { child } of children) child.stdin.write("go\n");
-  return Promise.all(children.map(({ exit }) => exit));
+  await Promise.all(senders.map(({ ready }) => ready));
+  for (const { stdin } of senders) stdin.write("go\n");
+  return Promise.all(senders.map(({ exit }) => exit));
 }

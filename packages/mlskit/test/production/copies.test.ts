@@ -382,3 +382,57 @@ test("M-STO-16 groups that are kept in memory and groups that are read for each 
   }
   expect(states[1]).toBe(states[0]);
 });
+
+test("M-STO-19 a tree that is kept elsewhere is handed in on load, and checked by its hash", async () => {
+  const trees = new Map<string, Uint8Array>();
+  let stored: (bytes: Uint8Array | undefined) => Uint8Array | undefined = (bytes) => bytes;
+  const tree = (groupId: Uint8Array, epoch: bigint) =>
+    stored(trees.get(`${toHex(groupId)} ${epoch}`));
+  const { world, store } = await copyableWorld({ tree, config: { storedTree: false } });
+  const keep = (): void => {
+    const { id, epoch } = world.member(0).group;
+    trees.set(`${toHex(id)} ${epoch}`, world.member(0).group.ratchetTree());
+  };
+  const chunks = (index: number) =>
+    [...store(index).records.keys()].filter((key) => /\/t/.test(key));
+  await world.commit(1);
+  await world.say(0, "hello");
+  expect(chunks(0)).toEqual([]);
+  await world.member(0).group.update();
+  const options = { ...optionsOf(world, store(0)), tree };
+  const { id } = world.member(0).group;
+  const load = async () => (await Client.open(options)).group(id);
+  await expect(load()).rejects.toMatchObject({ code: "TREE_MISSING", blame: "storage" });
+  keep();
+  for (const wrong of [
+    (bytes: Uint8Array) => bytes.map((byte, i) => (i === 60 ? byte ^ 1 : byte)),
+    (bytes: Uint8Array) => bytes.slice(0, -1),
+    () => world.member(0).group.contextBytes,
+  ]) {
+    stored = (bytes) => wrong(bytes!);
+    await expect(load()).rejects.toMatchObject({ code: "TREE_MISMATCH" });
+  }
+  stored = (bytes) => bytes;
+  // With a Commit that waits, whose tree is the difference to this one.
+  const { group } = await world.reopen(0, store(0));
+  await world.deliver(group.pendingCommit!.commit, 0);
+  await group.acceptCommit();
+  world.assertAgreement();
+  keep();
+  await world.say(0, "in the new epoch");
+
+  // The other way and back.
+  await group.configure({ storedTree: true });
+  expect(chunks(0).length).toBeGreaterThan(0);
+  stored = () => undefined;
+  expect((await load()).memberCount).toBe(3);
+  await group.configure({ storedTree: false });
+  expect(chunks(0)).toEqual([]);
+  await group.configure({ storedTree: true });
+  // Where a group has ended, what is left of it is in the store.
+  const { commit } = await world.member(0).group.remove([2]);
+  await world.deliver(commit, 0);
+  await world.member(0).group.acceptCommit();
+  const left = await Client.open({ ...optionsOf(world, store(2)), tree });
+  expect((await left.group(id)).memberCount).toBe(2);
+});

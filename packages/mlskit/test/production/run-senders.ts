@@ -1,6 +1,6 @@
 /**
  * The long form of senders.test.ts: `node build/test/production/run-senders.js --processes 2
- * --seconds 60`.
+ * --seconds 60`, with `--threads` for threads of one process.
  */
 import fs from "node:fs";
 import os from "node:os";
@@ -12,15 +12,17 @@ const { values } = parseArgs({
   options: {
     processes: { type: "string", default: "2" },
     seconds: { type: "string", default: "60" },
+    threads: { type: "boolean", default: false },
   },
 });
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "mlskit-senders-"));
 try {
-  const report = await runSenders(folder, Number(values.processes), Number(values.seconds));
+  const kind = values.threads ? "thread" : "process";
+  const report = await runSenders(folder, Number(values.processes), Number(values.seconds), kind);
   const { sent, generations, reused, lost, gaps } = report;
   console.log(
-    `${values.processes} processes, ${values.seconds} s, messages ${sent.join(" + ")}: ` +
+    `${values.processes} ${values.threads ? "threads" : "processes"}, ${values.seconds} s, messages ${sent.join(" + ")}: ` +
       `${generations} generations, ${reused} reused, ${lost} messages lost, ${gaps} gaps`,
   );
   if (reused > 0 || lost > 0) process.exitCode = 1;

@@ -1,8 +1,7 @@
 /**
- * One of several processes that use the same file store at the same time. Started by
+ * One of several processes or threads that use the same file store at the same time. Started by
  * concurrent-senders.ts. Arguments: directory, group id, name of the process, seconds.
  */
-import fs from "node:fs";
 import { fromHex, toHex, utf8 } from "../../src/codec/index.ts";
 import {
   Client,
@@ -21,7 +20,7 @@ const client = await Client.open({
 });
 const id = fromHex(groupId);
 const group: Group = await client.group(id);
-fs.writeSync(1, "ready\n");
+process.stdout.write("ready\n");
 await new Promise((resolve) => process.stdin.once("data", resolve));
 
 const end = performance.now() + Number(seconds) * 1000;
@@ -29,10 +28,11 @@ for (let count = 0; performance.now() < end; count++) {
   const text = `${name} ${count}`;
   // Every fourth one with a record of the application's own, in a transaction.
   const sent = count % 4 === 0 ? await sendTogether(text) : await group.send(text);
-  fs.writeSync(1, `${sent.generation} ${toHex(sent.bytes)} ${text}\n`);
+  process.stdout.write(`${sent.generation} ${toHex(sent.bytes)} ${text}\n`);
 }
 await client.close();
-process.exit(0);
+// When everything is written.
+process.stdout.write("", () => process.exit(0));
 
 /** The application repeats its own transactions: only it knows what else the callback has done. */
 async function sendTogether(text: string): Promise<SentApplicationMessage> {
