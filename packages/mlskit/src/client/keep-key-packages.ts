@@ -23,8 +23,8 @@ const DAY = 86_400;
 
 /**
  * Checks the stock now, daily, after each package that is used, and after each Welcome that failed, whose
- * package is replaced. Stops when the function that it
- * returns is called, which waits for a check that is under way.
+ * package is replaced. Stops when the function that it returns is called, which waits for a check that
+ * is under way.
  */
 export function keepKeyPackages(
   client: Client,
@@ -35,24 +35,24 @@ export function keepKeyPackages(
   let isStopped = false;
   let running: Promise<void> = Promise.resolve();
   let isWaiting = false;
+  // Whatever throws, even `onError`, must not keep later work from being done.
+  const enqueue = (work: () => Promise<void>): void => {
+    const report = (error: unknown): void => options.onError?.(error);
+    running = running.then(work).catch(report).catch(() => undefined);
+  };
   const check = (): void => {
     if (isStopped || isWaiting) return;
     isWaiting = true;
-    running = running.then(async () => {
+    enqueue(async () => {
       isWaiting = false;
-      try {
-        const report = await maintainKeyPackages(client, directory, options);
-        options.onReport?.(report);
-      } catch (error) {
-        options.onError?.(error);
-      }
+      options.onReport?.(await maintainKeyPackages(client, directory, options));
     });
   };
   const stopListening = client.on((event) => {
     if (event.type === "keyPackageUsed") check();
     if (event.type !== "welcomeFailed") return;
     const { references } = event;
-    running = running.then(() => suspectKeyPackages(client, references)).catch(options.onError);
+    enqueue(() => suspectKeyPackages(client, references));
     check();
   });
   const stopTimer = every(interval, check);

@@ -214,6 +214,39 @@ describe("the stock of key packages", () => {
     expect(again).toMatchObject({ published: 0, withdrawn: 0 });
   });
 
+  test("P-KP-01: a check that fails, and a listener that throws, do not end the checks", async () => {
+    const { alice, server } = await world({ supportsLastResort: false });
+    let isOffline = true;
+    const directory: KeyPackageDirectory = {
+      supportsLastResort: false,
+      publish: (packages) => {
+        if (isOffline) throw new Error("offline");
+        return server.publish(packages);
+      },
+      withdraw: (references) => server.withdraw(references),
+    };
+    let daily = (): void => undefined;
+    let failures = 0;
+    const reports: number[] = [];
+    const stop = keepKeyPackages(alice, directory, {
+      target: 12,
+      every: (_, run) => {
+        daily = run;
+        return () => undefined;
+      },
+      onReport: ({ published }) => reports.push(published),
+      onError: (error) => {
+        failures += 1;
+        throw error;
+      },
+    });
+    await expect.poll(() => failures).toBe(1);
+    isOffline = false;
+    daily();
+    await expect.poll(() => reports).toEqual([12]);
+    await stop();
+  });
+
   test("P-KP-05: only entering consumes; a declined or failed Welcome makes its package suspect", async () => {
     const w = await world({ supportsLastResort: false });
     const { alice, bob, server } = w;
