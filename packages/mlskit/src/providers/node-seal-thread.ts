@@ -1,6 +1,6 @@
 /** One worker thread of node-seal-pool.ts, seen from outside. */
 import type { Worker } from "node:worker_threads";
-import { decodeInPlace, encode } from "../codec/index.ts";
+import { copyBytes, decodeInPlace, encode } from "../codec/index.ts";
 import type { SealedMessage, SealJob } from "../crypto/crypto-provider.ts";
 import {
   READY,
@@ -51,11 +51,12 @@ export class SealThread {
     // A message to a thread that has ended is never answered.
     if (this.#isGone) return undefined;
     const id = this.#next++;
-    const encoded = encode(SealJobs, jobs).slice();
-    const request: SealRequest = { id, suite, info: info.slice(), jobs: encoded };
+    // Transferred as it is: no other copy of the secrets stays here.
+    const encoded = encode(SealJobs, jobs);
+    const request: SealRequest = { id, suite, info: copyBytes(info), jobs: encoded };
     const answer = new Promise<SealAnswer | undefined>((resolve) => this.#waiting.set(id, resolve));
     this.#worker.ref();
-    this.#worker.postMessage(request, [encoded.buffer, request.info.buffer as ArrayBuffer]);
+    this.#worker.postMessage(request, [encoded.buffer as ArrayBuffer, request.info.buffer as ArrayBuffer]);
     const sealed = (await answer)?.sealed;
     return sealed === undefined ? undefined : decodeInPlace(SealedMessages, sealed);
   }

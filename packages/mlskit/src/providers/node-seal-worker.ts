@@ -23,7 +23,7 @@ parentPort?.postMessage(READY);
 async function answer({ id, suite, info, jobs }: SealRequest): Promise<SealAnswer> {
   try {
     const sealed = await provider.suite(suite).sealMany(info, decodeInPlace(SealJobs, jobs));
-    return { id, sealed: encode(SealedMessages, sealed).slice() };
+    return { id, sealed: encode(SealedMessages, sealed) };
   } catch {
     // The calling thread seals them itself, and meets the error where it belongs.
     return { id, sealed: undefined };
