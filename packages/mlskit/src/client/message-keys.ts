@@ -6,7 +6,6 @@ import { StateError, UsageError } from "../errors.ts";
 import type { EpochKeys } from "../group/content.ts";
 import { currentKeys, pastKeys } from "../group/past-epoch.ts";
 import { eraseMessageKey, type MessageKey } from "../secret-tree/hash-ratchet.ts";
-import type { PreparedKey, SecretTree } from "../secret-tree/secret-tree.ts";
 import { accessOf, type Group } from "./group.ts";
 import { keepPast } from "./merge.ts";
 import { requireNothingToCommit } from "./send.ts";
@@ -24,16 +23,19 @@ export interface ExportedMessageKey {
 /**
  * The next key of our application ratchet. No message of ours will use this generation.
  *
- * @throws StateError `COMMIT_REQUIRED`, `RATCHET_EXHAUSTED`
+ * @throws StateError `COMMIT_REQUIRED`, `RATCHET_EXHAUSTED`, `ROLLBACK_SUSPECTED`
+ * @throws UsageError `READ_ONLY`
  */
 export function exportSendingKey(group: Group): Promise<ExportedMessageKey> {
   return accessOf(group).operate(async (session) => {
-    session.requireActive();
+    session.requireWriter();
     await requireNothingToCommit(session);
     session.requireGeneration("application");
     const { context, ownLeaf, secretTree } = session.state.epoch;
-    const prepared = secretTree.prepareSend(ownLeaf, "application");
-    return consume(session, secretTree, { epoch: context.epoch, leafIndex: ownLeaf }, prepared);
+    const { messageKey, change } = secretTree.prepareSend(ownLeaf, "application");
+    const exported = { epoch: context.epoch, leafIndex: ownLeaf, ...bytesOf(messageKey) };
+    session.useOwnKey(change);
+    return exported;
   });
 }
 
@@ -68,8 +70,15 @@ export function exportReceivingKey(
       throw new UsageError("INVALID_GENERATION", "generations are counted from 0");
     }
     const { limits } = session.environment;
-    const prepared = secretTree.prepareReceive(leafIndex, "application", generation, limits);
-    return consume(session, secretTree, { epoch, leafIndex }, prepared);
+    const { messageKey, change } = secretTree.prepareReceive(
+      leafIndex,
+      "application",
+      generation,
+      limits,
+    );
+    const exported = { epoch, leafIndex, ...bytesOf(messageKey) };
+    session.useKey(secretTree, epoch, change);
+    return exported;
   });
 }
 
@@ -81,17 +90,6 @@ function keysOf({ state, environment }: GroupSession, epoch: bigint): EpochKeys 
   throw new StateError("EPOCH_UNAVAILABLE", "the keys of this epoch are not there", {
     details: { epoch },
   });
-}
-
-function consume(
-  session: GroupSession,
-  secretTree: SecretTree,
-  { epoch, leafIndex }: Pick<ExportedMessageKey, "epoch" | "leafIndex">,
-  { messageKey, change }: PreparedKey,
-): ExportedMessageKey {
-  const exported = { epoch, leafIndex, ...bytesOf(messageKey) };
-  session.useKey(secretTree, epoch, change);
-  return exported;
 }
 
 function bytesOf(messageKey: MessageKey) {

@@ -103,13 +103,15 @@ export class GroupSession {
     const { epoch, config } = this.#state;
     const { secretTree, ownLeaf, crypto } = epoch;
     const number = epoch.context.epoch;
-    if (config.generationBlock === 1) return this.useKey(secretTree, number, change);
-    this.#isDirty = true;
+    // First, also if blocks were switched off since: the store must never hear of a lower generation.
     if (isReserved(secretTree, change, ownLeaf)) {
+      this.#isDirty = true;
       this.#mustBeCurrent = true;
       secretTree.apply(change);
       return;
     }
+    if (config.generationBlock === 1) return this.useKey(secretTree, number, change);
+    this.#isDirty = true;
     const { stored, erase } = reserveBlock(
       crypto,
       secretTree,
@@ -157,9 +159,14 @@ export class GroupSession {
     });
   }
 
+  /** @throws UsageError `READ_ONLY` in a snapshot */
+  requireWritable(): void {
+    if (this.host.isReadOnly) throw readOnly();
+  }
+
   /** Whether content may be encrypted at all. @throws StateError unless it may */
   requireWriter(): void {
-    if (this.host.isReadOnly) throw readOnly();
+    this.requireWritable();
     this.requireActive();
     if (this.#state.frozenUpTo === undefined) return;
     throw new StateError("ROLLBACK_SUSPECTED", "a copy of this state may have used the same keys");

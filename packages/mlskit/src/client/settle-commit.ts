@@ -67,8 +67,9 @@ function useUp(session: GroupSession, key: NonNullable<IncomingCommit["key"]>): 
     eraseMessageKey(prepared.messageKey);
     session.useKey(secretTree, context.epoch, prepared.change);
   } catch (error) {
-    // Later handshake messages of the sender may have pushed it out.
-    if (!MlsError.is(error, "GENERATION_TOO_OLD")) throw error;
+    // Other handshake messages of the sender may have pushed it out or, against the rules, used it too.
+    const isGone = MlsError.is(error, "GENERATION_TOO_OLD") || MlsError.is(error, "ALREADY_CONSUMED");
+    if (!isGone) throw error;
   }
 }
 

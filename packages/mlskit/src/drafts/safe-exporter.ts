@@ -25,13 +25,15 @@ import {
  * restart gives it again, before the next epoch gives another.
  *
  * @throws StateError `EXPORT_CONSUMED` if it was had before
- * @throws UsageError `INVALID_COMPONENT` for what is no uint16
+ * @throws UsageError `INVALID_COMPONENT` for what is no uint16, `READ_ONLY` in a snapshot
  */
 export async function safeExportSecret(group: Group, componentId: number): Promise<Uint8Array> {
   if (!Number.isInteger(componentId) || componentId < 0 || componentId >= LEAF_COUNT) {
     throw new UsageError("INVALID_COMPONENT", "component ids are of 16 bits");
   }
   return accessOf(group).operate(async (session) => {
+    // A snapshot cannot keep the client that it was taken from from handing out the same again.
+    session.requireWritable();
     checkSecrets(session.state);
     const { epoch } = session.state;
     const { secret, next, consumed } = takeComponent(epoch, componentId);

@@ -1,7 +1,8 @@
 /** Two copies of one state: backups, clones, moves, snapshots. P-CR-04, P-MP-03 to P-MP-08. */
 import { describe, expect, test } from "vitest";
 import { toHex } from "../../src/codec/index.ts";
-import { Client, exportClient, importClient } from "../../src/index.ts";
+import { safeExportSecret } from "../../src/drafts/index.ts";
+import { Client, exportClient, exportSendingKey, importClient } from "../../src/index.ts";
 import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -268,6 +269,8 @@ describe("snapshots", () => {
       () => reader.deleteGroup(group.id),
       () => reader.putPsk(bytes, bytes),
       () => reader.suspectRollback(),
+      () => exportSendingKey(group),
+      () => safeExportSecret(group, 1),
     ];
     for (const attempt of refused) {
       await expect((async () => attempt())()).rejects.toMatchObject({ code: "READ_ONLY" });
@@ -283,6 +286,27 @@ describe("snapshots", () => {
 });
 
 describe("generations", () => {
+  test("P-MP-06 a frozen group hands out no sending key", async () => {
+    const { world } = await copyableWorld();
+    const { client, group } = world.member(0);
+    await client.suspectRollback();
+    await expect(exportSendingKey(group)).rejects.toMatchObject(FROZEN);
+  });
+
+  test("P-MP-03 a Commit that waits can be accepted although a copy of its sender used the same key", async () => {
+    const { world, store } = await copyableWorld();
+    const [{ group }, { group: sender }] = [world.member(0), world.member(1)];
+    const clone = await Client.open(optionsOf(world, store(1).copy()));
+    const { commit } = await sender.update();
+    const { bytes } = await (await clone.group(sender.id)).proposeUpdate();
+    const waiting = await group.process(commit, { accept: false });
+    if (waiting.kind !== "commit") throw new Error(waiting.kind);
+    expect((await group.process(bytes, { accept: true })).kind).toBe("proposal");
+    expect((await waiting.accept()).isMerged).toBe(true);
+    await sender.acceptCommit();
+    expect(group.epochAuthenticator).toEqual(sender.epochAuthenticator);
+  });
+
   test("P-MP-03 who was overtaken reads the ratchet again and uses nothing from its cache", async () => {
     for (const generationBlock of [1, 8]) {
       const { world, store } = await copyableWorld({ config: { generationBlock } });
@@ -342,6 +366,31 @@ describe("generations", () => {
     await world.deliver(bytes, 0);
     await world.commit(1);
     world.assertAgreement();
+  });
+
+  test("P-MP-04 what is handed out for media, and a block that is not wanted any more, leave no generation to be used twice", async () => {
+    const { world, store } = await copyableWorld({ config: { generationBlock: 8 } });
+    const used: number[] = [];
+    const say = async (): Promise<void> => {
+      used.push((await world.member(0).group.send("hello")).generation);
+    };
+    const hand = async (): Promise<void> => {
+      used.push((await exportSendingKey(world.member(0).group)).generation);
+    };
+    await say();
+    await hand();
+    await say();
+    await world.reopen(0, store(0));
+    await hand();
+    await say();
+    // Off and on again within a block.
+    await world.member(0).group.configure({ generationBlock: 1 });
+    await say();
+    await world.member(0).group.configure({ generationBlock: 8 });
+    await say();
+    await world.reopen(0, store(0));
+    await say();
+    expect(used).toEqual([0, 1, 2, 8, 9, 10, 11, 16]);
   });
 
   test("P-MP-04 a block is at most 16 generations, and keys of a block are not in the store", async () => {
