@@ -38,7 +38,10 @@ export function keepKeyPackages(
   // Whatever throws, even `onError`, must not keep later work from being done.
   const enqueue = (work: () => Promise<void>): void => {
     const report = (error: unknown): void => options.onError?.(error);
-    running = running.then(work).catch(report).catch(() => undefined);
+    running = running
+      .then(work)
+      .catch(report)
+      .catch(() => undefined);
   };
   const check = (): void => {
     if (isStopped || isWaiting) return;

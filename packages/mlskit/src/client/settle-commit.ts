@@ -68,7 +68,8 @@ function useUp(session: GroupSession, key: NonNullable<IncomingCommit["key"]>): 
     session.useKey(secretTree, context.epoch, prepared.change);
   } catch (error) {
     // Other handshake messages of the sender may have pushed it out or, against the rules, used it too.
-    const isGone = MlsError.is(error, "GENERATION_TOO_OLD") || MlsError.is(error, "ALREADY_CONSUMED");
+    const isGone =
+      MlsError.is(error, "GENERATION_TOO_OLD") || MlsError.is(error, "ALREADY_CONSUMED");
     if (!isGone) throw error;
   }
 }

@@ -56,7 +56,10 @@ export class SealThread {
     const request: SealRequest = { id, suite, info: copyBytes(info), jobs: encoded };
     const answer = new Promise<SealAnswer | undefined>((resolve) => this.#waiting.set(id, resolve));
     this.#worker.ref();
-    this.#worker.postMessage(request, [encoded.buffer as ArrayBuffer, request.info.buffer as ArrayBuffer]);
+    this.#worker.postMessage(request, [
+      encoded.buffer as ArrayBuffer,
+      request.info.buffer as ArrayBuffer,
+    ]);
     const sealed = (await answer)?.sealed;
     return sealed === undefined ? undefined : decodeInPlace(SealedMessages, sealed);
   }
