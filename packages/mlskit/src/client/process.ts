@@ -32,7 +32,7 @@ import {
 import { deleteGroupRecords } from "./record-keys.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
-import { mergeOwn, mergeStaged, remember } from "./settle-commit.ts";
+import { mergeOwn, mergeStaged, remember, useUp } from "./settle-commit.ts";
 
 export interface ProcessOptions {
   /** Merge Commits and store proposals at once. Default: the group's `autoAccept`. */
@@ -198,12 +198,13 @@ async function proposalOutcome(
 async function storeProposal(
   access: GroupAccess,
   session: GroupSession,
-  { info, cached }: Extract<Received, { kind: "proposal" }>,
+  { info, cached, key }: Extract<Received, { kind: "proposal" }>,
   bytes: Uint8Array,
 ): Promise<Outcome | undefined> {
   checkRoom(session.state, cached);
   remember(session, bytes);
   checkNotRepeated(cached, session.state.proposals, session.environment.types);
+  if (key !== undefined) useUp(session, key);
   const { wireFormat } = info;
   session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });
   const waiting = [...session.state.buffer].filter(([, message]) => {

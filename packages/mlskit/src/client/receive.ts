@@ -35,10 +35,16 @@ interface Authored extends Base {
   readonly authenticatedData: Uint8Array;
 }
 
+/** The handshake key that opened a message; it goes when the message takes effect. */
+export interface MessageKeyId {
+  readonly leaf: number;
+  readonly generation: number;
+}
+
 /** A Commit that waits to be merged, with the message key that opened it. */
 export interface IncomingCommit extends StagedCommit {
   /** Undefined for a PublicMessage. */
-  readonly key: { readonly leaf: number; readonly generation: number } | undefined;
+  readonly key: MessageKeyId | undefined;
 }
 
 /** What a message turned out to be. Only `application` has changed anything: it used a key. */
@@ -48,7 +54,11 @@ export type Received =
       readonly data: Uint8Array;
       readonly generation: number;
     })
-  | (Authored & { readonly kind: "proposal"; readonly cached: CachedProposal })
+  | (Authored & {
+      readonly kind: "proposal";
+      readonly cached: CachedProposal;
+      readonly key: MessageKeyId | undefined;
+    })
   | (Authored & { readonly kind: "commit"; readonly staged: IncomingCommit })
   | (Base & { readonly kind: "ownCommit" | "ownMessage" | "duplicate" })
   | (Base & { readonly kind: "ownProposal"; readonly reference: Uint8Array })
@@ -173,7 +183,7 @@ function finish(
       session.useKey(keys.secretTree, info.epoch, change);
       return { kind: "application", data: content.applicationData, generation, ...authored };
     case "proposal":
-      return blaming(sender, finishProposal(session, verified, keys, authored));
+      return blaming(sender, finishProposal(session, verified, authored));
     case "commit":
       return blaming(sender, finishCommit(session, verified, authored));
   }
@@ -182,7 +192,6 @@ function finish(
 async function finishProposal(
   session: GroupSession,
   verified: VerifiedContent,
-  keys: EpochKeys,
   authored: Authored,
 ): Promise<Received> {
   const { state, environment } = session;
@@ -193,8 +202,8 @@ async function finishProposal(
   if (known?.bytes !== undefined) return { kind: "ownProposal", info, reference };
   if (known !== undefined) return { kind: "duplicate", info };
   const cached = await acceptProposal(epoch, verified, environment);
-  session.useKey(keys.secretTree, info.epoch, verified.change);
-  return { kind: "proposal", cached, ...authored };
+  // Its key stays until it is stored: who dropped it may need it yet, for a Commit that names it.
+  return { kind: "proposal", cached, key: keyOf(verified), ...authored };
 }
 
 async function finishCommit(
@@ -229,7 +238,7 @@ export function authorOfFailure(error: MlsError): MessageSender | undefined {
   return authors.get(error);
 }
 
-function keyOf({ sender, generation }: VerifiedContent): IncomingCommit["key"] {
+function keyOf({ sender, generation }: VerifiedContent): MessageKeyId | undefined {
   if (sender.type !== "member" || generation === undefined) return undefined;
   return { leaf: sender.leafIndex, generation };
 }

@@ -5,7 +5,7 @@ import { type DroppedProposal, droppedProposals } from "./dropped-proposals.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "./group-state.ts";
 import { eraseEpoch } from "../group/epoch.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
-import { type IncomingCommit, messageHash } from "./receive.ts";
+import { type IncomingCommit, type MessageKeyId, messageHash } from "./receive.ts";
 import { classifyRemovals } from "./removal.ts";
 import { eraseMessageKey } from "../secret-tree/hash-ratchet.ts";
 import type { GroupSession } from "./session.ts";
@@ -55,10 +55,10 @@ export function mergeStaged(
 }
 
 /**
- * RFC 9420 §9.2: the key that opened the Commit goes, with all above it, from the tree that is kept
- * for late messages. It is sought anew, for the tree may have been used since the Commit was opened.
+ * RFC 9420 §9.2: the key that opened a Commit or a proposal goes, with all above it, from the tree that is kept
+ * for late messages. It is sought anew, for the tree may have been used since the message was opened.
  */
-function useUp(session: GroupSession, key: NonNullable<IncomingCommit["key"]>): void {
+export function useUp(session: GroupSession, key: MessageKeyId): void {
   const { secretTree, context } = session.state.epoch;
   const { limits } = session.environment;
   try {

@@ -136,15 +136,27 @@ describe("outcomes of incoming messages, and what is stored", () => {
   test("a valid proposal: nothing before it is accepted, then the proposal", async () => {
     const w = await three();
     const { bytes } = await w.a.proposeUpdate();
-    // Its key stays until it is accepted: whoever drops it can look at it again.
-    const outcome = await expectOutcome(w, bytes, { kind: "proposal", isStored: false }, [
-      "n",
-      "r",
-    ]);
+    const outcome = await expectOutcome(w, bytes, { kind: "proposal", isStored: false }, []);
     const accepted = await changes(w.storage, async () => {
       if (outcome.kind === "proposal") await outcome.accept();
     });
-    expect(accepted).toEqual(["p", "s"]);
+    expect(accepted).toEqual(["n", "p", "r", "s"]);
+  });
+
+  test("a proposal that was dropped can be taken up when a Commit names it", async () => {
+    for (const config of [{}, { handshake: { send: "public", accept: "both" } as const }]) {
+      const w = await three({ config });
+      const { bytes } = await w.a.proposeUpdate();
+      expect((await w.b.process(bytes)).kind).toBe("proposal");
+      await w.c.process(bytes, ACCEPT);
+      const { commit } = await w.c.commit();
+      expect((await w.b.process(commit, ACCEPT)).kind).toBe("missingProposal");
+      // Also after a restart: nothing of the message was used up.
+      const { group } = await w.world.reopen(1, w.storage);
+      expect(await group.process(bytes, ACCEPT)).toMatchObject({ kind: "commit", isMerged: true });
+      await w.c.acceptCommit();
+      expect(group.epochAuthenticator).toEqual(w.c.epochAuthenticator);
+    }
   });
 
   test("equal to a pending proposal: duplicate or ownProposal, nothing", async () => {

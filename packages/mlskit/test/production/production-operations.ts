@@ -2,6 +2,7 @@
 import {
   acknowledgeEvents,
   addDevice,
+  continueSuccession,
   declineWelcome,
   type GroupTransport,
   maintainKeyPackages,
@@ -10,7 +11,7 @@ import {
   removeDevice,
   rotateIdentity,
 } from "../../src/client/production.ts";
-import { utf8 } from "../../src/codec/index.ts";
+import { fromUtf8, utf8 } from "../../src/codec/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
 import { bobCommits, everybody, inGroup, type Operation } from "./operation.ts";
 
@@ -106,6 +107,27 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
     const dropped = outcome.kind === "commit" ? outcome.dropped : [];
     return (now) => proposeAgain(now, dropped[0]!);
   }),
+  {
+    name: "go on with a succession",
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      const id = await world.group();
+      const reInit = { groupId: utf8("next"), version: 1, cipherSuite: 1, extensions: [] };
+      const commit = await bobCommits(await world.client("bob").group(id), world, { reInit });
+      await (await world.alice.group(id)).process(commit, { accept: true });
+      const packages = new Map<string, Uint8Array>();
+      for (const name of ["bob", "carol"] as const) {
+        packages.set(name, await world.keyPackage(name));
+      }
+      return (now) =>
+        continueSuccession(now.alice, id, {
+          keyPackage: ({ identity }) => packages.get(fromUtf8(identity!)),
+          deliver: () => undefined,
+          patience: 0,
+        });
+    },
+  },
   inGroup("acknowledge events", async () => (_, now) => acknowledgeEvents(now.alice, 3n)),
   inGroup("sync in batches", async (world, id) => {
     const bob = await world.client("bob").group(id);
