@@ -36,13 +36,6 @@ const MLS_RS = { peer: /wickr mls/i, version: "6fc9223" };
 
 export const PEER_LIMITS: readonly PeerLimit[] = [
   {
-    id: "openmls-branch-calls",
-    peer: /openmls/i,
-    version: "main 79ebb5b",
-    reason: "main has no GroupContextExtensions, external proposals, ReInit and branches",
-    applies: ({ config }) => ["branch", "reinit", "external_proposals"].includes(config),
-  },
-  {
     id: "mls-go-given-tree",
     ...MLS_GO,
     reason: "a joiner ignores the tree that it is given beside a Welcome (RFC 9420 §12.4.3.1)",
@@ -66,6 +59,14 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-go-merges-at-once",
     ...MLS_GO,
     reason: "Commit applies the Commit at once, so that a member that lost a race cannot follow",
+    applies: ({ script, isPeer }) => script === "race" && (isPeer("alice") || isPeer("bob")),
+  },
+  {
+    id: "openmls-merges-at-once",
+    peer: /openmls/i,
+    version: "309042c",
+    reason:
+      "Commit of its test server applies the Commit at once, so that a member that lost a race cannot follow (RFC 9420 §14)",
     applies: ({ script, isPeer }) => script === "race" && (isPeer("alice") || isPeer("bob")),
   },
   {
