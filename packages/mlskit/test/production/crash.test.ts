@@ -13,12 +13,13 @@ import { temporaryDirectories } from "../unit/storage/directories.ts";
 import { CrashWorld, goOn, type Name } from "./crash-world.ts";
 import { contentsOf, type MapStorage } from "./map-storage.ts";
 import type { Operation, Run } from "./operation.ts";
+import { EXPORT_OPERATIONS } from "./export-operations.ts";
 import { OPERATIONS as CLIENT_OPERATIONS } from "./operations.ts";
 import { PRODUCTION_OPERATIONS } from "./production-operations.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
-const OPERATIONS = [...CLIENT_OPERATIONS, ...PRODUCTION_OPERATIONS];
+const OPERATIONS = [...CLIENT_OPERATIONS, ...PRODUCTION_OPERATIONS, ...EXPORT_OPERATIONS];
 const newDirectory = temporaryDirectories();
 
 interface Prepared {

@@ -481,7 +481,7 @@ const joinOperations: readonly Operation[] = [
 ];
 
 /** A group that a ReInit of Bob's has closed for everybody. */
-async function closedGroup(world: CrashWorld, kind: string): Promise<Group> {
+export async function closedGroup(world: CrashWorld, kind: string): Promise<Group> {
   await everybody(world);
   const id = await world.group();
   const bob = await world.client("bob").group(id);

@@ -13,6 +13,7 @@ import type { Storage, WriteBatch } from "../../src/storage/storage.ts";
 import { seededProvider } from "../../src/testing/index.ts";
 import { allBytes, temporaryDirectories } from "../unit/storage/directories.ts";
 import { CrashWorld } from "./crash-world.ts";
+import { EXPORT_OPERATIONS } from "./export-operations.ts";
 import { MapStorage } from "./map-storage.ts";
 import { OPERATIONS } from "./operations.ts";
 import { SecretWatch, type SeenSecret } from "./secret-watch.ts";
@@ -103,58 +104,66 @@ async function liveEpochs(alice: Client): Promise<Set<string>> {
 const counts = { operations: 0, secrets: 0, searches: 0 };
 
 describe("M-SEC-02 M-STO-15 ks-9 nothing that is used up or over is in any byte of any store after", () => {
-  test.each(OPERATIONS.map((operation) => [operation.name, operation] as const))(
-    "%s",
-    async (_, operation) => {
-      const store = new Everywhere();
-      await store.open();
-      const watch = new SecretWatch(seededProvider("alice"));
-      const world = new CrashWorld("others");
-      const { providerOf, newStorage } = world;
-      world.providerOf = (name) => (name === "alice" ? watch.provider : providerOf(name));
-      world.newStorage = (name) => (name === "alice" ? store : newStorage(name));
-      const run = await operation.prepare(world);
-      const before = world.clients.has("alice") ? await liveEpochs(world.alice) : [];
-      await run(world);
+  test.each(
+    [...OPERATIONS, ...EXPORT_OPERATIONS].map((operation) => [operation.name, operation] as const),
+  )("%s", async (_, operation) => {
+    const store = new Everywhere();
+    await store.open();
+    const watch = new SecretWatch(seededProvider("alice"));
+    const world = new CrashWorld("others");
+    const { providerOf, newStorage } = world;
+    world.providerOf = (name) => (name === "alice" ? watch.provider : providerOf(name));
+    world.newStorage = (name) => (name === "alice" ? store : newStorage(name));
+    const run = await operation.prepare(world);
+    const before = world.clients.has("alice") ? await liveEpochs(world.alice) : [];
+    await run(world);
 
-      const secrets = [...watch.seen.values()];
-      const live = bytesOf([...store.live.records.values()]);
-      // Never stored: they are used up where they are made.
-      const passing = watch.withLabel("joiner", "welcome", "epoch", "path", "node", "extract");
-      expect(labelsIn(live, passing)).toEqual([]);
-      expect(labelsIn(live, watch.consumed())).toEqual([]);
-      const current = await liveEpochs(world.alice);
-      const groups = await world.alice.groups();
-      const joining = groups.some(({ status }) => status === "pendingJoin") ? 1 : 0;
-      // Until a join is accepted the former state stays.
-      if (joining > 0) for (const epoch of before) current.add(epoch);
-      const epochs = watch.epochs();
-      for (const epoch of epochs.slice(0, epochs.length - joining)) {
-        if (current.has(toHex(epoch.get("authentication")?.value ?? new Uint8Array()))) continue;
-        const ended = ["init", "exporter", "external", "confirm", "membership", "authentication"];
-        expect(
-          labelsIn(
-            live,
-            ended.flatMap((label) => epoch.get(label) ?? []),
-          ),
-        ).toEqual([]);
-      }
-      // Beyond its live records no medium holds a secret, and an encrypted one holds none.
-      const held = new Set(secrets.filter(({ value }) => live.includes(Buffer.from(value))));
-      const gone = secrets.filter((secret) => !held.has(secret));
-      for (const { name, bytes } of store.media) {
-        const all = await bytes();
-        const searched = name === "encrypted" ? secrets : gone;
-        expect(labelsIn(all, searched), name).toEqual([]);
-        // The search finds what is there.
-        if (name !== "encrypted") expect(labelsIn(all, [...held])).toHaveLength(held.size);
-        counts.searches += searched.length;
-      }
-      counts.operations++;
-      counts.secrets += secrets.length;
-      await store.close();
-    },
-  );
+    const secrets = [...watch.seen.values()];
+    const live = bytesOf([...store.live.records.values()]);
+    // Never stored: they are used up where they are made.
+    const passing = watch.withLabel("joiner", "welcome", "epoch", "path", "node", "extract");
+    expect(labelsIn(live, passing)).toEqual([]);
+    expect(labelsIn(live, watch.consumed())).toEqual([]);
+    expect(labelsIn(live, watch.exported())).toEqual([]);
+    const current = await liveEpochs(world.alice);
+    const groups = await world.alice.groups();
+    const joining = groups.some(({ status }) => status === "pendingJoin") ? 1 : 0;
+    // Until a join is accepted the former state stays.
+    if (joining > 0) for (const epoch of before) current.add(epoch);
+    const epochs = watch.epochs();
+    for (const epoch of epochs.slice(0, epochs.length - joining)) {
+      if (current.has(toHex(epoch.get("authentication")?.value ?? new Uint8Array()))) continue;
+      const ended = [
+        "init",
+        "exporter",
+        "external",
+        "confirm",
+        "membership",
+        "authentication",
+        "application_export",
+      ];
+      expect(
+        labelsIn(
+          live,
+          ended.flatMap((label) => epoch.get(label) ?? []),
+        ),
+      ).toEqual([]);
+    }
+    // Beyond its live records no medium holds a secret, and an encrypted one holds none.
+    const held = new Set(secrets.filter(({ value }) => live.includes(Buffer.from(value))));
+    const gone = secrets.filter((secret) => !held.has(secret));
+    for (const { name, bytes } of store.media) {
+      const all = await bytes();
+      const searched = name === "encrypted" ? secrets : gone;
+      expect(labelsIn(all, searched), name).toEqual([]);
+      // The search finds what is there.
+      if (name !== "encrypted") expect(labelsIn(all, [...held])).toHaveLength(held.size);
+      counts.searches += searched.length;
+    }
+    counts.operations++;
+    counts.secrets += secrets.length;
+    await store.close();
+  });
 });
 
 afterAll(() => {

@@ -51,6 +51,20 @@ export class SecretWatch {
     return [...consumed].map((hex) => this.seen.get(hex) as SeenSecret);
   }
 
+  /** Of exporter trees what others were derived from, which is used up then. */
+  exported(): SeenSecret[] {
+    const parents = new Set([...this.seen.values()].flatMap((secret) => secret.parents));
+    const isOfTree = ({ label, parents: from }: SeenSecret): boolean => {
+      if (label !== "tree") return label === "application_export";
+      return from.some((hex) => {
+        const parent = this.seen.get(hex);
+        return parent !== undefined && isOfTree(parent);
+      });
+    };
+    const used = [...this.seen].filter(([hex, secret]) => parents.has(hex) && isOfTree(secret));
+    return used.map(([, secret]) => secret);
+  }
+
   /** Secrets of an epoch by label, for each epoch that was computed, in order. */
   epochs(): ReadonlyMap<string, SeenSecret>[] {
     const epochs = new Map<string, Map<string, SeenSecret>>();
@@ -173,6 +187,7 @@ export const EPOCH_LABELS: readonly string[] = [
   "resumption",
   "authentication",
   "init",
+  "application_export",
 ];
 
 const GENERATION_SIZE = 4;
