@@ -416,6 +416,9 @@ export class World {
   }
 
   async joinExternally(device: Device, group: string, isResync: boolean): Promise<void> {
+    // What is still owed from a former stay is read first: the join sets the cursor beyond it.
+    if (!isResync) await this.fetch(device, group);
+    if (!device.isUp) return;
     const groupInfo = await this.groupInfoOf(group);
     if (groupInfo === undefined || !device.isUp) return;
     const cursor = this.service.lastSequence(fromHex(group));
