@@ -24,6 +24,7 @@ import type { Clock } from "./clock.ts";
 import type { GroupConfig } from "./config.ts";
 import { type ClientEvent, EventHub, type EventLog } from "./events.ts";
 import type { GroupState } from "./group-state.ts";
+import { requireNotMoved } from "./move.ts";
 import { Mutex } from "./mutex.ts";
 import type { TreeSource } from "./outside-tree.ts";
 import { type LoadContext, readGroup } from "./read-group.ts";
@@ -256,10 +257,11 @@ export class ClientCore {
     });
   }
 
-  /** One atomic write of records that belong to no existing group. */
+  /** One atomic write of records that belong to no existing group. @throws StateError `CLIENT_MOVED` */
   write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     this.requireWritable();
     return this.#lock.run(async () => {
+      await requireNotMoved(this.storage);
       const transaction = new Transaction(this.storage);
       try {
         const result = await work(transaction);

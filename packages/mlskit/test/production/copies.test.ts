@@ -144,7 +144,7 @@ describe("moving", () => {
     await world.member(0).group.update();
     const { commit } = world.member(0).group.pendingCommit!;
     const before = toHex(world.member(0).group.epochAuthenticator);
-    const running = world.member(0).group;
+    const { client: moved, group: running } = world.member(0);
     const sealed = await exportClient(source, KEY);
 
     // Nothing but the blob is left, whoever asks, and nothing can be read in it.
@@ -169,6 +169,15 @@ describe("moving", () => {
     await expect(running.send("from the source")).rejects.toMatchObject({
       code: "GROUP_NOT_FOUND",
     });
+    // Nor is anything made in it that nobody would find again.
+    for (const attempt of [
+      () => moved.createKeyPackage(),
+      () => moved.createGroup(),
+      () => moved.addIdentity({ identity: "another" }),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({ code: "CLIENT_MOVED" });
+    }
+    expect([...source.records.keys()]).toEqual(["moved"]);
   });
 
   test("M-STO-14 P-MP-07 the blob opens with its key alone, into an empty store, and once if it is claimed", async () => {
