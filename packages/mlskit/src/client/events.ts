@@ -109,11 +109,11 @@ export class EventHub {
     for (const [i, event] of events.entries()) {
       const sequence = first === undefined ? undefined : first + BigInt(i);
       for (const listener of this.#listeners) {
+        // Rule cc-4: the application's trouble is not the group's, be it at once or later.
         try {
-          listener(event, sequence);
-        } catch {
-          // Rule cc-4: the application's trouble is not the group's.
-        }
+          const result: unknown = listener(event, sequence);
+          if (result instanceof Promise) result.catch(() => undefined);
+        } catch {}
       }
     }
   }

@@ -129,6 +129,25 @@ describe("events", () => {
     expect((await waiting).done).toBe(true);
   });
 
+  test("M-EVT-04: an asynchronous handler that fails disturbs nothing either", async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown): void => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    const world = await testGroup({ members: ["solo"] });
+    const { client, group } = world.member(0);
+    let calls = 0;
+    client.on(async () => {
+      calls++;
+      await Promise.resolve();
+      throw new Error("a handler fails later");
+    });
+    await group.commitImmediately();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    process.off("unhandledRejection", note);
+    expect(calls).toBeGreaterThan(0);
+    expect(unhandled).toEqual([]);
+  });
+
   test("M-EVT-02: proposals, Commits, races, removal, ReInit and stocks are events, too", async () => {
     const world = await testGroup({ members: 3 });
     const [a, b, c] = world.groups as [Group, Group, Group];
