@@ -1,11 +1,12 @@
 /**
  * Keeps in step what is said twice: docs/generated/validation.md is made from the rule table and from
- * the sources and tests that name each rule; the example in README.md is the file it claims to be; the
+ * the sources and tests that name each rule, errors.md from what is thrown; the example in README.md is the file it claims to be; the
  * package carries the repository's licence and exports the entry points that exist. Without arguments it checks, `npm run docs` writes.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageExports } from "./lib/entries.js";
+import { errorTable } from "./lib/error-table.js";
 import { listFiles, readText, root } from "./lib/sources.js";
 import { readTitle, scanTitles } from "./lib/titles.js";
 
@@ -14,6 +15,7 @@ const write = process.argv.includes("--write");
 let stale = 0;
 
 keep("docs/generated/validation.md", validationTable());
+keep("docs/generated/errors.md", errorTable());
 keep("README.md", withExamples(readText("README.md")));
 keep("packages/mlskit/LICENSE", readText("LICENSE"));
 keep("packages/mlskit/package.json", manifestWithExports());
