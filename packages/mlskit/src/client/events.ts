@@ -82,8 +82,10 @@ export type ClientEvent =
       readonly available: number;
     };
 
-/** Numbers are given by the event log, if there is one. */
-export type EventListener = (event: ClientEvent, sequence: bigint | undefined) => void;
+/** Numbers are given by the event log, if there is one. Nobody waits for what is asynchronous. */
+export type EventListener =
+  | ((event: ClientEvent, sequence: bigint | undefined) => void)
+  | ((event: ClientEvent, sequence: bigint | undefined) => Promise<void>);
 
 /** Writes events into the transaction that they come from; the number of the first. */
 export interface EventLog {
