@@ -2,9 +2,11 @@
 import type { AuthenticationService } from "../credentials/authentication-service.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import { leafIndex } from "../tree/tree-math.ts";
+import { expireBuffered } from "./buffer.ts";
 import type { Client } from "./client.ts";
 import { isExpired } from "./dropped-proposals.ts";
 import { accessOfGroup } from "./group.ts";
+import { dropExpired } from "./receive.ts";
 import type { GroupSession } from "./session.ts";
 
 /**
@@ -33,13 +35,16 @@ const reported = new WeakSet<object>();
 
 /**
  * Looks through all groups for what runs out: `credentialExpiring` for our own leaf before its end,
- * `proposalExpired` for pending Adds whose key package is not valid any more. To be called daily; what
- * was reported is not reported again.
+ * `proposalExpired` for pending Adds whose key package is not valid any more. What nothing else would
+ * touch in a quiet group goes: keys of past epochs and early messages whose time is over. To be called
+ * at the start and daily; what was reported is not reported again.
  */
 export async function reportExpiry(client: Client, options: ExpiryOptions = {}): Promise<void> {
   const { within = TWO_WEEKS } = options;
   for (const group of await client.groups()) {
     await accessOfGroup(group).operate(async (session) => {
+      dropExpired(session);
+      expireBuffered(session);
       if (session.state.status !== "active") return;
       reportLeaf(session, BigInt(within));
       reportProposals(session);

@@ -124,7 +124,7 @@ async function receivePast(
 }
 
 /** Rule mk-111: time ends an epoch's keys also in a group in which nobody commits. */
-function dropExpired(session: GroupSession): void {
+export function dropExpired(session: GroupSession): void {
   const { state, environment } = session;
   const past = keepPast(state, state.past, environment.now);
   if (past.length < state.past.length) session.state = { ...state, past };

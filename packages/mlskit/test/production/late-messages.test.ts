@@ -1,6 +1,7 @@
 /** Messages that come when much has happened since. */
 import { expect, test } from "vitest";
 import { MapStorage } from "./map-storage.ts";
+import { reportExpiry } from "../../src/client/production.ts";
 import { testGroup } from "../../src/testing/index.ts";
 
 test("after a restart, who was removed still reads what was said before by one who went as well", async () => {
@@ -42,4 +43,27 @@ test("what came while a join waited is replayed when the join is accepted", asyn
   if (next?.kind === "commit") await next.accept();
   world.assertAgreement();
   expect(group.epochAuthenticator).toEqual(alice!.epochAuthenticator);
+});
+
+test("in a group of which nothing is heard, what is over goes with the daily call, also after a removal", async () => {
+  const world = await testGroup({ members: 3 });
+  const [alice, , carol] = world.members;
+  await world.commit(1);
+  await world.commit(1, { remove: [2] });
+  const kept = async (index: number): Promise<string[]> => {
+    const records = await world.member(index).storage.list("g");
+    return records.map(({ key }) => key).filter((key) => /^g\d+\/[xb]/.test(key));
+  };
+  const { commit } = await world.member(1).group.update();
+  await world.member(1).group.acceptCommit();
+  const early = await world.member(1).group.send("early");
+  expect((await alice!.group.process(early.bytes)).kind).toBe("future");
+  expect([(await kept(0)).length, (await kept(2)).length]).toEqual([4, 1]);
+  world.clock.advance(7 * 86_400);
+  for (const { client } of [alice!, carol!]) await reportExpiry(client);
+  expect([(await kept(0)).length, (await kept(2)).length]).toEqual([4, 1]);
+  world.clock.advance(1);
+  for (const { client } of [alice!, carol!]) await reportExpiry(client);
+  expect([await kept(0), await kept(2)]).toEqual([[], []]);
+  expect((await alice!.group.process(commit, { accept: true })).kind).toBe("commit");
 });
