@@ -36,6 +36,7 @@ const entries = {
   "./storage/sqlite": ["storage/sqlite.ts"],
   "./storage/indexeddb": ["storage/indexeddb.ts"],
   "./testing": ["testing/index.ts"],
+  "./testing/forge": ["testing/forge/index.ts"],
 };
 
 /** The `exports` of packages/mlskit/package.json that fit the files there are. */

@@ -1,7 +1,8 @@
 /**
  * What applications need to test with: groups in one call, a network and a delivery service in
  * memory, stores that fail when told to, seeded randomness, a clock that stands still, and a model
- * checker. Works under any test framework. Catalogue M-TST.
+ * checker. Works under any test framework. What a hostile insider can make is in
+ * `mlskit/testing/forge`. Catalogue M-TST.
  */
 export { assertAgreement, disagreement } from "./agreement.ts";
 export { broadcast, commitAndBroadcast, type DeliveredCommit } from "./broadcast.ts";

@@ -18,7 +18,7 @@ import {
   RatchetTreeNodes,
 } from "../../src/wire.ts";
 import { bundleOf, contents, Door } from "../support/forge-join.ts";
-import { forgeWelcome } from "../support/forge-welcome.ts";
+import { forgeWelcome } from "../support/forge.ts";
 
 /** A group of two, and a client that was invited with this request. */
 async function invitation(options: TestGroupOptions = {}, psks: readonly Uint8Array[] = []) {

@@ -28,7 +28,7 @@ import {
   viewKeyPackage,
 } from "../../src/wire.ts";
 import { contents } from "../support/forge-join.ts";
-import { forgeKeyPackage, type KeyPackageForgery, newKeyPair } from "../support/forge-leaf.ts";
+import { forgeKeyPackage, type KeyPackageForgery, newKeyPair } from "../support/forge.ts";
 
 const HOUR = 3600n;
 const DAY = 86_400n;

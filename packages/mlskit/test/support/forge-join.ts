@@ -3,28 +3,28 @@
  * only watch. Whatever describes the group can be forged. RFC 9420 §12.4.3.
  */
 import { expect } from "vitest";
+import type { KeyPackageOptions } from "../../src/client/key-packages.ts";
 import { decode, toHex } from "../../src/codec/index.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import type { CreatedCommit } from "../../src/group/create-commit.ts";
 import type { Epoch } from "../../src/group/epoch.ts";
 import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import { Client, type ClientOptions, type Group, memoryStorage } from "../../src/index.ts";
-import type { KeyPackageOptions } from "../../src/client/key-packages.ts";
 import { KeyPackage } from "../../src/key-packages/key-package.ts";
-import type { Storage } from "../../src/storage/storage.ts";
 import { PublicGroup } from "../../src/observer/public-group.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
+import type { Storage } from "../../src/storage/storage.ts";
 import { type Expected, expectRule } from "./assertions.ts";
 import { NOW } from "./environment.ts";
-import type { Nodes } from "./forge-tree.ts";
-import { nodesOf } from "./forge-tree.ts";
+import type { Nodes } from "./forge.ts";
 import {
-  forgeGroupInfo,
   type ForgedGroupInfo,
+  forgeGroupInfo,
   forgeWelcome,
   groupInfoMessage,
+  nodesOf,
   type WelcomeForgery,
-} from "./forge-welcome.ts";
+} from "./forge.ts";
 import { authenticatorOf, newClient, provider } from "./parties.ts";
 import { TestGroup, type TestGroupOptions } from "./test-group.ts";
 

@@ -24,10 +24,18 @@ import { PublicGroup } from "../../src/observer/public-group.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import { type Expected, expectRule, refuses, unchanged } from "./assertions.ts";
 import { testEnvironment } from "./environment.ts";
-import { type CommitForgery, forgeCommit } from "./forge-commit.ts";
-import type { LeafChanges } from "./forge-leaf.ts";
-import { forgeKeyPackage, forgeLeaf, type KeyPackageForgery, newKeyPair } from "./forge-leaf.ts";
-import { type ContentForgery, type ForgedProposal, forgeProposal } from "./forge-message.ts";
+import type { LeafChanges } from "./forge.ts";
+import {
+  type CommitForgery,
+  type ContentForgery,
+  type ForgedProposal,
+  forgeCommit,
+  forgeKeyPackage,
+  forgeLeaf,
+  forgeProposal,
+  type KeyPackageForgery,
+  newKeyPair,
+} from "./forge.ts";
 import { authenticatorOf, type ClientOptions, newClient, type Party, provider } from "./parties.ts";
 import { GROUP_ID, type TestGroup } from "./test-group.ts";
 

@@ -1,7 +1,3 @@
-/** Correctly signed, but invalid: everything that a hostile insider can make. */
-export * from "./forge-commit.ts";
-export * from "./forge-leaf.ts";
-export * from "./forge-message.ts";
-export * from "./forge-path.ts";
-export * from "./forge-tree.ts";
-export * from "./forge-welcome.ts";
+/** The forge of the testing kit, for the parties of these tests. */
+export * from "../../src/testing/forge/index.ts";
+export { newKeyPair } from "./parties.ts";

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { equalBytes, MLS10, toHex, utf8 } from "../../src/codec/index.ts";
 import type { Credential } from "../../src/credentials/credential.ts";
-import { createSigner, type CryptoProvider, type Signer } from "../../src/crypto/index.ts";
+import { type CryptoProvider, createSigner, Secret, type Signer } from "../../src/crypto/index.ts";
 import { InternalError } from "../../src/errors.ts";
 import type { Extension } from "../../src/extensions/extension.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
@@ -15,19 +15,19 @@ import {
   OpenedContent,
   VerifiedContent,
 } from "../../src/group/content.ts";
-import { type Environment, wireTypes } from "../../src/group/environment.ts";
+import { type Environment, type RegisteredTypes, wireTypes } from "../../src/group/environment.ts";
 import type { Epoch, PublicEpoch } from "../../src/group/epoch.ts";
 import {
   type KeyPackageBundle,
   openWelcome,
-  stageJoin,
   type StagedJoin,
+  stageJoin,
 } from "../../src/group/join-by-welcome.ts";
 import { currentKeys, type PastEpoch, pastKeys, retire } from "../../src/group/past-epoch.ts";
 import {
+  type PublicCommit,
   processCommit,
   processPublicCommit,
-  type PublicCommit,
   type StagedCommit,
 } from "../../src/group/process-commit.ts";
 import { type CachedProposal, cacheKey } from "../../src/group/proposal-entry.ts";
@@ -92,6 +92,14 @@ export async function newSigner(suite = 1): Promise<Signer> {
   return createSigner(crypto, await crypto.generateSignatureKeyPair());
 }
 
+/** A fresh HPKE key pair of the suite. */
+export async function newKeyPair(
+  suite = 1,
+): Promise<{ readonly publicKey: Uint8Array; readonly privateKey: Secret }> {
+  const { publicKey, privateKey } = await provider.suite(suite).generateKeyPair();
+  return { publicKey, privateKey: new Secret(privateKey) };
+}
+
 export function capabilitiesFor(suite: number): Capabilities {
   return {
     versions: [MLS10],
@@ -130,6 +138,10 @@ export class Party {
 
   get leaf(): number {
     return this.epoch.ownLeaf;
+  }
+
+  get types(): RegisteredTypes {
+    return this.environment.types;
   }
 
   get signer(): Signer {

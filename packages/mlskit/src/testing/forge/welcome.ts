@@ -13,34 +13,35 @@ import {
   uint32,
   uint64,
   withEncoding,
-} from "../../src/codec/index.ts";
-import { Secret, type Signer } from "../../src/crypto/index.ts";
-import { ENCRYPTION_LABELS, encryptWithLabel, signWithLabel } from "../../src/crypto/labels.ts";
+} from "../../codec/index.ts";
+import { Secret, type Signer } from "../../crypto/index.ts";
+import { ENCRYPTION_LABELS, encryptWithLabel, signWithLabel } from "../../crypto/labels.ts";
 import {
   type Extension,
-  ExternalPub,
   ExtensionType,
+  ExternalPub,
   makeExtension,
-} from "../../src/extensions/extension.ts";
-import type { PublicEpoch } from "../../src/group/epoch.ts";
-import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
-import { keyPackageRef } from "../../src/key-packages/key-package.ts";
-import type { GroupContext } from "../../src/key-schedule/group-context.ts";
+} from "../../extensions/extension.ts";
+import { encodeMlsMessage } from "../../framing/mls-message.ts";
+import type { PublicEpoch } from "../../group/epoch.ts";
+import type { KeyPackageBundle } from "../../group/join-by-welcome.ts";
+import { keyPackageRef } from "../../key-packages/key-package.ts";
+import type { GroupContext } from "../../key-schedule/group-context.ts";
 import {
   confirmationTag,
   type EpochSecrets,
   epochSecrets,
   memberSecret,
   welcomeKey,
-} from "../../src/key-schedule/key-schedule.ts";
-import { type PreSharedKey, pskSecret } from "../../src/key-schedule/pre-shared-key.ts";
-import { encodeMlsMessage } from "../../src/framing/mls-message.ts";
-import type { GroupInfo } from "../../src/messages/group-info.ts";
-import { GroupSecrets, type Welcome } from "../../src/messages/welcome.ts";
-import { RatchetTreeNodes, type TreeNode } from "../../src/tree/nodes.ts";
-import { LooseExtensions } from "./forge-leaf.ts";
-import { hashOfNodes, nodesOf } from "./forge-tree.ts";
+} from "../../key-schedule/key-schedule.ts";
+import { type PreSharedKey, pskSecret } from "../../key-schedule/pre-shared-key.ts";
+import type { GroupInfo } from "../../messages/group-info.ts";
+import { GroupSecrets, type Welcome } from "../../messages/welcome.ts";
+import { RatchetTreeNodes, type TreeNode } from "../../tree/nodes.ts";
+import { LooseExtensions } from "./leaf.ts";
+import { hashOfNodes, nodesOf } from "./tree.ts";
 
+/** `GroupContext` whose extensions may hold a type twice. */
 export const LooseGroupContext: Codec<GroupContext> = struct({
   version: uint16,
   cipherSuite: uint16,
@@ -51,8 +52,10 @@ export const LooseGroupContext: Codec<GroupContext> = struct({
   extensions: LooseExtensions,
 });
 
-type GroupInfoFields = Omit<GroupInfo, "encoded">;
+/** A GroupInfo before it is encoded. */
+export type GroupInfoFields = Omit<GroupInfo, "encoded">;
 
+/** `GroupInfo` whose extensions may hold a type twice. */
 export const LooseGroupInfo: Codec<GroupInfoFields> = struct({
   groupContext: LooseGroupContext,
   extensions: LooseExtensions,
@@ -61,6 +64,7 @@ export const LooseGroupInfo: Codec<GroupInfoFields> = struct({
   signature: opaque,
 });
 
+/** What is wrong with a GroupInfo. */
 export interface GroupInfoForgery {
   /** The tree, instead of the epoch's; the context gets its hash. */
   readonly nodes?: readonly (TreeNode | undefined)[];
@@ -84,7 +88,8 @@ export interface ForgedGroupInfo {
   readonly externalPub: Uint8Array;
 }
 
-type Describer = PublicEpoch & { readonly ownLeaf: number; readonly signer: Signer };
+/** Of whom a GroupInfo says that they signed it. */
+export type Describer = PublicEpoch & { readonly ownLeaf: number; readonly signer: Signer };
 
 /** A GroupInfo for made-up secrets, with tree and external_pub inside. */
 export async function forgeGroupInfo(
@@ -130,8 +135,10 @@ async function signGroupInfo(
   return withEncoding(LooseGroupInfo, { ...unsigned, signature: final });
 }
 
+/** What is wrong with a Welcome, and for whom it is. */
 export interface WelcomeForgery extends GroupInfoForgery {
   readonly joiners: readonly KeyPackageBundle[];
+  /** What the key schedule takes in. Default: none. */
   readonly psks?: readonly PreSharedKey[];
   /** Path secret for the joiner at this position. */
   readonly pathSecret?: (joiner: number) => Uint8Array | undefined;
@@ -146,6 +153,7 @@ export interface WelcomeForgery extends GroupInfoForgery {
   readonly alterWelcome?: (welcome: Welcome) => Welcome;
 }
 
+/** What {@link forgeWelcome} makes. */
 export interface ForgedWelcome extends ForgedGroupInfo {
   /** A complete MLSMessage. */
   readonly bytes: Uint8Array;

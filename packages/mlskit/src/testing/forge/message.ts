@@ -1,6 +1,6 @@
 /**
  * Content of any sender in any wire format, with signature, tags and ciphertexts that are right
- * unless a test says otherwise. RFC 9420 §6.
+ * unless the forgery says otherwise. RFC 9420 §6.
  */
 import {
   concat,
@@ -8,15 +8,12 @@ import {
   encode,
   MLS10,
   opaque,
-  withEncoding,
   Writer,
-} from "../../src/codec/index.ts";
-import type { Signer, SuiteCrypto } from "../../src/crypto/index.ts";
-import { SIGNATURE_LABELS, signWithLabel } from "../../src/crypto/labels.ts";
-import {
-  type ContentWireFormat,
-  framedContentTbs,
-} from "../../src/framing/authenticated-content.ts";
+  withEncoding,
+} from "../../codec/index.ts";
+import type { Signer, SuiteCrypto } from "../../crypto/index.ts";
+import { SIGNATURE_LABELS, signWithLabel } from "../../crypto/labels.ts";
+import { type ContentWireFormat, framedContentTbs } from "../../framing/authenticated-content.ts";
 import {
   type Content,
   ContentType,
@@ -24,19 +21,19 @@ import {
   type FramedContent,
   FramedContentFields,
   type Sender,
-} from "../../src/framing/framed-content.ts";
-import { PrivateMessage, WireFormat } from "../../src/framing/mls-message.ts";
-import { senderDataKey } from "../../src/framing/private-message.ts";
-import type { CachedProposal } from "../../src/group/proposal-entry.ts";
-import { DEFAULT_LIMITS } from "../../src/group/environment.ts";
-import { proposalRef } from "../../src/group/proposal-entry.ts";
-import type { Proposal } from "../../src/messages/proposal.ts";
-import type { RatchetKind } from "../../src/secret-tree/hash-ratchet.ts";
-import type { Party } from "./parties.ts";
+} from "../../framing/framed-content.ts";
+import { PrivateMessage, WireFormat } from "../../framing/mls-message.ts";
+import { senderDataKey } from "../../framing/private-message.ts";
+import { DEFAULT_LIMITS } from "../../group/environment.ts";
+import type { CachedProposal } from "../../group/proposal-entry.ts";
+import { proposalRef } from "../../group/proposal-entry.ts";
+import type { Proposal } from "../../messages/proposal.ts";
+import type { RatchetKind } from "../../secret-tree/hash-ratchet.ts";
+import type { Insider } from "./insider.ts";
 
 type Alter<T> = (value: T) => T;
 
-/** What is signed, and by whom. */
+/** What is signed, and by whom; whatever is left out is as it should be. */
 export interface ContentForgery {
   readonly sender?: Sender | undefined;
   readonly signer?: Signer | undefined;
@@ -56,6 +53,7 @@ export interface ContentForgery {
   readonly privately?: PrivateForgery | undefined;
 }
 
+/** The envelope of a PublicMessage. */
 export interface PublicForgery {
   /** Of the membership tag: `undefined` leaves it out, a value puts one where none belongs. */
   readonly alterMembershipTag?: Alter<Uint8Array | undefined> | undefined;
@@ -63,6 +61,7 @@ export interface PublicForgery {
   readonly taggedContext?: Uint8Array | undefined;
 }
 
+/** The encryption of a PrivateMessage; nothing is consumed of the secret tree. */
 export interface PrivateForgery {
   readonly padding?: Uint8Array | undefined;
   readonly leafIndex?: number | undefined;
@@ -78,6 +77,7 @@ export interface PrivateForgery {
   readonly alterMessage?: Alter<PrivateMessage> | undefined;
 }
 
+/** Content with its signature, before the envelope. */
 export interface SignedForgery {
   readonly wireFormat: ContentWireFormat;
   readonly content: FramedContent;
@@ -86,7 +86,7 @@ export interface SignedForgery {
 
 /** Signs content as a party, unless the forgery names another sender or signer. */
 export async function forgeSigned(
-  party: Pick<Party, "epoch">,
+  party: Insider,
   content: Content,
   forgery: ContentForgery = {},
 ): Promise<SignedForgery> {
@@ -112,7 +112,7 @@ export async function forgeSigned(
 
 /** Puts signed content into its envelope; `tag` is the right confirmation tag, if there is one. */
 export function forgeEnvelope(
-  party: Pick<Party, "epoch">,
+  party: Insider,
   signed: SignedForgery,
   tag: Uint8Array | undefined,
   forgery: ContentForgery = {},
@@ -127,13 +127,14 @@ export function forgeEnvelope(
 
 /** A message with this content: signed, tagged or encrypted, complete. */
 export async function forgeMessage(
-  party: Pick<Party, "epoch">,
+  party: Insider,
   content: Content,
   forgery: ContentForgery = {},
 ): Promise<Uint8Array> {
   return forgeEnvelope(party, await forgeSigned(party, content, forgery), undefined, forgery);
 }
 
+/** What {@link forgeProposal} makes. */
 export interface ForgedProposal {
   readonly bytes: Uint8Array;
   /** As all would cache it if they did not check it; for Commits that refer to it. */
@@ -142,7 +143,7 @@ export interface ForgedProposal {
 
 /** A proposal message, and what a careless member would have cached. */
 export async function forgeProposal(
-  party: Pick<Party, "epoch">,
+  party: Insider,
   proposal: Proposal,
   forgery: ContentForgery = {},
 ): Promise<ForgedProposal> {
@@ -168,7 +169,7 @@ function header(wireFormat: ContentWireFormat): Writer {
 }
 
 function wrapPublic(
-  { epoch }: Pick<Party, "epoch">,
+  { epoch }: Insider,
   { content, wireFormat }: SignedForgery,
   auth: Uint8Array,
   { publicly = {} }: ContentForgery,
@@ -189,7 +190,7 @@ function wrapPublic(
 }
 
 function wrapPrivate(
-  { epoch }: Pick<Party, "epoch">,
+  { epoch }: Insider,
   { content, wireFormat }: SignedForgery,
   auth: Uint8Array,
   forgery: PrivateForgery,
@@ -205,7 +206,7 @@ function wrapPrivate(
   const plain = concat(body, auth, forgery.padding ?? EMPTY_BYTES);
   const reuseGuard = crypto.randomBytes(4);
   const nonce = messageKey.nonce.bytes.slice();
-  for (const [i, byte] of reuseGuard.entries()) nonce[i] = nonce[i]! ^ byte;
+  for (const [i, byte] of reuseGuard.entries()) nonce[i] = (nonce[i] as number) ^ byte;
   const aad = privateAad({ groupId, epoch: number, contentType, authenticatedData });
   const plaintext = forgery.alterPlaintext?.(plain) ?? plain;
   const sealed = crypto.aeadSeal(messageKey.key.bytes, nonce, aad.content, plaintext);
@@ -267,6 +268,6 @@ function privateAad({ groupId, epoch, contentType, authenticatedData }: PrivateH
 export function flipped(bytes: Uint8Array, at: number): Uint8Array {
   const copy = bytes.slice();
   const index = at < 0 ? copy.length + at : at;
-  copy[index] = copy[index]! ^ 1;
+  copy[index] = (copy[index] as number) ^ 1;
   return copy;
 }

@@ -3,25 +3,27 @@
  * tag are those that the contents lead to, so that a Commit breaks the rule under test and no other.
  * RFC 9420 §12.4.
  */
-import { Secret } from "../../src/crypto/index.ts";
-import { InternalError } from "../../src/errors.ts";
-import type { Sender } from "../../src/framing/framed-content.ts";
-import { applyProposals, type ProvisionalGroup } from "../../src/group/apply-proposals.ts";
-import { encodeContext, provisionalContext, type PublicEpoch } from "../../src/group/epoch.ts";
-import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
-import { type NextEpoch, startNextEpoch } from "../../src/group/next-epoch.ts";
-import type { CachedProposal, ProposalEntry } from "../../src/group/proposal-entry.ts";
-import type { Committer } from "../../src/group/proposal-list.ts";
-import { externalKeyPair, sendExternalInit } from "../../src/key-schedule/external-init.ts";
-import { type PreSharedKey, pskSecret } from "../../src/key-schedule/pre-shared-key.ts";
-import type { ProposalOrRef } from "../../src/messages/commit.ts";
-import type { Proposal } from "../../src/messages/proposal.ts";
-import type { LeafNodeFields } from "../../src/tree/nodes.ts";
-import { leafIndex } from "../../src/tree/tree-math.ts";
-import { type ContentForgery, forgeEnvelope, forgeSigned } from "./forge-message.ts";
-import { type ForgedPath, forgePath, type PathForgery } from "./forge-path.ts";
-import type { Party } from "./parties.ts";
+import { Secret } from "../../crypto/index.ts";
+import { InternalError } from "../../errors.ts";
+import type { Sender } from "../../framing/framed-content.ts";
+import { applyProposals, type ProvisionalGroup } from "../../group/apply-proposals.ts";
+import type { RegisteredTypes } from "../../group/environment.ts";
+import { encodeContext, type PublicEpoch, provisionalContext } from "../../group/epoch.ts";
+import type { KeyPackageBundle } from "../../group/join-by-welcome.ts";
+import { type NextEpoch, startNextEpoch } from "../../group/next-epoch.ts";
+import type { CachedProposal, ProposalEntry } from "../../group/proposal-entry.ts";
+import type { Committer } from "../../group/proposal-list.ts";
+import { externalKeyPair, sendExternalInit } from "../../key-schedule/external-init.ts";
+import { type PreSharedKey, pskSecret } from "../../key-schedule/pre-shared-key.ts";
+import type { ProposalOrRef } from "../../messages/commit.ts";
+import type { Proposal } from "../../messages/proposal.ts";
+import type { LeafNode, LeafNodeFields } from "../../tree/nodes.ts";
+import { leafIndex } from "../../tree/tree-math.ts";
+import { type Insider, RFC_ONLY } from "./insider.ts";
+import { type ContentForgery, forgeEnvelope, forgeSigned } from "./message.ts";
+import { type ForgedPath, forgePath, type PathForgery } from "./path.ts";
 
+/** What is wrong with a Commit. */
 export interface CommitForgery extends ContentForgery {
   /** By value, or by reference where the entry is a cached proposal; in this order. */
   readonly proposals?: readonly (Proposal | CachedProposal)[];
@@ -33,29 +35,34 @@ export interface CommitForgery extends ContentForgery {
   readonly alterGroup?: (group: ProvisionalGroup) => ProvisionalGroup;
   /** False for a Commit without path. */
   readonly path?: PathForgery | false;
+  /** What the key schedule takes in. Default: none. */
   readonly psks?: readonly PreSharedKey[];
+  /** Instead of the init secret of the epoch. */
   readonly initSecret?: Secret;
 }
 
+/** What {@link forgeCommit} makes. */
 export interface ForgedCommit {
   /** A complete MLSMessage. */
   readonly bytes: Uint8Array;
+  /** The epoch that members reach who accept it. */
   readonly next: NextEpoch;
   readonly path: ForgedPath | undefined;
   readonly group: ProvisionalGroup;
 }
 
 /** A Commit by a member. */
-export function forgeCommit(party: Party, forgery: CommitForgery = {}): Promise<ForgedCommit> {
-  const leaf = party.epoch.tree.leaf(party.epoch.ownLeaf)!;
+export function forgeCommit(party: Insider, forgery: CommitForgery = {}): Promise<ForgedCommit> {
+  const leaf = party.epoch.tree.leaf(party.epoch.ownLeaf) as LeafNode;
   return forge(party, forgery, {
-    sender: { type: "member", leafIndex: party.leaf },
-    committer: { type: "member", leafIndex: party.leaf },
+    sender: { type: "member", leafIndex: party.epoch.ownLeaf },
+    committer: { type: "member", leafIndex: party.epoch.ownLeaf },
     leaf,
     initSecret: party.epoch.secrets.initSecret,
   });
 }
 
+/** What is wrong with an external commit. */
 export interface ExternalCommitForgery extends Omit<CommitForgery, "proposals"> {
   /** By default the ExternalInit alone. */
   readonly proposals?: (externalInit: Proposal) => readonly (Proposal | CachedProposal)[];
@@ -66,7 +73,7 @@ export interface ExternalCommitForgery extends Omit<CommitForgery, "proposals"> 
 /** An external commit by a client; `member` is any member of the group, for the epoch it knows. */
 export async function forgeExternalCommit(
   client: KeyPackageBundle,
-  member: Party,
+  member: Insider,
   { proposals, position, ...forgery }: ExternalCommitForgery = {},
 ): Promise<ForgedCommit> {
   const { crypto, secrets } = member.epoch;
@@ -98,20 +105,14 @@ interface Identity {
 }
 
 async function forge(
-  party: Party,
+  party: Insider,
   forgery: CommitForgery,
   identity: Identity,
 ): Promise<ForgedCommit> {
-  const { epoch, environment } = party;
+  const { epoch, types = RFC_ONLY } = party;
   const sender = forgery.sender ?? identity.sender;
   const proposals = forgery.proposals ?? [];
-  const outcome = apply(
-    epoch,
-    forgery.applied ?? proposals,
-    sender,
-    identity.committer,
-    () => environment.types,
-  );
+  const outcome = apply(epoch, forgery.applied ?? proposals, sender, identity.committer, types);
   const group = forgery.alterGroup?.(outcome) ?? outcome;
   const path =
     forgery.path === false
@@ -160,12 +161,12 @@ function apply(
   proposals: readonly (Proposal | CachedProposal)[],
   sender: Sender,
   committer: Committer,
-  types: () => Parameters<typeof applyProposals>[3],
+  types: RegisteredTypes,
 ): ProvisionalGroup {
   const entries = proposals.map((item) => toEntry(item, sender));
   for (const candidate of [entries, entries.filter((entry) => isHarmless(epoch, entry)), []]) {
     try {
-      return applyProposals(epoch, candidate, committer, types());
+      return applyProposals(epoch, candidate, committer, types);
     } catch (error) {
       if (!(error instanceof InternalError) || candidate.length === 0) throw error;
     }

@@ -1,11 +1,12 @@
 /** Trees as plain lists of nodes, which may hold anything. RFC 9420 §7.8, §12.4.3.3. */
-import { encode, opaque, optional, struct, uint8, uint32 } from "../../src/codec/index.ts";
-import type { SuiteCrypto } from "../../src/crypto/index.ts";
-import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
-import { LeafNode, ParentNode, type TreeNode } from "../../src/tree/nodes.ts";
-import type { RatchetTree } from "../../src/tree/ratchet-tree.ts";
-import { forgeLeaf, type LeafChanges } from "./forge-leaf.ts";
+import { encode, opaque, optional, struct, uint8, uint32 } from "../../codec/index.ts";
+import type { SuiteCrypto } from "../../crypto/index.ts";
+import type { KeyPackageBundle } from "../../group/join-by-welcome.ts";
+import { LeafNode, ParentNode, type TreeNode } from "../../tree/nodes.ts";
+import type { RatchetTree } from "../../tree/ratchet-tree.ts";
+import { forgeLeaf, type LeafChanges } from "./leaf.ts";
 
+/** Nodes from left to right; `undefined` is a blank one. */
 export type Nodes = readonly (TreeNode | undefined)[];
 
 /** The nodes of a tree from left to right, without blank ones at the end. */
@@ -40,7 +41,7 @@ export async function withLeaf(
   groupId?: Uint8Array,
 ): Promise<Nodes> {
   const node = nodes[2 * index];
-  if (node?.type !== "leaf") throw new Error(`there is no leaf ${index}`);
+  if (node?.type !== "leaf") throw new RangeError(`there is no leaf ${index}`);
   const binding = groupId === undefined ? undefined : { groupId, leafIndex: index };
   const leaf = await forgeLeaf(node.leaf, changes, { signer: owner.signer, binding });
   return withNode(nodes, 2 * index, { type: "leaf", leaf });
@@ -49,7 +50,7 @@ export async function withLeaf(
 /** The list with one parent changed. */
 export function withParent(nodes: Nodes, at: number, changes: Partial<ParentNode>): Nodes {
   const node = nodes[at];
-  if (node?.type !== "parent") throw new Error(`there is no parent ${at}`);
+  if (node?.type !== "parent") throw new RangeError(`there is no parent ${at}`);
   return withNode(nodes, at, { type: "parent", parent: { ...node.parent, ...changes } });
 }
 

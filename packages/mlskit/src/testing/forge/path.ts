@@ -1,20 +1,22 @@
-/** Update paths that are right in everything but what a test changes. RFC 9420 §7.4–7.6. */
-import type { Signer } from "../../src/crypto/index.ts";
-import { Secret } from "../../src/crypto/index.ts";
-import { ENCRYPTION_LABELS, encryptWithLabel } from "../../src/crypto/labels.ts";
+/** Update paths that are right in everything but what the forgery changes. RFC 9420 §7.4–7.6. */
+import type { Signer } from "../../crypto/index.ts";
+import { Secret } from "../../crypto/index.ts";
+import { ENCRYPTION_LABELS, encryptWithLabel } from "../../crypto/labels.ts";
+import { encryptionKeyOf } from "../../tree/key-index.ts";
 import type {
   HpkeCiphertext,
   LeafNodeFields,
+  TreeNode,
   UpdatePath,
   UpdatePathNode,
-} from "../../src/tree/nodes.ts";
-import { encryptionKeyOf } from "../../src/tree/key-index.ts";
-import { pathParentHashes } from "../../src/tree/parent-hash.ts";
-import { derivePathKeys } from "../../src/tree/path-secrets.ts";
-import type { RatchetTree } from "../../src/tree/ratchet-tree.ts";
-import { type LeafIndex, nodeOfLeaf } from "../../src/tree/tree-math.ts";
-import { forgeLeaf, type LeafChanges } from "./forge-leaf.ts";
+} from "../../tree/nodes.ts";
+import { pathParentHashes } from "../../tree/parent-hash.ts";
+import { derivePathKeys } from "../../tree/path-secrets.ts";
+import type { RatchetTree } from "../../tree/ratchet-tree.ts";
+import { type LeafIndex, nodeOfLeaf } from "../../tree/tree-math.ts";
+import { forgeLeaf, type LeafChanges } from "./leaf.ts";
 
+/** What is wrong with an update path. */
 export interface PathForgery {
   /** Changes to the path's leaf, which is signed after them. */
   readonly leaf?: LeafChanges;
@@ -37,6 +39,7 @@ export interface PathForgery {
   readonly includeAdded?: boolean;
 }
 
+/** Whose path it is, and in which tree. */
 export interface PathInput {
   /** After the proposals. */
   readonly tree: RatchetTree;
@@ -48,6 +51,7 @@ export interface PathInput {
   readonly groupContextBytes: (treeHash: Uint8Array) => Uint8Array;
 }
 
+/** What {@link forgePath} makes. */
 export interface ForgedPath {
   readonly tree: RatchetTree;
   readonly updatePath: UpdatePath;
@@ -89,10 +93,15 @@ export async function forgePath(input: PathInput, forgery: PathForgery): Promise
   const privateKeys = new Map([[nodeOfLeaf(sender) as number, new Secret(leafKeys.privateKey)]]);
   const pathSecrets = new Map<number, Secret>();
   for (const [i, { node }] of path.entries()) {
-    const [encryptionKey, above] = [keys[i]!, hashes.nodes[i]!];
-    editor.setParent(node, { encryptionKey, parentHash: above, unmergedLeaves: [] });
-    privateKeys.set(node, derived.keyPairs[i]!.privateKey);
-    pathSecrets.set(node, derived.pathSecrets[i]!);
+    const parentHash = hashes.nodes[i] as Uint8Array;
+    editor.setParent(node, {
+      encryptionKey: keys[i] as Uint8Array,
+      parentHash,
+      unmergedLeaves: [],
+    });
+    const { privateKey } = derived.keyPairs[i] as (typeof derived.keyPairs)[number];
+    privateKeys.set(node, privateKey);
+    pathSecrets.set(node, derived.pathSecrets[i] as Secret);
   }
   const tree = editor.finish();
   const right = input.groupContextBytes(tree.treeHash());
@@ -102,17 +111,17 @@ export async function forgePath(input: PathInput, forgery: PathForgery): Promise
     const excluded = forgery.includeAdded === true ? new Set<number>() : input.added;
     const encryptedPathSecret: HpkeCiphertext[] = [];
     for (const to of before.resolution(copathChild, excluded)) {
-      const secret = derived.pathSecrets[i]!.bytes;
+      const secret = (derived.pathSecrets[i] as Secret).bytes;
       const plaintext = forgery.alterSecret?.(secret, i) ?? secret;
-      const publicKey = encryptionKeyOf(before.node(to)!);
+      const publicKey = encryptionKeyOf(before.node(to) as TreeNode);
       const label = ENCRYPTION_LABELS.updatePathNode;
-      // A key that cannot be encrypted to is one that a test planted: anything will do.
+      // A key that cannot be encrypted to is one that a forgery planted: anything will do.
       const sealed = (await crypto.isValidPublicKey(publicKey))
         ? await encryptWithLabel(crypto, publicKey, label, context, plaintext)
         : { kemOutput: publicKey, ciphertext: plaintext };
       encryptedPathSecret.push(sealed);
     }
-    nodes.push({ encryptionKey: keys[i]!, encryptedPathSecret });
+    nodes.push({ encryptionKey: keys[i] as Uint8Array, encryptedPathSecret });
   }
   return {
     tree,

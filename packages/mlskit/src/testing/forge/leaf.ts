@@ -11,25 +11,20 @@ import {
   uint16,
   vector,
   withEncoding,
-} from "../../src/codec/index.ts";
-import { Credential } from "../../src/credentials/credential.ts";
-import { SIGNATURE_LABELS, signWithLabel } from "../../src/crypto/labels.ts";
-import { Secret, type Signer } from "../../src/crypto/index.ts";
-import { Extension } from "../../src/extensions/extension.ts";
-import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
-import type { KeyPackage, KeyPackageFields } from "../../src/key-packages/key-package.ts";
-import { type LeafBinding, leafNodeTbs } from "../../src/tree/leaf-node.ts";
-import {
-  Capabilities,
-  LeafNode,
-  type LeafNodeFields,
-  LeafNodeOrigin,
-} from "../../src/tree/nodes.ts";
-import { provider } from "./parties.ts";
+} from "../../codec/index.ts";
+import { Credential } from "../../credentials/credential.ts";
+import type { Signer } from "../../crypto/index.ts";
+import { SIGNATURE_LABELS, signWithLabel } from "../../crypto/labels.ts";
+import { Extension } from "../../extensions/extension.ts";
+import type { KeyPackageBundle } from "../../group/join-by-welcome.ts";
+import type { KeyPackage, KeyPackageFields } from "../../key-packages/key-package.ts";
+import { type LeafBinding, leafNodeTbs } from "../../tree/leaf-node.ts";
+import { Capabilities, LeafNode, type LeafNodeFields, LeafNodeOrigin } from "../../tree/nodes.ts";
 
 /** `Extension extensions<V>` that may hold a type twice. */
 export const LooseExtensions: Codec<readonly Extension[]> = vector(Extension);
 
+/** `LeafNode` with {@link LooseExtensions}. */
 export const LooseLeafNode: Codec<LeafNodeFields> = struct({
   encryptionKey: opaque,
   signatureKey: opaque,
@@ -40,6 +35,7 @@ export const LooseLeafNode: Codec<LeafNodeFields> = struct({
   signature: opaque,
 });
 
+/** `KeyPackage` with {@link LooseExtensions}. */
 export const LooseKeyPackage: Codec<KeyPackageFields> = struct({
   version: uint16,
   cipherSuite: uint16,
@@ -52,6 +48,7 @@ export const LooseKeyPackage: Codec<KeyPackageFields> = struct({
 /** What the changed leaf says; the rest stays. */
 export type LeafChanges = Partial<Omit<LeafNodeFields, "signature">>;
 
+/** Who signs a leaf, and what the signature covers. */
 export interface LeafForgery {
   readonly signer: Signer;
   /** Group and position that the signature covers; needed unless the source is a key package. */
@@ -59,7 +56,7 @@ export interface LeafForgery {
   readonly alterSignature?: ((signature: Uint8Array) => Uint8Array) | undefined;
 }
 
-/** A leaf with these fields, signed by whoever the test says. */
+/** A leaf with these fields, signed by whoever the forgery says. */
 export async function forgeLeaf(
   leaf: Omit<LeafNodeFields, "signature">,
   changes: LeafChanges,
@@ -75,6 +72,7 @@ export async function forgeLeaf(
   });
 }
 
+/** What is wrong with a key package. */
 export interface KeyPackageForgery {
   /** Changes to the leaf, which is signed again. */
   readonly leaf?: LeafChanges;
@@ -118,14 +116,6 @@ async function sealKeyPackage(
   const signature = await signWithLabel(signer, SIGNATURE_LABELS.keyPackage, tbs);
   const final = alterSignature?.(signature) ?? signature;
   return withEncoding(LooseKeyPackage, { ...before, signature: final });
-}
-
-/** A fresh HPKE key pair of the suite. */
-export async function newKeyPair(
-  suite = 1,
-): Promise<{ readonly publicKey: Uint8Array; readonly privateKey: Secret }> {
-  const { publicKey, privateKey } = await provider.suite(suite).generateKeyPair();
-  return { publicKey, privateKey: new Secret(privateKey) };
 }
 
 function plainFields(leaf: Omit<LeafNodeFields, "signature">): Omit<LeafNodeFields, "signature"> {
