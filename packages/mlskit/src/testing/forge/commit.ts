@@ -72,7 +72,7 @@ export interface ExternalCommitForgery extends Omit<CommitForgery, "proposals"> 
 
 /** An external commit by a client; `member` is any member of the group, for the epoch it knows. */
 export async function forgeExternalCommit(
-  client: KeyPackageBundle,
+  client: Pick<KeyPackageBundle, "keyPackage" | "signer">,
   member: Insider,
   { proposals, position, ...forgery }: ExternalCommitForgery = {},
 ): Promise<ForgedCommit> {

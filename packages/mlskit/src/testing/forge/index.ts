@@ -4,6 +4,7 @@
  * them. An {@link Insider} is a member in the hands of the test, made with `mlskit/group`; its victims
  * may be clients. Without a forgery, all of it is honest and accepted. Catalogue M-TST-05.
  */
+export { Secret } from "../../crypto/index.ts";
 export {
   type CommitForgery,
   type ExternalCommitForgery,

@@ -137,7 +137,7 @@ async function signGroupInfo(
 
 /** What is wrong with a Welcome, and for whom it is. */
 export interface WelcomeForgery extends GroupInfoForgery {
-  readonly joiners: readonly KeyPackageBundle[];
+  readonly joiners: readonly Pick<KeyPackageBundle, "keyPackage">[];
   /** What the key schedule takes in. Default: none. */
   readonly psks?: readonly PreSharedKey[];
   /** Path secret for the joiner at this position. */
