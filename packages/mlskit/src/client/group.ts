@@ -26,7 +26,12 @@ import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts
 import { type BeaconComparison, compareBeacon, createBeacon } from "./fork.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
 import { decodeKeyPackage, readArrived } from "./messages.ts";
-import { findMembers, identityOfCredential, type MemberSelector } from "./members.ts";
+import {
+  findMembers,
+  identityOfCredential,
+  type MemberSelector,
+  requireMembers,
+} from "./members.ts";
 import type { Outcome } from "./outcome.ts";
 import { processForGroup, type ProcessOptions } from "./process.ts";
 import { describePendingProposals, type PendingProposal } from "./pending-proposals.ts";
@@ -404,8 +409,21 @@ export class Group {
     return this.#access.operate((session) => sendProposal(session, { keyPackage }, options));
   }
 
-  proposeRemove(leafIndex: number, options: ProposeOptions = {}): Promise<SentProposalView> {
-    return this.propose({ type: "remove", removed: leafIndex }, options);
+  /**
+   * By leaf index, or by a description that fits one member.
+   *
+   * @throws StateError `MEMBER_NOT_FOUND`, UsageError `AMBIGUOUS_MEMBER` with the leaf indices
+   */
+  proposeRemove(
+    member: number | Omit<MemberSelector, "all">,
+    options: ProposeOptions = {},
+  ): Promise<SentProposalView> {
+    return this.#access.operate(async (session) => {
+      const { tree } = session.state.epoch;
+      const [removed] =
+        typeof member === "number" ? [member] : requireMembers(tree, { ...member, all: false });
+      return sendProposal(session, { type: "remove", removed: removed as number }, options);
+    });
   }
 
   /** To inject an external PSK, or one of a registered type, which whoever commits must know. */

@@ -1,9 +1,21 @@
 /** Catalogue M-MEM: who comes and who goes. */
 import { describe, expect, test } from "vitest";
 import { equalBytes, toHex, utf8 } from "../../src/codec/index.ts";
-import type { Client, ClientEvent, CommitOutcome, Outcome } from "../../src/index.ts";
+import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
+import {
+  type Client,
+  type ClientEvent,
+  type CommitOutcome,
+  createExternalProposal,
+  type Group,
+  type Outcome,
+  type RegisteredTypes,
+} from "../../src/index.ts";
 import { broadcast, testGroup, type TestGroup } from "../../src/testing/index.ts";
+import { acceptAnyCredential } from "../support/environment.ts";
 import { contents } from "../support/forge-join.ts";
+import { externalSenders } from "../support/forge-lists.ts";
+import { newSigner } from "../support/parties.ts";
 
 /** Key packages of new clients, and the clients. */
 async function newcomers(world: TestGroup, ...names: readonly string[]) {
@@ -117,14 +129,16 @@ describe("membership", () => {
     const world = await testGroup({ members: ["a", "b", "c", "d"] });
     const { group } = world.member(0);
     const { credential } = world.member(2).client.identity;
-    const [carol] = group.findMembers({ credential });
-    for (const leafIndex of [1, carol!.leafIndex]) {
-      const sent = await group.proposeRemove(leafIndex);
+    for (const member of [1, { credential }]) {
+      const sent = await group.proposeRemove(member);
       await world.deliver(sent.bytes, 0);
     }
     await world.commit(3);
     expect(names(world)).toEqual(["a", "d"]);
     await expect(group.proposeRemove(1)).rejects.toMatchObject({ code: "INVALID_PROPOSAL" });
+    await expect(group.proposeRemove({ credential })).rejects.toMatchObject({
+      code: "MEMBER_NOT_FOUND",
+    });
   });
 
   test("M-MEM-07: a swap removes as many as it adds, in one Commit and in their places", async () => {
@@ -258,11 +272,48 @@ describe("membership", () => {
     expect(reasons(asCommit(await a!.process(resync.commit)))).toEqual([[2, "resync"]]);
   });
 
+  test("M-MEM-15: a SelfRemove is a departure, and an external sender removes like anybody else", async () => {
+    const server = await newSigner();
+    const types: RegisteredTypes = {
+      proposals: new Map([[SELF_REMOVE, selfRemoveType]]),
+      credentials: new Map(),
+      extensions: new Set(),
+    };
+    const world = await testGroup({
+      members: 4,
+      types,
+      config: { handshake: { send: "public", accept: "both" } },
+      authenticationService: acceptAnyCredential,
+      extensions: [externalSenders(server)],
+    });
+    const [a, b, c, d] = world.groups;
+    await world.deliver((await b!.propose(selfRemove())).bytes, 1);
+    const address = { groupId: a!.id, epoch: a!.epoch, extensions: a!.extensions };
+    const removal = { type: "remove", removed: 2 } as const;
+    await world.deliver(await createExternalProposal(address, removal, server, types));
+    const { commit } = await a!.commit();
+    const seenBy = async (group: Group | undefined) =>
+      asCommit(await group!.process(commit, { accept: true }))
+        .removals.map(({ leafIndex, reason, by }) => [leafIndex, reason, by.type])
+        .sort(byLeaf);
+    const [left, taken] = [
+      [1, "theyLeft", "member"],
+      [2, "theyWereRemoved", "external"],
+    ];
+    expect(await seenBy(d)).toEqual([left, taken]);
+    expect(await seenBy(b)).toEqual([[1, "weLeft", "member"], taken]);
+    expect(await seenBy(c)).toEqual([left, [2, "weWereRemoved", "external"]]);
+  });
+
   test("M-MEM-16: being removed leaves the last membership readable and nothing else", async () => {
     const world = await testGroup({ members: ["a", "b", "c"] });
     const { client, group, storage } = world.member(2);
     const late = await world.member(0).group.send("late");
     await world.commit(0);
+    const secret = toHex(group.dangerouslyExportResumptionPsk());
+    const isStored = async (): Promise<boolean> =>
+      (await contents(storage)).some((record) => record.includes(secret));
+    expect(await isStored()).toBe(true);
     const { keyPackages } = await newcomers(world, "d");
     await world.commit(0, { remove: [2], add: keyPackages });
     expect(group.status).toBe("inactive");
@@ -278,8 +329,7 @@ describe("membership", () => {
     );
     // Keys of kept past epochs still open what was on its way.
     expect((await group.process(late.bytes)).kind).toBe("application");
-    const secret = toHex(world.member(0).group.dangerouslyExportResumptionPsk());
-    expect((await contents(storage)).some((record) => record.includes(secret))).toBe(false);
+    expect(await isStored()).toBe(false);
     expect((await client.group(group.id)).status).toBe("inactive");
   });
 
