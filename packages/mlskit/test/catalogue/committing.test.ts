@@ -368,10 +368,18 @@ test("M-COM-08: a path is sent unless it was declined and nothing demands one, a
     [{ type: "remove", removed: 1 }],
     [{ type: "groupContextExtensions", extensions: [] }],
   ];
+  const alice = parties.party("alice");
+  const rule = "valn1206";
   for (const proposals of lists) {
-    const { bytes } = await forgeCommit(parties.party("alice"), { proposals, path: false });
-    expect(await group.process(bytes)).toMatchObject({ kind: "invalid" });
+    const { bytes } = await forgeCommit(alice, { proposals, path: false });
+    expect(await group.process(bytes)).toMatchObject({ kind: "invalid", error: { rule } });
   }
+  const pathless = await forgeCommit(alice, { proposals: [reInit], path: false });
+  expect((await group.process(pathless.bytes, { accept: false })).kind).toBe("reinit");
+  const { cached, bytes: update } = await updateBy(parties.party("bob"));
+  await group.process(update, { accept: true });
+  const covering = await forgeCommit(alice, { proposals: [cached], path: false });
+  expect(await group.process(covering.bytes)).toMatchObject({ kind: "invalid", error: { rule } });
 });
 
 /** A store that counts its writes. */

@@ -8,9 +8,11 @@ import {
   type Group,
   makeExtension,
   memoryStorage,
+  MlsError,
   type Padding,
   readExtension,
   RequiredCapabilities,
+  type Storage,
 } from "../../src/index.ts";
 import { FaultStorage, faultStorage, testGroup } from "../../src/testing/index.ts";
 import { decode, decodeMlsMessage, findExtension, GroupContext } from "../../src/wire.ts";
@@ -31,6 +33,86 @@ async function kinds(group: Group, messages: readonly Uint8Array[]): Promise<str
 }
 
 describe("groups", () => {
+  test("M-GRP-01: a new group has one member, epoch 0, a random id of KDF.Nh bytes, and is stored", async () => {
+    const cases = [
+      [1, 32],
+      [7, 48],
+      [5, 64],
+    ] as const;
+    for (const [cipherSuite, size] of cases) {
+      const world = await testGroup({
+        members: 1,
+        cipherSuite,
+        storage: () => faultStorage(memoryStorage()),
+      });
+      const { group, client, storage } = world.member(0);
+      if (!(storage instanceof FaultStorage)) throw new Error("a store that fails was expected");
+      expect([group.epoch, group.memberCount, group.ownLeafIndex]).toEqual([0n, 1, 0]);
+      const other = await client.createGroup();
+      expect([group.id.length, other.id.length]).toEqual([size, size]);
+      expect(other.id).not.toEqual(group.id);
+      const again = (await world.reopen(0, storage)).group;
+      expect([again.status, again.id, again.epoch]).toEqual(["active", group.id, 0n]);
+      await again.commitImmediately();
+      expect([again.id, again.epoch]).toEqual([group.id, 1n]);
+      storage.plan.failWrite = storage.writes + 1;
+      await expect(world.member(0).client.createGroup()).rejects.toMatchObject({
+        code: "STORAGE_FAILED",
+      });
+      expect(await world.member(0).client.groups()).toHaveLength(2);
+    }
+  });
+
+  test("M-GRP-18: calls of a group take turns, other groups go on, and a failure passes the turn on", async () => {
+    const inner = memoryStorage();
+    let stuck: Promise<void> | undefined;
+    const storage: Storage = {
+      get: (key) => inner.get(key),
+      list: (prefix) => inner.list(prefix),
+      write: async (batch) => {
+        const wait = stuck;
+        stuck = undefined;
+        await wait;
+        await inner.write(batch);
+      },
+      close: () => inner.close(),
+    };
+    const { client } = (await testGroup({ members: 1, storage: () => storage })).member(0);
+    const [first, second] = [await client.createGroup(), await client.createGroup()];
+    // Generations are reserved ahead, so a Commit is what writes for certain.
+    let fail: () => void = () => undefined;
+    stuck = new Promise((_, reject) => {
+      fail = () => reject(new Error("the disk is gone"));
+    });
+    const order: string[] = [];
+    const note = (name: string, call: Promise<unknown>): Promise<number> =>
+      call.then(
+        () => order.push(name),
+        (error: unknown) => order.push(`${name} ${MlsError.is(error) ? error.code : "?"}`),
+      );
+    const calls = [
+      note("update", first.update()),
+      note("refused", first.acceptCommit()),
+      note("commit", first.commit()),
+      note("pending", first.proposeUpdate()),
+      note("accept", first.acceptCommit()),
+      note("send", first.send("in the next epoch")),
+    ];
+    await second.commitImmediately();
+    expect([second.epoch, order]).toEqual([1n, []]);
+    fail();
+    await Promise.all(calls);
+    expect(order).toEqual([
+      "update STORAGE_FAILED",
+      "refused NO_PENDING_COMMIT",
+      "commit",
+      "pending PENDING_COMMIT",
+      "accept",
+      "send",
+    ]);
+    expect(first.epoch).toBe(1n);
+  });
+
   test("M-GRP-02: a given id, GROUP_EXISTS, and replacing an inactive group by a flag", async () => {
     const world = await testGroup({ members: 2 });
     const { client, group } = world.member(1);

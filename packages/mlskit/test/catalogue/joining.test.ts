@@ -1,8 +1,15 @@
 /** Catalogue M-JOIN: into a group by Welcome or by external commit. */
 import { describe, expect, test } from "vitest";
-import { utf8 } from "../../src/codec/index.ts";
+import { equalBytes, utf8 } from "../../src/codec/index.ts";
 import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
-import { Client, ExtensionType, type Group, memoryStorage, MlsError } from "../../src/index.ts";
+import {
+  type AuthenticationService,
+  Client,
+  ExtensionType,
+  type Group,
+  memoryStorage,
+  MlsError,
+} from "../../src/index.ts";
 import {
   FaultStorage,
   faultStorage,
@@ -16,9 +23,13 @@ import {
   encodeMlsMessage,
   findExtension,
   RatchetTreeNodes,
+  viewPublicCommit,
 } from "../../src/wire.ts";
+import { newDesk, seat } from "../support/forge-clients.ts";
 import { bundleOf, contents, Door } from "../support/forge-join.ts";
-import { forgeWelcome } from "../support/forge.ts";
+import { forgeExternalCommit, forgeWelcome } from "../support/forge.ts";
+import { newClient } from "../support/parties.ts";
+import { TestGroup as Parties } from "../support/test-group.ts";
 
 /** A group of two, and a client that was invited with this request. */
 async function invitation(options: TestGroupOptions = {}, psks: readonly Uint8Array[] = []) {
@@ -196,7 +207,7 @@ describe("joining by a Welcome", () => {
         add: [(await client.createKeyPackage()).bytes],
       });
       const staging = client.stageWelcome(welcomes[0]!.bytes);
-      if (strictLifetimes) await expect(staging).rejects.toBeDefined();
+      if (strictLifetimes) await expect(staging).rejects.toMatchObject({ rule: "valn0106" });
       else expect((await staging).notices.length).toBeGreaterThan(0);
     }
   });
@@ -275,10 +286,66 @@ describe("joining by an external commit", () => {
       expect(group.ownLeafIndex).toBe(2);
       expect(a.memberCount).toBe(3);
     }
-    // Somebody else's leaf is not ours to replace.
-    await expect(
-      client.joinExternally(await a.groupInfo(), { resync: { leafIndex: 1 } }),
-    ).rejects.toMatchObject({ code: expect.any(String) });
+    // Somebody else's leaf is not ours to replace, whether we have one or not.
+    const resync = { leafIndex: 1 };
+    const info = await a.groupInfo();
+    await expect(client.joinExternally(info, { resync })).rejects.toMatchObject({
+      rule: "valn0111",
+    });
+    const { client: stranger } = await world.newClient("d");
+    await expect(stranger.joinExternally(info, { resync })).rejects.toMatchObject({
+      code: "CREDENTIAL_REJECTED",
+      rule: "mk-48",
+    });
+    // Receivers ask as well, so that a joiner that does not care gets nowhere.
+    const parties = await Parties.of(["alice", "bob"]);
+    const authenticationService: AuthenticationService = {
+      validate: (all) => all.map(() => true),
+      isSuccessor: ({ signatureKey: x }, { signatureKey: y }) =>
+        equalBytes(x, y) || { reason: "somebody else" },
+    };
+    const receiver = await seat(parties, await newDesk("dave", { authenticationService }));
+    const removed = 1;
+    const bob = parties.party("bob").bundle;
+    for (const [joiner, isHim] of [
+      [await newClient("mallory"), false],
+      [bob, true],
+    ] as const) {
+      const { bytes } = await forgeExternalCommit(joiner, parties.party("alice"), {
+        proposals: (init) => [init, { type: "remove", removed }],
+      });
+      const outcome = await receiver.process(bytes, { accept: false });
+      if (isHim) expect(outcome).toMatchObject({ removals: [{ reason: "resync" }] });
+      else expect(outcome).toMatchObject({ kind: "invalid", error: { rule: "mk-48" } });
+    }
+  });
+
+  test("M-JOIN-12: a public Commit with a path, signed by its new leaf, makes a group that waits", async () => {
+    for (const config of [{}, { handshake: { send: "private", accept: "private" } }] as const) {
+      const world = await testGroup({ members: 2, config });
+      const [a] = world.groups as [Group];
+      const { client } = await world.newClient("c");
+      const { group, commit } = await client.joinExternally(await a.groupInfo());
+      expect(group.status).toBe("pendingJoin");
+      expect(viewPublicCommit(commit)).toMatchObject({
+        pathLeaf: { signatureKey: client.identity.signatureKey },
+      });
+      const decoded = decodeMlsMessage(commit);
+      if (decoded.wireFormat !== "publicMessage") throw new Error("a PublicMessage was expected");
+      expect(decoded.message.content.sender).toEqual({ type: "newMemberCommit" });
+      expect(await a.process(commit, { accept: false })).toMatchObject({
+        kind: "commit",
+        summary: { isExternal: true, hasPath: true },
+      });
+      // Of the authenticators behind the content, the signature alone comes before the tag.
+      const forged = commit.slice();
+      forged[commit.length - 34]! ^= 1;
+      expect(await a.process(forged)).toMatchObject({ error: { code: "SIGNATURE_INVALID" } });
+      await world.deliver(commit);
+      await client.acceptJoin(group.id);
+      expect(group.status).toBe("active");
+      expect(group.epochAuthenticator).toEqual(a.epochAuthenticator);
+    }
   });
 
   test("M-JOIN-17: leaf extensions, capabilities, authenticated data and padding", async () => {
@@ -407,6 +474,19 @@ describe("why a join fails", () => {
     const decoded = decodeMlsMessage(welcome);
     if (decoded.wireFormat !== "welcome") throw new Error("a Welcome was expected");
     const { message } = decoded;
+    const [entry] = message.secrets;
+    const { encryptedGroupSecrets } = entry!;
+    const ciphertext = flipLast(encryptedGroupSecrets.ciphertext);
+    const unreadable = encodeMlsMessage({
+      wireFormat: "welcome",
+      message: {
+        ...message,
+        secrets: [
+          { ...entry!, encryptedGroupSecrets: { ...encryptedGroupSecrets, ciphertext } },
+          ...message.secrets.slice(1),
+        ],
+      },
+    });
     const otherSuite = encodeMlsMessage({
       wireFormat: "welcome",
       message: { ...message, cipherSuite: 3 },
@@ -441,7 +521,7 @@ describe("why a join fails", () => {
     const failing: Record<string, () => Promise<unknown>> = {
       "no matching key package": () => stranger.join(welcome),
       "suite mismatch": () => bob.join(otherSuite),
-      "HPKE open failed": () => bob.join(flipLast(welcome)),
+      "HPKE open failed": () => bob.join(unreadable),
       "PSK missing": () => lost.bob.join(lost.welcome),
       "GroupInfo signature": () => check(flipLast(info), tree),
       "unknown signer": () => check(unknownSigner, tree),

@@ -410,9 +410,12 @@ function privately(
   parties: Parties,
   content: Parameters<typeof forgeMessage>[1],
   generation: number,
+  leafIndex?: number,
 ): Promise<Uint8Array> {
-  const alice = parties.party("alice");
-  return forgeMessage(alice, content, { wireFormat: "privateMessage", privately: { generation } });
+  return forgeMessage(parties.party("alice"), content, {
+    wireFormat: "privateMessage",
+    privately: { generation, leafIndex },
+  });
 }
 
 test("M-RCV-20: a Commit to unknown proposals names them and is tried again as they arrive", async () => {
@@ -564,22 +567,26 @@ describe("M-RCV-29: senders exist, suit their content, and are entitled to it", 
   test("a blank or missing leaf sends nothing, publicly or privately", async () => {
     const { parties, group } = await forged(["alice", "bob", "carol"]);
     const alice = parties.party("alice");
-    const remove = await forgeCommit(alice, { proposals: [{ type: "remove", removed: 1 }] });
-    await group.process(remove.bytes, ACCEPT);
-    await alice.receive(remove.bytes).catch(() => undefined);
+    const proposals: Proposal[] = [{ type: "remove", removed: 1 }];
+    const removal = await parties.commit("alice", { proposals });
+    await group.process(removal.commit, ACCEPT);
+    expect(group.epochAuthenticator).toEqual(alice.epoch.secrets.epochAuthenticator.bytes);
     const proposal = { type: "remove", removed: 2 } as const;
     const content = { contentType: "application", applicationData: utf8("x") } as const;
-    const leafIndex = 77;
-    const publicly = await forgeProposal(alice, proposal, {
-      epoch: group.epoch,
-      sender: { type: "member", leafIndex },
-    });
-    expect((await group.process(publicly.bytes)).kind).toMatch(/^invalid/);
-    const hidden = await forgeMessage(alice, content, {
-      wireFormat: "privateMessage",
-      privately: { leafIndex },
-    });
-    expect((await group.process(hidden)).kind).not.toBe("application");
+    const [blank, missing] = [1, 77];
+    for (const leafIndex of [blank, missing]) {
+      const sender = { type: "member", leafIndex } as const;
+      const { bytes } = await forgeProposal(alice, proposal, { sender });
+      expect(await group.process(bytes)).toMatchObject({ error: { rule: "mk-26" } });
+      expect(await group.process(await privately(parties, content, 0, leafIndex))).toMatchObject({
+        kind: "invalid",
+        error: { rule: "valn1306" },
+      });
+    }
+    expect((await group.process((await forgeProposal(alice, proposal)).bytes)).kind).toBe(
+      "proposal",
+    );
+    expect((await group.process(await privately(parties, content, 0))).kind).toBe("application");
   });
 
   test("application data is private, Commits come from members and joiners", async () => {
