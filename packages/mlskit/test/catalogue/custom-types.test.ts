@@ -243,12 +243,15 @@ test("M-CUS-09: required capabilities that a remaining or added member lacks are
   const able = (await client.createKeyPackage()).bytes;
   const unable = (await client.createKeyPackage({ capabilities: plain })).bytes;
   // For members that are added, and for those that stay.
-  await expect(a.commit({ add: [unable], setExtension: extension })).rejects.toThrow();
+  const rule = "valn1001";
+  await expect(a.commit({ add: [unable], setExtension: extension })).rejects.toMatchObject({
+    rule,
+  });
   await world.commit(0, { add: [unable] });
-  await expect(a.commit({ setExtension: extension })).rejects.toThrow();
+  await expect(a.commit({ setExtension: extension })).rejects.toMatchObject({ rule });
   // Not for one that goes.
   await world.commit(0, { remove: [3], setExtension: extension });
-  await expect(a.commit({ add: [unable] })).rejects.toThrow();
+  await expect(a.commit({ add: [unable] })).rejects.toMatchObject({ rule: "valn0103" });
   await world.commit(0, { add: [able] });
   expect(a.memberCount).toBe(4);
 });
