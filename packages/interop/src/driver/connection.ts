@@ -54,7 +54,7 @@ export class Connection {
     await connection.#ready();
     const { name } = await connection.call("Name", {});
     const { ciphersuites } = await connection.call("SupportedCiphersuites", {});
-    const family = name.replace(/\s*(:|on port )\d+$/, "");
+    const family = familyOf(name);
     const isOurs = family.startsWith("mlskit");
     connection.description = { name, family, suites: [...ciphersuites].sort(ascending), isOurs };
     return connection;
@@ -85,12 +85,17 @@ export class Connection {
 
   #ready(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#client.waitForReady(Date.now() + MINUTE / 2, (error) => {
+      this.#client.waitForReady(Date.now() + 2 * MINUTE, (error) => {
         if (error === undefined) resolve();
         else reject(new Error(`nobody answers at ${this.address}: ${error.message}`));
       });
     });
   }
+}
+
+/** Without the port, which tells processes apart and not implementations. */
+export function familyOf(name: string): string {
+  return name.replace(/\s*(:|on port )\d+$/, "");
 }
 
 function ascending(a: number, b: number): number {

@@ -90,7 +90,7 @@ function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
       const count = total(matrix, [kind]);
       return count.runs === 0 ? [] : [`${kind} ${describe(count)}`];
     });
-    const notes = [...new Set(matrix.scripts.flatMap(({ observations }) => observations))];
+    const notes = notesOf(matrix);
     return [
       `## ${servers.join(" × ")}`,
       "",
@@ -99,11 +99,25 @@ function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
       "",
       ...matrixTable(matrix),
       "",
-      ...(notes.length === 0 ? [] : ["Noted without failing:", ""]),
+      ...(notes.length === 0 ? [] : [NOTES, ""]),
       ...notes.map((note) => `- ${note}`),
       ...(notes.length === 0 ? [] : [""]),
     ];
   });
+}
+
+const NOTES =
+  "Noted without failing. What a peer left out is not shown by its runs of these scripts, for which they are vacuous:";
+
+/** What peers did otherwise than asked, and in which scripts. */
+function notesOf({ scripts }: MatrixResult): string[] {
+  const places = new Map<string, string[]>();
+  for (const { config, script, observations } of scripts) {
+    for (const note of observations) {
+      places.set(note, [...(places.get(note) ?? []), `${config}/${script}`]);
+    }
+  }
+  return [...places].map(([note, where]) => `${note} (${where.join(", ")})`);
 }
 
 function judgement(date: string, { runner, suites, rows }: Judgement): string[] {
@@ -134,9 +148,11 @@ function limits(): string[] {
     "A run that fails as listed here counts as limited. A limit that never shows where it always should",
     "counts as a failure, so that the list stays true.",
     "",
-    "| id | seen at | what |",
-    "| --- | --- | --- |",
-    ...PEER_LIMITS.map(({ id, version, reason }) => `| ${id} | ${version} | ${reason} |`),
+    "| id | seen at | whose | what |",
+    "| --- | --- | --- | --- |",
+    ...PEER_LIMITS.map(
+      ({ id, version, whose, reason }) => `| ${id} | ${version} | ${whose} | ${reason} |`,
+    ),
     "",
     "mls-go v1.6.0 does not read padded handshakes (RFC 9420 §6.3.1: “A receiver identifies the padding",
     "field in a plaintext decoded from PrivateMessage.ciphertext by first decoding the content and the auth",

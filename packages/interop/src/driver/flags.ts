@@ -1,4 +1,6 @@
 /** Whether what was asked for was done: wire format, path, tree. */
+import { hex } from "../bytes.ts";
+import type { Extension } from "../protocol.ts";
 import { decodeQuietly } from "./decode-quietly.ts";
 import type { Invitation } from "./invitation.ts";
 import { openedWelcome } from "./open-welcome.ts";
@@ -41,6 +43,38 @@ export function checkPath(
   world.report(actor, hasPath, "left out the path that was asked for");
 }
 
+/** An external Commit carries the PSKs and the removal that were asked for; it is always public. */
+export function checkExternalCommit(
+  world: World,
+  joiner: string,
+  commit: Uint8Array,
+  { psks, removePrior }: { readonly psks: readonly number[]; readonly removePrior: boolean },
+): void {
+  const types = proposalTypes(commit);
+  if (types === undefined) return;
+  const count = types.filter((type) => type === "psk").length;
+  world.report(joiner, count === psks.length, "left out PSKs of an external join");
+  const removes = types.includes("remove");
+  world.report(joiner, removes === removePrior, "left its prior leaf in place");
+}
+
+/** The group that follows another has the extensions that were asked for. */
+export async function checkExtensions(
+  world: World,
+  creator: string,
+  expected: readonly Extension[],
+): Promise<void> {
+  const request = { state_id: world.state(creator), external_tree: true };
+  const { group_info } = await world.call(creator, "GroupInfo", request);
+  const decoded = decodeQuietly(group_info);
+  if (decoded?.wireFormat !== "groupInfo") return;
+  const text = (type: number, data: Uint8Array): string => `${type} ${hex(data)}`;
+  const found = decoded.message.groupContext.extensions.map(({ type, data }) => text(type, data));
+  const wanted = expected.map(({ extension_type: type, extension_data: data }) => text(type, data));
+  const isRight = found.sort().join() === wanted.sort().join();
+  world.report(creator, isRight, "gave a new group other extensions than were asked for");
+}
+
 /** What a Welcome says about path and tree, with the keys that the joiner showed. */
 export async function checkWelcome(
   world: World,
@@ -64,9 +98,20 @@ export async function checkWelcome(
 }
 
 /** Undefined if it cannot be seen. */
-function pathOf(commit: Uint8Array): boolean | undefined {
-  const decoded = decodeQuietly(commit);
+function pathOf(bytes: Uint8Array): boolean | undefined {
+  const commit = publicCommit(bytes);
+  return commit === undefined ? undefined : commit.path !== undefined;
+}
+
+function proposalTypes(bytes: Uint8Array): string[] | undefined {
+  return publicCommit(bytes)?.proposals.map((entry) => {
+    return entry.type === "proposal" ? entry.proposal.type : "reference";
+  });
+}
+
+function publicCommit(bytes: Uint8Array) {
+  const decoded = decodeQuietly(bytes);
   if (decoded?.wireFormat !== "publicMessage") return undefined;
   const { content } = decoded.message.content;
-  return content.contentType === "commit" ? content.commit.path !== undefined : undefined;
+  return content.contentType === "commit" ? content.commit : undefined;
 }

@@ -2,7 +2,7 @@
 import { EMPTY, utf8 } from "../bytes.ts";
 import type { RequestOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
-import { checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
+import { checkExternalCommit, checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
 import type { Invitation } from "./invitation.ts";
 import type { Step } from "./script.ts";
 import { refused, tamperings } from "./tampering.ts";
@@ -141,6 +141,7 @@ export async function externalJoin(
   world.states.set(joiner, joined.state_id);
   const { commit } = joined;
   checkForm(world, joiner, commit, "public");
+  checkExternalCommit(world, joiner, commit, step);
   world.keep(index, "commit", commit);
   const authenticators = new Map([[joiner, joined.epoch_authenticator]]);
   const others = [...members.filter((member) => member !== joiner && member !== actor), actor];

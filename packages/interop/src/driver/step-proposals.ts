@@ -85,7 +85,8 @@ async function addSigner(world: World, actor: string, signer: string): Promise<U
     cipher_suite: world.suite,
     identity: world.identity(signer),
   });
-  world.signers.set(signer, signer_id);
+  // A new sender goes to the end of the list.
+  world.signers.set(signer, { id: signer_id, index: world.signers.size });
   const state_id = world.state(actor);
   return proposalOf(world.call(actor, "AddExternalSigner", { state_id, external_sender }));
 }
@@ -96,15 +97,15 @@ async function fromSigner(
   member: string,
   description: Description,
 ): Promise<Uint8Array> {
-  const signer_id = world.signers.get(signer);
-  if (signer_id === undefined) throw new Error(`${signer} is no external signer`);
+  const known = world.signers.get(signer);
+  if (known === undefined) throw new Error(`${signer} is no external signer`);
   const group = await world.call(member, "GroupInfo", {
     state_id: world.state(member),
     external_tree: true,
   });
   const made = await world.call(signer, "ExternalSignerProposal", {
-    signer_id,
-    signer_index: 0,
+    signer_id: known.id,
+    signer_index: known.index,
     ...group,
     description: describe(world, description),
   });

@@ -2,7 +2,7 @@
 import { EMPTY } from "../bytes.ts";
 import type { ResponseOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
-import { checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
+import { checkExtensions, checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
 import type { Step } from "./script.ts";
 import { createKeyPackage, provokeMember } from "./step-joins.ts";
 import { anotherSuite, nextGroupId } from "./step-proposals.ts";
@@ -32,6 +32,7 @@ export async function reinit(world: World, step: StepOf<"reinit">): Promise<void
   });
   world.states.set(welcomer, made.state_id);
   checkTreeBeside(world, welcomer, made.ratchet_tree, step.externalTree);
+  if (proposer !== undefined) await checkExtensions(world, welcomer, step.extensions);
   const authenticators = new Map([[welcomer, made.epoch_authenticator]]);
   const provoked = world.firstToProvoke(others);
   for (const member of others) {
@@ -129,6 +130,7 @@ export async function branch(world: World, step: StepOf<"branch">): Promise<void
   });
   world.states.set(actor, made.state_id);
   checkTreeBeside(world, actor, made.ratchet_tree, externalTree);
+  await checkExtensions(world, actor, step.extensions);
   const authenticators = new Map([[actor, made.epoch_authenticator]]);
   const ratchetTree = externalTree ? made.ratchet_tree : undefined;
   const invitation = { sponsor: actor, joiners: members, welcome: made.welcome };

@@ -48,7 +48,8 @@ export class World {
   readonly setting: RunSetting;
   readonly states: Map<string, number> = new Map();
   readonly transactions: Map<string, number> = new Map();
-  readonly signers: Map<string, number> = new Map();
+  /** With their places in the group's list of external senders. */
+  readonly signers: Map<string, { readonly id: number; readonly index: number }> = new Map();
   readonly keys: Map<string, KeyPackageKeys> = new Map();
   /** External PSKs by the hex of their id. */
   readonly psks: Map<string, Uint8Array> = new Map();

