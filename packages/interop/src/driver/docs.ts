@@ -24,9 +24,13 @@ export interface Judgement {
   readonly suites: readonly number[];
   readonly rows: readonly {
     readonly clients: readonly string[];
+    /** Other than those of the whole. */
+    readonly suites?: readonly number[];
     readonly config: string;
     readonly runs: number;
     readonly passed: number;
+    /** Of these, those with several implementations in one group; unknown where nobody counted. */
+    readonly mixed?: number;
   }[];
 }
 
@@ -124,14 +128,15 @@ function judgement(date: string, { runner, suites, rows }: Judgement): string[] 
   return [
     "## The second judge",
     "",
-    `${date}, suites ${suites.join(", ")}, both handshake forms: the working group's runner`,
-    `(${runner}). With several clients each script is played once per suite and form, and the`,
+    `${date}, both handshake forms: the working group's runner (${runner}). With several clients each script is played once per suite and form, and the`,
     "runner draws who plays whom. What did not pass fails as the limits of peers below say.",
     "",
-    "| clients | configuration | passed |",
-    "| --- | --- | --- |",
-    ...rows.map(({ clients, config, runs, passed }) => {
-      return `| ${clients.join(" × ")} | ${config} | ${passed}/${runs} |`;
+    "| clients | suites | configuration | passed | of these mixed |",
+    "| --- | --- | --- | --- | --- |",
+    ...rows.map(({ clients, suites: some, config, runs, passed, mixed }) => {
+      const where = (some ?? suites).join(", ");
+      const cells = [clients.join(" × "), where, config, `${passed}/${runs}`, mixed ?? "–"];
+      return `| ${cells.join(" | ")} |`;
     }),
     "",
   ];

@@ -63,6 +63,7 @@ export async function checkExtensions(
   world: World,
   creator: string,
   expected: readonly Extension[],
+  asked: string = creator,
 ): Promise<void> {
   const request = { state_id: world.state(creator), external_tree: true };
   const { group_info } = await world.call(creator, "GroupInfo", request);
@@ -72,7 +73,7 @@ export async function checkExtensions(
   const found = decoded.message.groupContext.extensions.map(({ type, data }) => text(type, data));
   const wanted = expected.map(({ extension_type: type, extension_data: data }) => text(type, data));
   const isRight = found.sort().join() === wanted.sort().join();
-  world.report(creator, isRight, "gave a new group other extensions than were asked for");
+  world.report(asked, isRight, "gave a new group other extensions than were asked for");
 }
 
 /** What a Welcome says about path and tree, with the keys that the joiner showed. */

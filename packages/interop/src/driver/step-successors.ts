@@ -32,7 +32,11 @@ export async function reinit(world: World, step: StepOf<"reinit">): Promise<void
   });
   world.states.set(welcomer, made.state_id);
   checkTreeBeside(world, welcomer, made.ratchet_tree, step.externalTree);
-  if (proposer !== undefined) await checkExtensions(world, welcomer, step.extensions);
+  if (proposer !== undefined) {
+    // Ours welcomes to what was proposed, whatever it is.
+    const asked = world.isOurs(proposer) ? welcomer : proposer;
+    await checkExtensions(world, welcomer, step.extensions, asked);
+  }
   const authenticators = new Map([[welcomer, made.epoch_authenticator]]);
   const provoked = world.firstToProvoke(others);
   for (const member of others) {
