@@ -84,7 +84,7 @@ async function untimely(
   bytes: Uint8Array,
   decoded: GroupMessage,
 ): Promise<Outcome | undefined> {
-  const { status, joinCommit, epoch } = session.state;
+  const { status, joinCommit, epoch, replaces } = session.state;
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
   if (status === "pendingJoin" && joinCommit !== undefined) {
@@ -94,6 +94,10 @@ async function untimely(
     // Rule P-BUF-02: what could not be read even after the join is not stored.
     const distance = info.epoch - epoch.context.epoch;
     if (distance > 1n) return { kind: "farFuture", ...info, contentType, isBuffered: false };
+    // A former state reads it, should the join be refused: whoever has the message keeps it.
+    if (distance < 0n && replaces !== undefined) {
+      return { kind: "buffered", ...info, contentType, isBuffered: false };
+    }
     if (distance < 0n) {
       const kind = contentType === "application" ? "epochTooOld" : "stale";
       return { kind, ...info, contentType, isBuffered: false };

@@ -67,3 +67,19 @@ test("in a group of which nothing is heard, what is over goes with the daily cal
   expect([await kept(0), await kept(2)]).toEqual([[], []]);
   expect((await alice!.group.process(commit, { accept: true })).kind).toBe("commit");
 });
+
+test("P-BUF-01 the Commit that wins against a resync is not acknowledged, for the former state needs it", async () => {
+  const world = await testGroup({ members: 3 });
+  const { client, group } = world.member(2);
+  const { id } = group;
+  await client.joinExternally(await world.member(0).group.groupInfo(), { resync: true });
+  const winner = (await world.member(1).group.update()).commit;
+  await world.member(0).group.process(winner, { accept: true });
+  await world.member(1).group.acceptCommit();
+  const early = await client.process(winner, { accept: true });
+  expect(early).toMatchObject({ kind: "buffered", isBuffered: false });
+  await client.rejectJoin(id);
+  const former = await client.group(id);
+  expect((await former.process(winner, { accept: true })).kind).toBe("commit");
+  expect(former.epochAuthenticator).toEqual(world.member(0).group.epochAuthenticator);
+});
