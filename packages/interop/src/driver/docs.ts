@@ -14,6 +14,8 @@ const DOCUMENT = join(packageFolder, "../../docs/interop.md");
 export interface ResultFile {
   readonly date: string;
   readonly seed: string;
+  /** How these results came to be, where the driver's options do not tell. */
+  readonly note?: string;
   readonly results: readonly MatrixResult[];
   /** What the working group's own runner said. */
   readonly judge?: Judgement;
@@ -86,7 +88,7 @@ const INTRODUCTION: readonly string[] = [
   "",
 ];
 
-function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
+function sectionsOf({ date, seed, note, results, judge }: ResultFile): string[] {
   if (judge !== undefined) return judgement(date, judge);
   return results.flatMap((matrix) => {
     const { servers, suites, processes } = matrix;
@@ -99,6 +101,7 @@ function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
       `## ${servers.join(" × ")}`,
       "",
       `${date}, suites ${suites.join(", ")}, ${processes} processes, start value \`${seed}\`.`,
+      ...(note === undefined ? [] : [note]),
       `Runs: ${counts.join("; ")}. Checks: ${checksOf(matrix)}.`,
       "",
       ...matrixTable(matrix),
@@ -128,8 +131,9 @@ function judgement(date: string, { runner, suites, rows }: Judgement): string[] 
   return [
     "## The second judge",
     "",
-    `${date}, both handshake forms: the working group's runner (${runner}). With several clients each script is played once per suite and form, and the`,
-    "runner draws who plays whom. What did not pass fails as the limits of peers below say.",
+    `${date}, both handshake forms: the working group's runner (${runner}). With several`,
+    "clients each script is played once per suite and form, and the runner draws who plays whom. What did",
+    "not pass fails as the limits of peers below say.",
     "",
     "| clients | suites | configuration | passed | of these mixed |",
     "| --- | --- | --- | --- | --- |",

@@ -54,7 +54,10 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     applies: ({ config, script, isPeer }) =>
       (config === "branch" && script === "external_tree" && !isPeer("alice")) ||
       (config === "reinit" && script === "external_tree" && !isPeer("charlie")) ||
-      (script === "with_external_tree" && !isPeer("alice") && isPeer("bob")) ||
+      (config === "welcome_join" &&
+        script === "with_external_tree" &&
+        !isPeer("alice") &&
+        isPeer("bob")) ||
       (script === "reinit_then_branch" && !isPeer("alice")) ||
       (script === "external_tree_for_two_joiners" &&
         !isPeer("alice") &&
