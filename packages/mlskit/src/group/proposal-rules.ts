@@ -29,7 +29,7 @@ export function checkProposal(
     case "remove":
       return checkRemoveTarget(epoch, proposal.removed);
     case "psk":
-      return checkPskId(epoch, proposal.psk, flow);
+      return checkPskId(epoch, proposal.psk, types, flow);
     case "reInit":
       check(
         proposal.version >= epoch.context.version,
@@ -147,7 +147,19 @@ export function checkNotRepeated(
 }
 
 /** RFC 9420 §8.4, §12.1.4. */
-export function checkPskId(epoch: PublicEpoch, id: PreSharedKeyId, flow: PskFlow): void {
+export function checkPskId(
+  epoch: PublicEpoch,
+  id: PreSharedKeyId,
+  types: RegisteredTypes,
+  flow: PskFlow,
+): void {
+  // Received ids do not even decode then; this keeps us from sending what nobody could read.
+  check(
+    id.type !== "custom" || types.psks?.has(id.pskType) === true,
+    "mk-07",
+    "INVALID_PROPOSAL",
+    "this type of PSK is not registered",
+  );
   check(
     id.nonce.length === epoch.crypto.suite.kdf.size,
     "valn0803",

@@ -21,6 +21,22 @@ async function three(options: TestGroupOptions = {}): Promise<TestGroup> {
 }
 
 describe("M-PSK-10: application PSKs", () => {
+  test("M-PSK-10: a type that is not registered is not sent, for nobody could read the Commit", async () => {
+    const world = await testGroup();
+    const { client, group } = world.member(0);
+    await client.putPsk(name, utf8("secret"));
+    const psk = pskIdOf(name, new Uint8Array(32));
+    for (const attempt of [
+      () => group.commit({ psks: [name] }),
+      () => group.commit({ proposals: [{ type: "psk", psk }] }),
+      () => group.proposePsk(name),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({ code: "INVALID_PROPOSAL", rule: "mk-07" });
+    }
+    expect(group.status).toBe("active");
+    await world.commit(0);
+  });
+
   test("M-PSK-10: the id is type 3, component, id and nonce, and enters psk_secret as the RFC says", () => {
     const crypto = defaultProvider().suite(1);
     const nonce = new Uint8Array(32).fill(7);
