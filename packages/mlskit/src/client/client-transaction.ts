@@ -1,7 +1,6 @@
 /** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
 import type { MaybePromise } from "../crypto/index.ts";
 import { TransportError } from "../errors.ts";
-import { wireTypes } from "../group/environment.ts";
 import type { ClientCore } from "./client-core.ts";
 import { Group } from "./group.ts";
 import { Mutex } from "./mutex.ts";
@@ -63,7 +62,7 @@ export class ClientTransaction {
     const handle = await core.handleOf(groupId);
     const open = await this.#lock(handle);
     return new Group({
-      types: wireTypes(core.options.types),
+      types: core.options.types,
       isTransaction: true,
       transportTimeout: core.options.transportTimeout,
       peek: () => open.session.state,

@@ -546,7 +546,7 @@ export class Client {
     const core = this.#core;
     const loaded = await core.load(handle);
     return {
-      types: wireTypes(core.options.types),
+      types: core.options.types,
       isTransaction: false,
       transportTimeout: core.options.transportTimeout,
       peek: () => core.stateOf(loaded),

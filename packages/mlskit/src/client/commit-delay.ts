@@ -1,5 +1,6 @@
 /** Who of several members commits the same pending proposals, and when. Rule P-OWN-05. */
-import type { GroupState } from "./group-state.ts";
+import type { RegisteredTypes } from "../group/environment.ts";
+import type { GroupState, StoredProposal } from "./group-state.ts";
 
 /**
  * Seconds to wait before committing, so that members that hold the same proposals do not all commit
@@ -17,12 +18,13 @@ export function commitDelay(remaining: number, rank: number, epoch: bigint): num
 }
 
 /** For a group as it is; undefined if nothing is pending, or if we are about to be removed. */
-export function commitDelayFor({ epoch, proposals }: GroupState): number | undefined {
+export function commitDelayFor(
+  { epoch, proposals }: GroupState,
+  types: RegisteredTypes,
+): number | undefined {
   if (proposals.size === 0) return undefined;
-  const leavers = new Set<number>();
-  for (const { proposal } of proposals.values()) {
-    if (proposal.type === "remove") leavers.add(proposal.removed);
-  }
+  const leavers = new Set<number | undefined>();
+  for (const proposal of proposals.values()) leavers.add(leaverOf(proposal, types));
   if (leavers.has(epoch.ownLeaf)) return undefined;
   let remaining = 0;
   let rank = 0;
@@ -32,4 +34,14 @@ export function commitDelayFor({ epoch, proposals }: GroupState): number | undef
     remaining += 1;
   }
   return commitDelay(remaining, rank, epoch.context.epoch);
+}
+
+/** Whom the proposal removes, be it by a type of the application's or a draft's, such as SelfRemove. */
+function leaverOf(
+  { proposal, sender }: StoredProposal,
+  types: RegisteredTypes,
+): number | undefined {
+  if (proposal.type === "remove") return proposal.removed;
+  if (proposal.type !== "custom") return undefined;
+  return types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
 }

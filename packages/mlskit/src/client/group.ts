@@ -1,10 +1,10 @@
 /** One group of a client. */
-import type { WireTypes } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { type MlsError, UsageError } from "../errors.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
+import { type RegisteredTypes, wireTypes } from "../group/environment.ts";
 import { createGroupInfo } from "../group/group-info-creation.ts";
 import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
 import { checkProposal } from "../group/proposal-rules.ts";
@@ -67,7 +67,7 @@ export interface Member {
 
 /** How a {@link Group} reaches its state: through its client, or inside a transaction. */
 export interface GroupAccess {
-  readonly types: WireTypes;
+  readonly types: RegisteredTypes;
   /** Whether nothing is written before the end of a transaction. */
   readonly isTransaction: boolean;
   /** Milliseconds that the transport may take; undefined: any. */
@@ -259,7 +259,7 @@ export class Group {
   /** Takes any message for this group. Throws for our own mistakes and the store's, not for the network's. */
   process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
     const access = this.#access;
-    const arrived = readArrived(bytes, access.types);
+    const arrived = readArrived(bytes, wireTypes(access.types));
     return access.operate((session) => processForGroup(access, session, arrived, options));
   }
 
@@ -269,7 +269,7 @@ export class Group {
     options: ProcessOptions = {},
   ): Promise<readonly Outcome[]> {
     const access = this.#access;
-    const arrivals = messages.map((bytes) => readArrived(bytes, access.types));
+    const arrivals = messages.map((bytes) => readArrived(bytes, wireTypes(access.types)));
     return access.operate(async (session) => {
       const outcomes: Outcome[] = [];
       for (const arrived of arrivals) {
@@ -396,7 +396,7 @@ export class Group {
    * if there is nothing for us to commit. Who proposed may commit at once.
    */
   get commitDelay(): number | undefined {
-    return commitDelayFor(this.#state);
+    return commitDelayFor(this.#state, this.#access.types);
   }
 
   // Proposals

@@ -86,7 +86,10 @@ export const ExternalSenders: Codec<readonly ExternalSender[]> = vector(External
 /** `struct { HPKEPublicKey external_pub }`. RFC 9420 §12.4.3.2. */
 export const ExternalPub: Codec<Uint8Array> = opaque;
 
-/** `opaque application_id<V>`. RFC 9420 §5.3.3. */
+/**
+ * `opaque application_id<V>`, which a member chooses for itself: it is neither authenticated nor unique.
+ * RFC 9420 §5.3.3.
+ */
 export const ApplicationId: Codec<Uint8Array> = opaque;
 
 /** The body of the extension of this type, if the list has one. */
