@@ -24,6 +24,9 @@ export interface EncryptedStorageOptions {
  * HMACs. What `inner` can still see: how many records there are, their sizes, versions and which of
  * them share a path.
  *
+ * What whoever writes to `inner` can still do: leave out a record, or put back an old one together with
+ * its old version. A rollback guard notices that of the store as a whole, not of one record alone.
+ *
  * `key` is 32 bytes, or a CryptoKey (AES-GCM, 256 bits, may be non-extractable). It is never stored.
  * @throws StorageError `STORAGE_KEY_MISMATCH`, `STORAGE_FAILED`, `STORAGE_VERSION`
  * @throws UsageError `INVALID_LENGTH`
