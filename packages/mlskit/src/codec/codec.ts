@@ -9,7 +9,7 @@
  * A field missing from the codec does not compile. Field order in the codec is wire order.
  */
 import { UsageError } from "../errors.ts";
-import { copyBytes } from "./bytes.ts";
+import { copyBytes, EMPTY_BYTES } from "./bytes.ts";
 import { Reader, type WireTypes } from "./reader.ts";
 import { encode } from "./scratch.ts";
 import { MAX_VECTOR_LENGTH, vectorHeaderSize, type Writer } from "./writer.ts";
@@ -102,21 +102,27 @@ export function fixedBytes(length: number): Codec<Uint8Array> {
   };
 }
 
+/** A codec that can also read its fields into an object that has others already. */
+export interface StructCodec<T> extends Codec<T> {
+  readInto(reader: Reader, value: object): T;
+}
+
 /** `struct { … }`: fields in the order in which the codec lists them. */
 /* @__NO_SIDE_EFFECTS__ */
 export function struct<T extends object>(
   fields: { readonly [K in keyof T]-?: Codec<T[K]> },
-): Codec<T> {
+): StructCodec<T> {
   const entries = Object.entries(fields) as [keyof T, Codec<T[keyof T]>][];
+  const readInto = (reader: Reader, value: Partial<T>): T => {
+    for (const [name, codec] of entries) value[name] = codec.read(reader);
+    return value as T;
+  };
   return {
     write(writer, value) {
       for (const [name, codec] of entries) codec.write(writer, value[name]);
     },
-    read(reader) {
-      const value: Partial<T> = {};
-      for (const [name, codec] of entries) value[name] = codec.read(reader);
-      return value as T;
-    },
+    read: (reader) => readInto(reader, {}),
+    readInto,
   };
 }
 
@@ -180,7 +186,7 @@ export function closedEnum<N extends string>(
 }
 
 /** One member of a {@link union}: its code on the wire, and the codec of its own fields. */
-export type Variant<T> = readonly [code: number, fields: Codec<T>];
+export type Variant<T> = readonly [code: number, fields: StructCodec<T>];
 
 /** What to do with codes that have no variant of their own. */
 export interface OpenVariant<T> {
@@ -206,7 +212,7 @@ export function union<K extends string, T extends { readonly [P in K]: string }>
   open?: OpenVariant<Extract<T, { readonly [P in K]: "custom" }>>,
 ): Codec<T> {
   const byName = variants as Readonly<Record<string, Variant<object> | undefined>>;
-  const byCode = new Map<number, readonly [name: string, fields: Codec<object>]>();
+  const byCode = new Map<number, readonly [name: string, fields: StructCodec<object>]>();
   for (const [name, variant] of Object.entries(byName)) {
     if (variant !== undefined) byCode.set(variant[0], [name, variant[1]]);
   }
@@ -228,7 +234,7 @@ export function union<K extends string, T extends { readonly [P in K]: string }>
       const variant = byCode.get(code);
       if (variant !== undefined) {
         // The table maps each code to the name and codec of exactly that member of the union.
-        return { [key]: variant[0], ...variant[1].read(reader) } as unknown as T;
+        return variant[1].readInto(reader, { [key]: variant[0] }) as unknown as T;
       }
       if (open === undefined) throw reader.error(`${key} ${code} is not defined`, "mk-07");
       return open.read(reader, code);
@@ -246,13 +252,15 @@ export interface Encoded {
  * are computed over exactly those, and writing is a copy. Make new values with {@link withEncoding}.
  */
 /* @__NO_SIDE_EFFECTS__ */
-export function captured<T extends object>(fields: Codec<T>): Codec<T & Encoded> {
+export function captured<T extends object>(fields: StructCodec<T>): Codec<T & Encoded> {
   return {
     write: (writer, value) => writer.bytes(value.encoded),
     read(reader) {
       const start = reader.offset;
-      const value = fields.read(reader);
-      return encodedAs(value, reader.since(start));
+      const value = { encoded: EMPTY_BYTES };
+      const complete = fields.readInto(reader, value);
+      value.encoded = reader.since(start);
+      return complete as T & Encoded;
     },
   };
 }

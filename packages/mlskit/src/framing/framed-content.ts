@@ -11,6 +11,7 @@ import {
   type Encoded,
   opaque,
   struct,
+  type StructCodec,
   uint8,
   uint32,
   uint64,
@@ -80,7 +81,7 @@ export interface FramedContentFields {
 
 export interface FramedContent extends FramedContentFields, Encoded {}
 
-export const FramedContentFields: Codec<FramedContentFields> = struct({
+export const FramedContentFields: StructCodec<FramedContentFields> = struct({
   groupId: opaque,
   epoch: uint64,
   sender: Sender,

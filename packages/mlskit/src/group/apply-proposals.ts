@@ -54,11 +54,11 @@ export function applyProposals(
     ? editTree(epoch.tree, changes, entries)
     : { tree: epoch.tree, added: [] };
   return {
-    ...changes,
     added,
     tree,
     committer:
       committer.type === "member" ? leafIndex(committer.leafIndex) : tree.leftmostBlankLeaf(),
+    ...changes,
   };
 }
 

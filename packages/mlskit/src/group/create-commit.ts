@@ -120,11 +120,11 @@ export async function createCommit(
   return {
     commit: encodeMlsMessage(message),
     confirmationTag: made.next.public.confirmationTag,
-    ...attachments,
     unused,
     summary,
     next,
     change,
+    ...attachments,
   };
 }
 
@@ -156,12 +156,12 @@ function nextOwnEpoch(epoch: Epoch, { next, path }: MadeCommit, signer: Signer):
   const { encryptionSecret, ...secrets } = next.secrets;
   const { tree } = next.public;
   return {
-    ...next.public,
     ownLeaf: epoch.ownLeaf,
     privateKeys: path?.privateKeys ?? retainPrivateKeys(tree, epoch.privateKeys),
     secrets,
     secretTree: SecretTree.fromEncryptionSecret(epoch.crypto, tree.leafCount, encryptionSecret),
     signer: path === undefined ? epoch.signer : signer,
+    ...next.public,
   };
 }
 

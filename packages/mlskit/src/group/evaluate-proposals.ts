@@ -60,7 +60,7 @@ export async function evaluateProposals(evaluation: Evaluation): Promise<Evaluat
   const group = applyProposals(epoch, entries, committer, environment.types);
   // Commits without proposals are the most frequent ones, and there is nothing to check in them.
   if (entries.length === 0) {
-    return { ...group, entries, pskSecret: pskSecret(epoch.crypto, []), notices: [] };
+    return { entries, pskSecret: pskSecret(epoch.crypto, []), notices: [], ...group };
   }
   checkCustomSupport(evaluation, group);
   await checkChangedExtensions(epoch, entries, group, environment);
@@ -70,7 +70,7 @@ export async function evaluateProposals(evaluation: Evaluation): Promise<Evaluat
   checkClients(evaluation, group);
   await checkPolicy(evaluation);
   const psk = await resolvePsks(evaluation, group);
-  return { ...group, entries, pskSecret: psk, notices };
+  return { entries, pskSecret: psk, notices, ...group };
 }
 
 /** Rule valn0311: members that process the Commit know its proposal types. */
@@ -127,7 +127,7 @@ async function checkChangedLeaves(
     const { proposal } = change.entry;
     if (proposal.type !== "add") continue;
     await blamingAsync(offendersOf(change, group), async () => {
-      const rules = { ...requirements, lifetime, strictExtensions };
+      const rules = { lifetime, strictExtensions, ...requirements };
       note(await checkKeyPackage(proposal.keyPackage, rules), change.leaf);
       checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");
     });
@@ -137,11 +137,11 @@ async function checkChangedLeaves(
     if (proposal.type !== "update") continue;
     await blamingAsync(offendersOf(change, group), async () => {
       const found = await checkLeafNode(proposal.leafNode, {
-        ...requirements,
         code: "INVALID_PROPOSAL",
         source: "update",
         replaces: change.before,
         leafIndex: change.leaf,
+        ...requirements,
       });
       note(found, change.leaf);
       checkLeafAmongMembers(group.tree, change.leaf, proposal.leafNode, "valn0111");

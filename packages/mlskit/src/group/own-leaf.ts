@@ -114,7 +114,7 @@ export async function checkJoinerLeaf(
   checkCredentialSupport(list.tree, leaf, { leafIndex: list.committer });
   const replaced = resyncedLeaf(list);
   const current = replaced === undefined ? {} : { current: identityOf(replaced) };
-  const changes = [{ ...current, next, position: undefined }];
+  const changes = [{ next, position: undefined, ...current }];
   await checkCredentials(environment, changes, "externalJoin", epoch.context.groupId);
   await checkSuccessors(environment, changes, "externalJoin", epoch.context.groupId);
 }

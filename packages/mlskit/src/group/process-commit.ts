@@ -194,16 +194,16 @@ async function checkPathLeaf(
     );
   }
   await checkLeafNode(leafNode, {
-    ...contextRequirements(epoch.crypto, list.extensions),
     code: "INVALID_COMMIT",
     source: "commit",
     replaces: replaced,
     leafIndex: committer,
+    ...contextRequirements(epoch.crypto, list.extensions),
   });
   checkLeafAmongMembers(list.tree, committer, leafNode, "valn0111");
   const event = isExternal ? "externalJoin" : "commit";
   const current = replaced === undefined ? {} : { current: identityOf(replaced) };
-  const change = { ...current, next: identityOf(leafNode), position: undefined };
+  const change = { next: identityOf(leafNode), position: undefined, ...current };
   await checkCredentials(environment, [change], event, epoch.context.groupId);
   await checkSuccessors(environment, [change], event, epoch.context.groupId);
 }
@@ -271,7 +271,7 @@ async function followCommit(
     tree.leafCount,
     encryptionSecret,
   );
-  return { ...next.public, ownLeaf: epoch.ownLeaf, privateKeys, secrets, secretTree, signer };
+  return { ownLeaf: epoch.ownLeaf, privateKeys, secrets, secretTree, signer, ...next.public };
 }
 
 /** If the Commit applies an Update of ours, its key and signer take the place of the old ones. */

@@ -93,17 +93,17 @@ export async function createUpdate(
     capabilities: update.capabilities ?? current.capabilities,
     extensions: update.extensions ?? current.extensions,
   };
-  await checkOwnLeafNow(epoch, { ...template, signer }, environment);
+  await checkOwnLeafNow(epoch, { signer, ...template }, environment);
   const { publicKey, privateKey } = await crypto.generateKeyPair();
   const binding = { groupId: context.groupId, leafIndex: ownLeaf };
   const leafNode = await signLeafNode(
     crypto,
     signer,
     {
-      ...template,
       encryptionKey: publicKey,
       signatureKey: signer.publicKey,
       origin: { source: "update" },
+      ...template,
     },
     binding,
   );
@@ -176,14 +176,14 @@ async function checkAlone(
     const index = leafIndex(sender.leafIndex);
     const replaces = tree.leaf(index);
     const code = "INVALID_PROPOSAL";
-    await checkLeafNode(leafNode, { ...requirements, code, source: "update", replaces });
+    await checkLeafNode(leafNode, { code, source: "update", replaces, ...requirements });
     const binding = { groupId, leafIndex: index };
     if (!isVerifiedLeaf(leafNode, binding)) {
       await verifySignatures(crypto, [verifyJob(leafNode, binding)]);
       rememberLeaf(leafNode, binding);
     }
     const current = replaces === undefined ? {} : { current: identityOf(replaces) };
-    const change = { ...current, next: identityOf(leafNode), position: undefined };
+    const change = { next: identityOf(leafNode), position: undefined, ...current };
     await checkCredentials(environment, [change], "update", groupId);
     await checkSuccessors(environment, [change], "update", groupId);
   }

@@ -7,6 +7,7 @@ import {
   ProtocolVersion,
   signedPart,
   struct,
+  type StructCodec,
   uint16,
 } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
@@ -30,7 +31,7 @@ export interface KeyPackageFields {
 export interface KeyPackage extends KeyPackageFields, Encoded {}
 
 /** Field-wise codec, for building; {@link KeyPackage} reads and writes whole values. */
-export const KeyPackageFields: Codec<KeyPackageFields> = struct({
+export const KeyPackageFields: StructCodec<KeyPackageFields> = struct({
   version: ProtocolVersion,
   cipherSuite: uint16,
   initKey: opaque,

@@ -7,6 +7,7 @@ import {
   opaque,
   signedPart,
   struct,
+  type StructCodec,
   uint32,
   withEncoding,
 } from "../codec/index.ts";
@@ -37,7 +38,7 @@ const tbsFields = {
 };
 
 const GroupInfoTbs: Codec<GroupInfoTbs> = struct(tbsFields);
-const GroupInfoFields: Codec<GroupInfoFields> = struct({ ...tbsFields, signature: opaque });
+const GroupInfoFields: StructCodec<GroupInfoFields> = struct({ ...tbsFields, signature: opaque });
 
 export const GroupInfo: Codec<GroupInfo> = captured(GroupInfoFields);
 

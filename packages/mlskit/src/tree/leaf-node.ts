@@ -67,10 +67,19 @@ export async function signLeafNode(
       rule: "mk-17",
     });
   }
-  const unsigned = withEncoding(LeafNodeFields, { ...fields, signature: EMPTY_BYTES });
-  const tbs = leafNodeTbs(unsigned, binding);
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, tbs);
-  return withEncoding(LeafNodeFields, { ...fields, signature });
+  const { encryptionKey, signatureKey, credential, capabilities, origin, extensions } = fields;
+  const withSignature = (signature: Uint8Array): LeafNode =>
+    withEncoding(LeafNodeFields, {
+      encryptionKey,
+      signatureKey,
+      credential,
+      capabilities,
+      origin,
+      extensions,
+      signature,
+    });
+  const tbs = leafNodeTbs(withSignature(EMPTY_BYTES), binding);
+  return withSignature(await signWithLabel(signer, SIGNATURE_LABELS.leafNode, tbs));
 }
 
 /** The check that a leaf's signature was made with its own key (valn0102), for a batch. */

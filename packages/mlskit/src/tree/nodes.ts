@@ -8,6 +8,7 @@ import {
   optional,
   Reader,
   struct,
+  type StructCodec,
   uint8,
   uint16,
   uint32,
@@ -74,7 +75,7 @@ export interface LeafNodeFields {
 export interface LeafNode extends LeafNodeFields, Encoded {}
 
 /** Field-wise codec, for building; {@link LeafNode} reads and writes whole values. */
-export const LeafNodeFields: Codec<LeafNodeFields> = struct({
+export const LeafNodeFields: StructCodec<LeafNodeFields> = struct({
   encryptionKey: opaque,
   signatureKey: opaque,
   credential: Credential,

@@ -14,10 +14,10 @@ export interface ResolutionOptions {
 export function resolve(
   state: Pick<TreeState, "levels" | "lastLeaf">,
   node: NodeIndex,
-  options: ResolutionOptions,
+  { excluded, limit }: ResolutionOptions,
 ): NodeIndex[] {
   const found: NodeIndex[] = [];
-  collect({ state, ...options, found }, node, levelOf(node));
+  collect({ state, excluded, limit, found }, node, levelOf(node));
   return found;
 }
 

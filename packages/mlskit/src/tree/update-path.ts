@@ -59,10 +59,12 @@ export async function createUpdatePath(
     crypto,
     options.signer,
     {
-      ...options.leaf,
       encryptionKey: leafKeys.publicKey,
       signatureKey: options.signer.publicKey,
+      credential: options.leaf.credential,
+      capabilities: options.leaf.capabilities,
       origin: { source: "commit", parentHash: parentHashes.leaf },
+      extensions: options.leaf.extensions,
     },
     { groupId: options.groupId, leafIndex: sender },
   );
