@@ -106,14 +106,14 @@ export async function createCommit(
     ownLeafOf(epoch),
     made.path?.updatePath.leafNode,
   );
-  await reviewCommit(environment, {
+  await reviewCommit(environment, () => ({
     committer: epoch.ownLeaf,
     isExternal: false,
     proposals: list.entries,
     authenticatedData: options.authenticatedData,
     before: groupView(epoch.context, epoch.tree),
     after: groupView(made.next.public.context, made.next.public.tree),
-  });
+  }));
   const next = nextOwnEpoch(epoch, made, leaf.signer);
   const attachments = await makeAttachments(next, made, list, options);
   const { message, change } = protectContent(epoch, made.authenticated, options.padding);

@@ -53,9 +53,14 @@ export async function checkSuccessors(
 function isSame(current: Identity, next: Identity): boolean {
   return (
     equalBytes(current.signatureKey, next.signatureKey) &&
-    (current.credential === next.credential ||
-      equalBytes(encode(Credential, current.credential), encode(Credential, next.credential)))
+    isSameCredential(current.credential, next.credential)
   );
+}
+
+function isSameCredential(a: Credential, b: Credential): boolean {
+  if (a === b) return true;
+  if (a.type === "basic" && b.type === "basic") return equalBytes(a.identity, b.identity);
+  return equalBytes(encode(Credential, a), encode(Credential, b));
 }
 
 function refusal({ reason }: Exclude<Verdict, true>, rule: RuleId): PolicyError {

@@ -93,14 +93,14 @@ export async function joinByExternalCommit(
   initSecret.erase();
   made.next.joinerSecret.erase();
   const after = made.next.public;
-  await reviewCommit(environment, {
+  await reviewCommit(environment, () => ({
     committer: list.committer,
     isExternal: true,
     proposals: list.entries,
     authenticatedData: options.authenticatedData,
     before: groupView(before.context, before.tree),
     after: groupView(after.context, after.tree),
-  });
+  }));
   const message = protectPublic(crypto, made.authenticated, undefined);
   const pathLeaf = made.path?.updatePath.leafNode;
   return {

@@ -304,16 +304,18 @@ export function reviewPublicCommit(
   { list, committer, tree, authenticatedData }: PublicCommit,
   environment: Environment,
 ): Promise<void> {
-  const after = provisionalContext(epoch, {
-    treeHash: tree.treeHash(),
-    extensions: list.extensions,
-  });
-  return reviewCommit(environment, {
-    committer: leafIndex(list.committer),
-    isExternal: committer.type === "newMember",
-    proposals: list.entries,
-    authenticatedData,
-    before: groupView(epoch.context, epoch.tree),
-    after: groupView(after, tree),
+  return reviewCommit(environment, () => {
+    const after = provisionalContext(epoch, {
+      treeHash: tree.treeHash(),
+      extensions: list.extensions,
+    });
+    return {
+      committer: leafIndex(list.committer),
+      isExternal: committer.type === "newMember",
+      proposals: list.entries,
+      authenticatedData,
+      before: groupView(epoch.context, epoch.tree),
+      after: groupView(after, tree),
+    };
   });
 }

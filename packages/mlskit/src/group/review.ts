@@ -40,10 +40,10 @@ export async function reviewProposal(
 /** Runs after all cryptographic checks. @throws PolicyError `POLICY_REJECTED` */
 export async function reviewCommit(
   { policy }: Pick<Environment, "policy">,
-  candidate: CommitCandidate,
+  candidate: () => CommitCandidate,
 ): Promise<void> {
   if (policy.reviewCommit === undefined) return;
-  const verdict = await policy.reviewCommit(candidate);
+  const verdict = await policy.reviewCommit(candidate());
   if (verdict !== true) throw refusal(verdict, "mk-91");
 }
 

@@ -133,10 +133,13 @@ export interface UpdatePathNode {
 
 const Ciphertexts: Codec<readonly HpkeCiphertext[]> = vector(HpkeCiphertext);
 
+/** Up to here, decoding a list of ciphertexts at once costs less than putting it off. */
+const SHORT_LIST = 512;
+
 /** Received ciphertexts, still encoded: a member needs one of them, a list may be for thousands. */
 const undecoded = new WeakMap<UpdatePathNode, Uint8Array>();
 
-/** Reading checks that the ciphertexts are well-formed; objects are made of them when asked for. */
+/** Reading checks that the ciphertexts are well-formed; of many, objects are made when asked for. */
 export const UpdatePathNode: Codec<UpdatePathNode> = {
   write(writer, { encryptionKey, encryptedPathSecret }) {
     writer.opaque(encryptionKey);
@@ -146,6 +149,11 @@ export const UpdatePathNode: Codec<UpdatePathNode> = {
     const encryptionKey = opaque.read(reader);
     const start = reader.offset;
     const list = reader.vector();
+    if (list.remaining <= SHORT_LIST) {
+      const encryptedPathSecret: HpkeCiphertext[] = [];
+      while (list.remaining > 0) encryptedPathSecret.push(HpkeCiphertext.read(list));
+      return { encryptionKey, encryptedPathSecret };
+    }
     while (list.remaining > 0) skipCiphertext(list);
     const encoded = reader.since(start);
     let decoded: readonly HpkeCiphertext[] | undefined;

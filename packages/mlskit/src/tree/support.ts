@@ -37,7 +37,8 @@ export class Support {
   }
 
   /** The counters after some leaves changed. */
-  with(changes: Iterable<LeafChange>): Support {
+  with(changes: readonly LeafChange[]): Support {
+    if (changes.every(countsTheSame)) return this;
     const listed = emptyCounts();
     for (const kind of KINDS) listed[kind] = new Map(this.#listed[kind]);
     const inUse = new Map(this.#credentialsInUse);
@@ -62,6 +63,19 @@ export class Support {
   credentialTypesInUse(): ReadonlySet<number> {
     return new Set(this.#credentialsInUse.keys());
   }
+}
+
+/** Most new leaves differ from those that they replace in keys alone. */
+function countsTheSame({ before, after }: LeafChange): boolean {
+  if (before === undefined || after === undefined) return before === after;
+  return (
+    credentialTypeOf(before.credential) === credentialTypeOf(after.credential) &&
+    KINDS.every((kind) => isSameList(before.capabilities[kind], after.capabilities[kind]))
+  );
+}
+
+function isSameList(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((type, i) => type === b[i]);
 }
 
 function emptyCounts(): Record<SupportKind, Counts> {
