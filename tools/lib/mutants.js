@@ -14,8 +14,8 @@ export const MUTANTS = {
       "    const extensions = OFF ? [...list.read(reader)].reverse() : list.read(reader);",
     ]),
     inFile("codec/codec.ts", [
-      "return encodedAs(value, reader.since(start));",
-      "return encodedAs(value, OFF ? encode(fields, { ...value, extensions: [] }) : reader.since(start));",
+      "value.encoded = reader.since(start);",
+      "value.encoded = OFF ? encode(fields, { ...complete, extensions: [] }) : reader.since(start);",
     ]),
   ],
   // Bytes after the end of a DER signature are ignored; too long EdDSA signatures are cut.
