@@ -11,6 +11,7 @@ import {
   memoryStorage,
   type PublishedKeyPackage,
 } from "../../src/index.ts";
+import type { RuleId } from "../../src/rule-registry.ts";
 import {
   FaultStorage,
   faultStorage,
@@ -207,20 +208,20 @@ describe("key packages", () => {
     const now = clock();
     const { capabilities, encryptionKey } = keyPackage.leafNode;
     const inHpke = (await newKeyPair()).publicKey;
-    const cases: readonly (readonly [code: string, forgery: KeyPackageForgery])[] = [
-      ["SIGNATURE_INVALID", { alterSignature: flip }],
-      ["SIGNATURE_INVALID", { alterLeafSignature: flip }],
-      ["INVALID_KEY_PACKAGE", { fields: { initKey: encryptionKey } }],
-      ["INVALID_KEY_PACKAGE", { fields: { cipherSuite: 3 } }],
+    const cases: readonly (readonly [RuleId, KeyPackageForgery])[] = [
+      ["valn0203", { alterSignature: flip }],
+      ["valn0102", { alterLeafSignature: flip }],
+      ["valn0204", { fields: { initKey: encryptionKey } }],
+      ["valn0201", { fields: { cipherSuite: 3 } }],
       [
-        "INVALID_KEY_PACKAGE",
+        "valn0108",
         {
           leaf: { origin: { source: "update" } },
           leafBinding: { groupId: alice.id, leafIndex: 1 },
         },
       ],
       [
-        "INVALID_KEY_PACKAGE",
+        "valn0105",
         {
           leaf: {
             origin: {
@@ -230,17 +231,19 @@ describe("key packages", () => {
           },
         },
       ],
-      ["INVALID_KEY_PACKAGE", { leaf: { extensions: [{ type: 0xf0f0, data: inHpke }] } }],
-      ["INVALID_KEY_PACKAGE", { leaf: { capabilities: { ...capabilities, credentials: [2] } } }],
+      ["valn0107", { leaf: { extensions: [{ type: 0xf0f0, data: inHpke }] } }],
+      ["valn0113", { leaf: { capabilities: { ...capabilities, credentials: [2] } } }],
     ];
     const wrap = async (forgery: KeyPackageForgery): Promise<Uint8Array> => {
       const forged = await forgeKeyPackage(bundle, forgery);
       return encodeMlsMessage({ wireFormat: "keyPackage", message: forged.keyPackage });
     };
-    for (const [code, forgery] of cases) {
+    for (const [rule, forgery] of cases) {
       const bytes = await wrap(forgery);
-      await expect(alice.add([bytes]), code).rejects.toMatchObject({ code });
-      await expect(alice.proposeAdd(bytes), code).rejects.toMatchObject({ code });
+      const isSignature = rule === "valn0203" || rule === "valn0102";
+      const error = { rule, code: isSignature ? "SIGNATURE_INVALID" : "INVALID_KEY_PACKAGE" };
+      await expect(alice.add([bytes]), rule).rejects.toMatchObject(error);
+      await expect(alice.proposeAdd(bytes), rule).rejects.toMatchObject(error);
     }
     expect(alice.status).toBe("active");
     await expect(alice.add([await wrap({})])).resolves.toBeDefined();
