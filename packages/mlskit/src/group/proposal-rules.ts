@@ -1,9 +1,10 @@
 /** What a proposal must satisfy on its own, given who sent it. RFC 9420 §12.1, §12.1.8. */
+import { StateError, UsageError, ValidationError } from "../errors.ts";
 import { check, violation } from "../rules.ts";
 import type { ContentWireFormat } from "../framing/authenticated-content.ts";
 import type { Sender } from "../framing/framed-content.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
-import { type Proposal, proposalTypeOf } from "../messages/proposal.ts";
+import { type CustomProposal, type Proposal, proposalTypeOf } from "../messages/proposal.ts";
 import { ExtensionType, type Extension } from "../extensions/extension.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import type { RegisteredTypes } from "./environment.ts";
@@ -48,7 +49,21 @@ export function checkProposal(
       }
       return;
     case "custom":
-      return types.proposals.get(proposal.proposalType)?.validate?.(proposal, sender);
+      return askApplication(proposal, sender, types);
+  }
+}
+
+/**
+ * The application's hook for a type. Its refusal speaks of the proposal, so it blames the sender even
+ * if the hook took the errors of a caller: what a peer sends makes no call of ours fail.
+ */
+function askApplication(proposal: CustomProposal, sender: Sender, types: RegisteredTypes): void {
+  try {
+    types.proposals.get(proposal.proposalType)?.validate?.(proposal, sender);
+  } catch (cause) {
+    if (!(cause instanceof UsageError || cause instanceof StateError)) throw cause;
+    const message = "the application refuses the proposal";
+    throw new ValidationError("INVALID_PROPOSAL", message, { details: cause.details, cause });
   }
 }
 

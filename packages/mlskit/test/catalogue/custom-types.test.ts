@@ -1,8 +1,9 @@
 /** Catalogue M-CUS: types of the application's own. RFC 9420 §13. */
 import { expect, test } from "vitest";
-import { opaque, struct, uint16, utf8 } from "../../src/codec/index.ts";
-import { UsageError } from "../../src/errors.ts";
+import { equalBytes, opaque, struct, uint16, utf8 } from "../../src/codec/index.ts";
+import { type MlsError, PolicyError, UsageError } from "../../src/errors.ts";
 import {
+  Client,
   createExternalProposal,
   customProposal,
   type CustomProposalType,
@@ -10,14 +11,24 @@ import {
   type ExtensionPlace,
   ExtensionRegistry,
   type Group,
+  memoryStorage,
   type RegisteredTypes,
   TypedExtensions,
 } from "../../src/index.ts";
-import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
+import {
+  assertAgreement,
+  type TestGroup,
+  testGroup,
+  type TestGroupOptions,
+} from "../../src/testing/index.ts";
 import { type Capabilities, decodeMlsMessage, skipOpaque } from "../../src/wire.ts";
-import { acceptAnyCredential } from "../support/environment.ts";
+import { acceptAnyCredential, testEnvironment } from "../support/environment.ts";
+import { newDesk, seat } from "../support/forge-clients.ts";
+import { contents } from "../support/forge-join.ts";
 import { externalSenders, required } from "../support/forge-lists.ts";
-import { newSigner } from "../support/parties.ts";
+import { forgeExternalCommit, forgeProposal } from "../support/forge.ts";
+import { newClient, newSigner } from "../support/parties.ts";
+import { TestGroup as Parties } from "../support/test-group.ts";
 
 const CUSTOM = 0xf001;
 const [ONE, TWO] = [0xf0a1, 0xf0a2];
@@ -39,6 +50,35 @@ async function three(
 }
 
 const proposal = customProposal(CUSTOM, utf8("body"));
+
+/** What a member makes of external commits with the proposal: "taken", or the rule against it. */
+async function inExternalCommits(
+  type: CustomProposalType,
+): Promise<{ readonly byValue: unknown; readonly byReference: unknown }> {
+  const types = registered(type);
+  const environment = testEnvironment({ types });
+  const client = { capabilities: { proposals: [CUSTOM] } };
+  const run = async (isReference: boolean): Promise<unknown> => {
+    const parties = await Parties.of(["alice", "bob"], { client, environment });
+    const alice = parties.party("alice");
+    const group = await seat(parties, await newDesk("dave", { types }));
+    const made = await forgeProposal(alice, proposal);
+    if (isReference) await group.process(made.bytes);
+    const { bytes } = await forgeExternalCommit(await newClient("erin", client), alice, {
+      proposals: (init) => [init, isReference ? made.cached : proposal],
+    });
+    const { epoch } = group;
+    const outcome = await group.process(bytes);
+    if (outcome.kind === "invalid") {
+      expect(group.epoch).toBe(epoch);
+      return outcome.error.rule;
+    }
+    expect(outcome).toMatchObject({ kind: "commit", summary: { custom: [{ proposal }] } });
+    expect(group.epoch).toBe(epoch + 1n);
+    return "taken";
+  };
+  return { byValue: await run(false), byReference: await run(true) };
+}
 
 /** What a client says that knows no types but the RFC's. */
 const plain: Capabilities = {
@@ -102,6 +142,20 @@ test("M-CUS-03: each type says whether it needs a path and where it may come fro
     false,
     "externalProposal",
   ]);
+
+  // In an external commit: refused, by value, or by reference to a member's proposal.
+  const list: readonly [CustomProposalType["inExternalCommit"], string, string][] = [
+    [undefined, "valn0404", "mk-117"],
+    ["never", "valn0404", "mk-117"],
+    ["byValue", "taken", "mk-117"],
+    ["byReference", "valn0404", "taken"],
+  ];
+  for (const [inExternalCommit, byValue, byReference] of list) {
+    const found = await inExternalCommits(
+      inExternalCommit === undefined ? {} : { inExternalCommit },
+    );
+    expect(found, inExternalCommit).toEqual({ byValue, byReference });
+  }
 });
 
 test("M-CUS-04: custom proposals of a staged Commit can be inspected before accepting", async () => {
@@ -121,6 +175,49 @@ test("M-CUS-04: custom proposals of a staged Commit can be inspected before acce
     },
   });
 });
+
+/** Two clients whose applications disagree: the proposal, then a Commit with it, are refused by one. */
+async function refusedOnReceipt(refusal: MlsError): Promise<void> {
+  const { world, a, b } = await three({ members: 2 });
+  const storage = memoryStorage();
+  const client = await Client.create({
+    storage,
+    identity: "strict",
+    authenticationService: acceptAnyCredential,
+    clock: world.clock,
+    types: registered({
+      validate: ({ body }) => {
+        if (equalBytes(body, proposal.body)) throw refusal;
+      },
+    }),
+  });
+  world.directory.add(client.identity);
+  const { commit } = await a.add([(await client.createKeyPackage()).bytes]);
+  const { welcomes } = await a.acceptCommit();
+  await b.process(commit, { accept: true });
+  const c = await client.join(welcomes[0]!.bytes);
+  const code = refusal instanceof PolicyError ? refusal.code : "INVALID_PROPOSAL";
+  const before = await contents(storage);
+
+  const sent = (await a.propose(proposal)).bytes;
+  expect((await b.process(sent)).kind).toBe("proposal");
+  const proposed = await c.process(sent, { accept: true });
+  expect(proposed).toMatchObject({ kind: "invalidProposal", error: { code } });
+  await a.dropAllProposals();
+  const inCommit = (await a.commit({ proposals: [proposal] })).commit;
+  expect((await b.process(inCommit)).kind).toBe("commit");
+  const committed = await c.process(inCommit, { accept: true });
+  expect(committed).toMatchObject({ kind: "invalid", error: { code } });
+  expect(c.pendingProposals).toEqual([]);
+  expect(await contents(storage)).toEqual(before);
+
+  // The group goes on without it.
+  await a.discardCommit();
+  const other = await a.commit({ proposals: [customProposal(CUSTOM, utf8("other"))] });
+  await a.acceptCommit();
+  for (const group of [b, c]) await group.process(other.commit, { accept: true });
+  assertAgreement([a, b, c]);
+}
 
 test("M-CUS-05: a validation hook runs for each custom type on receipt and in Commits", async () => {
   let isStrict = false;
@@ -146,6 +243,14 @@ test("M-CUS-05: a validation hook runs for each custom type on receipt and in Co
   await expect(a.commit({ proposals: [proposal] })).rejects.toMatchObject({
     code: "INVALID_PROPOSAL",
   });
+
+  // On receipt, whichever error the receiver's hook throws. The sender's has nothing against it.
+  for (const refusal of [
+    new PolicyError("POLICY_REJECTED", "the receiver refuses the body"),
+    new UsageError("INVALID_PROPOSAL", "the receiver refuses the body"),
+  ]) {
+    await refusedOnReceipt(refusal);
+  }
 });
 
 test("M-CUS-06: unknown extensions are set and read in all four places, and checked where the RFC says so", async () => {
