@@ -20,6 +20,7 @@ import {
   type TestGroupOptions,
 } from "../../src/testing/index.ts";
 import { decodeMlsMessage, type PrivateMessage } from "../../src/wire.ts";
+import { acceptAnyCredential } from "../support/environment.ts";
 import { newDesk, seat } from "../support/forge-clients.ts";
 import { forgeMessage } from "../support/forge.ts";
 import { TestGroup as Parties } from "../support/test-group.ts";
@@ -224,6 +225,29 @@ test("M-APP-13: a late message shows its sender as it was, whatever became of th
     kind: "application",
     epoch: 1n,
     sender: { leafIndex: 2, credential, signatureKey },
+  });
+});
+
+test("M-APP-13: a late message shows the identity that its sender had before a rotation", async () => {
+  const { world, b, c } = await three({ authenticationService: acceptAnyCredential });
+  const late = await c.send("before I rotated");
+  const { credential, signatureKey } = b.members()[2]!;
+  const identity = await world.member(2).client.addIdentity({ identity: "another name" });
+  await world.commit(2, { identity });
+  const rotated = { credential: identity.credential, signatureKey: identity.signatureKey };
+  expect(b.members()[2]).toMatchObject(rotated);
+  expect(rotated).not.toEqual({ credential, signatureKey });
+  // With the identity of its epoch; the ones that follow come with the new one.
+  const rightly = {
+    kind: "application",
+    epoch: 1n,
+    sender: { leafIndex: 2, credential, signatureKey },
+  };
+  expect(await b.process(late.bytes)).toMatchObject(rightly);
+  expect(await b.process((await c.send("after")).bytes)).toMatchObject({
+    kind: "application",
+    epoch: 2n,
+    sender: { leafIndex: 2, ...rotated },
   });
 });
 
