@@ -61,6 +61,7 @@ export {
   isUnknownMember,
   isWrongGroup,
 } from "./client/predicates.ts";
+export type { IncomingCredential } from "./client/credentials-in-commit.ts";
 export type { ProcessOptions } from "./client/process.ts";
 export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
 export type { MemberRemoval, RemovalReason } from "./client/removal.ts";

@@ -6,6 +6,7 @@ import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { ComingEpoch } from "./coming-epoch.ts";
+import type { IncomingCredential } from "./credentials-in-commit.ts";
 import type { DroppedProposal } from "./dropped-proposals.ts";
 import type { LostCommit } from "./rebuild.ts";
 import type { MemberRemoval } from "./removal.ts";
@@ -54,6 +55,8 @@ export interface CommitOutcome extends AuthenticatedInfo {
   readonly kind: "commit" | "removed" | "reinit";
   readonly summary: CommitSummary;
   readonly removals: readonly MemberRemoval[];
+  /** Who comes in or takes a leaf over, for the application to check before it accepts. */
+  readonly credentials: readonly IncomingCredential[];
   readonly reInit: ReInit | undefined;
   /** What is odd about it but no reason to refuse, such as an expired leaf. */
   readonly notices: readonly ValidationNotice[];

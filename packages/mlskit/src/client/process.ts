@@ -9,6 +9,7 @@ import type { StagedCommit } from "../group/process-commit.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
 import { checkNotRepeated } from "../group/proposal-rules.ts";
 import { comingEpoch } from "./coming-epoch.ts";
+import { incomingCredentials } from "./credentials-in-commit.ts";
 import { noteDecryption } from "./fork.ts";
 import type { GroupAccess } from "./group.ts";
 import type { BufferedMessage, GroupState } from "./group-state.ts";
@@ -292,6 +293,7 @@ function describe(
     ...authorOf(received),
     summary,
     removals: classifyRemovals(summary, before.epoch.ownLeaf),
+    credentials: incomingCredentials(summary),
     reInit: summary.reInit,
     notices,
     next: next === undefined ? undefined : comingEpoch(next),

@@ -2,10 +2,13 @@
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/codec/index.ts";
 import {
+  type CommitOutcome,
   createExternalProposal,
+  type CredentialIdentity,
   customProposal,
   type Group,
   memoryStorage,
+  type Outcome,
   type Proposal,
   type RegisteredTypes,
 } from "../../src/index.ts";
@@ -244,24 +247,52 @@ test("M-RCV-07: an external sender proposes what the RFC lets it", async () => {
   }
 });
 
+const EXPORT = ["label", utf8("context"), 16] as const;
+
+function identityIn({ credential, signatureKey }: CredentialIdentity): CredentialIdentity {
+  return { credential, signatureKey };
+}
+
+function commitIn(outcome: Outcome): CommitOutcome {
+  if (!("next" in outcome)) throw new Error("a Commit was expected");
+  return outcome;
+}
+
 test("M-RCV-08: a staged Commit describes all its effects", async () => {
   const { world, a, b, c } = await three({ members: 4 });
   for (const { client } of world.members) await client.putPsk(utf8("id"), utf8("secret"));
   await world.deliver((await c.proposeUpdate()).bytes, 2);
   const dave = (await world.newClient("dave")).client;
-  const { commit } = await a.commit({
+  const server = await newSigner();
+  world.directory.add({ identity: "server", signatureKey: server.publicKey });
+  const [alice, , carol] = b.members().map(identityIn);
+  const made = await a.commit({
     add: [(await dave.createKeyPackage()).bytes],
     remove: [3],
     psks: [utf8("id")],
-    extensions: [],
+    extensions: [externalSenders(server)],
     proposals: [customProposal(CUSTOM, utf8("x"))],
   });
+  const { commit } = made;
   const staged = await b.process(commit);
   expect(staged).toMatchObject({
     kind: "commit",
     isMerged: false,
     reInit: undefined,
     removals: [{ leafIndex: 3, reason: "theyWereRemoved" }],
+    // All that came in: who is new, who goes on with a new leaf, and who may propose from outside.
+    credentials: [
+      { leafIndex: 3, current: undefined, next: identityIn(dave.identity) },
+      { leafIndex: 2, current: carol, next: carol },
+      { leafIndex: 0, current: alice, next: alice },
+      {
+        leafIndex: undefined,
+        next: {
+          credential: { type: "basic", identity: utf8("server") },
+          signatureKey: server.publicKey,
+        },
+      },
+    ],
     summary: {
       epoch: 1n,
       committer: 0,
@@ -271,11 +302,21 @@ test("M-RCV-08: a staged Commit describes all its effects", async () => {
       removed: [{ leafIndex: 3 }],
       updated: [{ leafIndex: 2 }, { leafIndex: 0 }],
       psks: [{ type: "external", pskId: utf8("id") }],
-      extensions: [],
+      extensions: [externalSenders(server)],
       custom: [{ proposal: { proposalType: CUSTOM } }],
     },
   });
-  expect((await world.groups[3]!.process(commit)).kind).toBe("removed");
+  // The new epoch, as its maker sees it, while the group is still in the old one.
+  expect(b.epoch).toBe(1n);
+  const { next } = commitIn(staged);
+  expect(next!.epochAuthenticator()).toEqual(made.next.epochAuthenticator());
+  expect(next!.epochAuthenticator()).not.toEqual(b.epochAuthenticator);
+  expect(next!.export(...EXPORT)).toEqual(made.next.export(...EXPORT));
+  expect(await world.groups[3]!.process(commit)).toMatchObject({
+    kind: "removed",
+    removals: [{ leafIndex: 3, reason: "weWereRemoved" }],
+    next: undefined,
+  });
   await a.discardCommit();
   await b.commit({ reInit: { ...reInit } });
   expect(await a.process(b.pendingCommit!.commit)).toMatchObject({ kind: "reinit", reInit });
@@ -283,11 +324,14 @@ test("M-RCV-08: a staged Commit describes all its effects", async () => {
   const again = await world.members[2]!.client.joinExternally(await a.groupInfo(), {
     resync: true,
   });
-  const resync = await a.process(again.commit);
+  const resync = commitIn(await a.process(again.commit));
   expect(resync).toMatchObject({
     summary: { isExternal: true },
     removals: [{ leafIndex: 2, reason: "resync" }],
+    credentials: [{ leafIndex: 2, current: carol, next: carol }],
   });
+  await resync.accept();
+  expect(a.epochAuthenticator).toEqual(resync.next!.epochAuthenticator());
 });
 
 test("M-RCV-09: a staged Commit is merged in one transaction or dropped, which leaves the group behind", async () => {
