@@ -229,6 +229,18 @@ const messageOperations: readonly Operation[] = [
     const keyPackage = await world.keyPackage("dave");
     return (group) => group.proposeAdd(keyPackage);
   }),
+  inGroup("propose an extension list", async () => (group) => {
+    return group.propose({ type: "groupContextExtensions", extensions: [] });
+  }),
+  inGroup("propose a PSK", async (world) => {
+    for (const name of ["alice", "bob", "carol"] as const) {
+      await world.client(name).putPsk(PSK, PSK);
+    }
+    return (group) => group.proposePsk(PSK);
+  }),
+  inGroup("propose a resumption PSK", async () => (group) => {
+    return group.proposeResumptionPsk({ epoch: group.epoch });
+  }),
   inGroup("queue a proposal", async () => async (group) => {
     const [carol] = group.findMembers({ identity: "carol" });
     await group.queue({ type: "remove", removed: carol!.leafIndex });
