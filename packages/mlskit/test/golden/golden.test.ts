@@ -54,7 +54,7 @@ const expectKind = async (group: Group, bytes: Uint8Array, kind: string) => {
 };
 
 for (const format of fs.readdirSync(folder)) {
-  describe(`M-STO-10 stores of format ${format}`, () => {
+  describe(`M-STO-10 sto-3: stores of format ${format}`, () => {
     for (const medium of MEDIA) {
       test(`${medium.extension}: everything is there, and the conversation goes on`, async () => {
         const read = fs.readFileSync(`${folder}${format}/${medium.extension}.json`, "utf8");
