@@ -5,7 +5,7 @@ import type { AcceptedCommit } from "./accept-commit.ts";
 import type { CommitRequest } from "./commit.ts";
 import { leafUpdate, proposalsByValue } from "./commit.ts";
 import type { DeliverCommit } from "./deliver.ts";
-import { accessOfGroup, type Group } from "./group.ts";
+import { accessOf, type Group } from "./group.ts";
 import { sendProposal, type SentProposalView } from "./propose.ts";
 import type { GroupSession } from "./session.ts";
 
@@ -71,7 +71,7 @@ export async function commitOrPropose(
   signal?.throwIfAborted();
   const request = await wishes(group);
   if (request === undefined) return { type: "nothingToDo" };
-  const proposals = await accessOfGroup(group).operate((session) => proposeAll(session, request));
+  const proposals = await accessOf(group).operate((session) => proposeAll(session, request));
   for (const proposal of proposals) await transport.propose(proposal, group);
   return { type: "proposed", proposals };
 }

@@ -6,7 +6,7 @@ import { groupInfoVerifyJob } from "../messages/group-info.ts";
 import { check } from "../rules.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import { suspectFork } from "./fork.ts";
-import { accessOfGroup, type Group } from "./group.ts";
+import { accessOf, type Group } from "./group.ts";
 import type { GroupState } from "./group-state.ts";
 import { decodeGroupInfo } from "./messages.ts";
 
@@ -23,7 +23,7 @@ export interface GroupInfoComparison {
  * @throws CryptoError `SIGNATURE_INVALID` if no member of ours made it, which is no evidence
  */
 export function compareGroupInfo(group: Group, bytes: Uint8Array): Promise<GroupInfoComparison> {
-  return accessOfGroup(group).operate(async (session) => {
+  return accessOf(group).operate(async (session) => {
     const { state, environment } = session;
     const groupInfo = decodeGroupInfo(bytes, environment.types);
     const { groupId, epoch, confirmedTranscriptHash: theirs } = groupInfo.groupContext;

@@ -1,7 +1,7 @@
 /** Members whose credentials run out. Catalogue M-ID-13. */
 import { leafIndex } from "../tree/tree-math.ts";
 import { expiryOfLeaf } from "./expiry.ts";
-import { accessOfGroup, type Group, type Member } from "./group.ts";
+import { accessOf, type Group, type Member } from "./group.ts";
 
 /** A member whose credential has to be renewed. */
 export interface ExpiringMember extends Member {
@@ -17,7 +17,7 @@ const MONTH = 30n * 86_400n;
  * own Update or Commit with a valid credential makes it good. Default: 30 days.
  */
 export function expiringMembers(group: Group, within: bigint = MONTH): Promise<ExpiringMember[]> {
-  return accessOfGroup(group).operate(async ({ state, environment }) => {
+  return accessOf(group).operate(async ({ state, environment }) => {
     const expiring: ExpiringMember[] = [];
     for (const member of group.members()) {
       const leaf = state.epoch.tree.leaf(leafIndex(member.leafIndex));

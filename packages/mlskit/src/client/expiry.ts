@@ -5,7 +5,7 @@ import { leafIndex } from "../tree/tree-math.ts";
 import { expireBuffered } from "./buffer.ts";
 import type { Client } from "./client.ts";
 import { isExpired } from "./dropped-proposals.ts";
-import { accessOfGroup } from "./group.ts";
+import { accessOf } from "./group.ts";
 import { dropExpired } from "./receive.ts";
 import type { GroupSession } from "./session.ts";
 
@@ -42,7 +42,7 @@ const reported = new WeakSet<object>();
 export async function reportExpiry(client: Client, options: ExpiryOptions = {}): Promise<void> {
   const { within = TWO_WEEKS } = options;
   for (const group of await client.groups()) {
-    await accessOfGroup(group).operate(async (session) => {
+    await accessOf(group).operate(async (session) => {
       dropExpired(session);
       expireBuffered(session);
       if (session.state.status !== "active") return;

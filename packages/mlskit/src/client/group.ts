@@ -76,13 +76,10 @@ export interface GroupAccess {
   operate<T>(operation: (session: GroupSession) => MaybePromise<T>): Promise<T>;
 }
 
-/** For functions about a group that most programs do without, and so are no methods. Internal. */
-export let accessOf: (group: Group) => GroupAccess;
-
 export type GroupStatusView = GroupState["status"] | "pendingCommit";
 
 /** How a group reaches its state, for the modules beside it that an application may leave out. */
-export let accessOfGroup: (group: Group) => GroupAccess;
+export let accessOf: (group: Group) => GroupAccess;
 
 /**
  * All methods that change something are durable when they return, run one after the other for a
@@ -90,14 +87,10 @@ export let accessOfGroup: (group: Group) => GroupAccess;
  */
 export class Group {
   static {
-    accessOfGroup = (group) => group.#access;
+    accessOf = (group) => group.#access;
   }
 
   readonly #access: GroupAccess;
-
-  static {
-    accessOf = (group) => group.#access;
-  }
 
   constructor(access: GroupAccess) {
     this.#access = access;

@@ -2,7 +2,7 @@
 import { equalBytes } from "../codec/index.ts";
 import { UsageError } from "../errors.ts";
 import type { DroppedProposal } from "./dropped-proposals.ts";
-import { accessOfGroup, type Group } from "./group.ts";
+import { accessOf, type Group } from "./group.ts";
 import { type ProposeOptions, sendProposal, type SentProposalView } from "./propose.ts";
 import type { GroupSession } from "./session.ts";
 
@@ -12,7 +12,7 @@ export function proposeAgain(
   dropped: Pick<DroppedProposal, "proposal" | "isOwn">,
   options: ProposeOptions = {},
 ): Promise<SentProposalView> {
-  return accessOfGroup(group).operate((session) => propose(session, dropped, options));
+  return accessOf(group).operate((session) => propose(session, dropped, options));
 }
 
 async function propose(
