@@ -54,7 +54,8 @@ import { createNewMemberProposal, type GroupAddress } from "../group/external-pr
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
-import { acceptJoin, invalid, processForGroup, type ProcessOptions } from "./process.ts";
+import { invalid } from "./failed-message.ts";
+import { acceptJoin, processForGroup, type ProcessOptions } from "./process.ts";
 import { infoOf } from "./receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
 import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";

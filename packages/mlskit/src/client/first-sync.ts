@@ -7,7 +7,8 @@ import { wireTypes } from "../group/environment.ts";
 import { type Client, coreOfClient } from "./client.ts";
 import type { ClientTransaction } from "./client-transaction.ts";
 import type { Outcome } from "./outcome.ts";
-import { invalid, type ProcessOptions } from "./process.ts";
+import { invalid } from "./failed-message.ts";
+import type { ProcessOptions } from "./process.ts";
 
 export interface SyncOptions extends ProcessOptions {
   /** Messages per transaction. Default: 100. */

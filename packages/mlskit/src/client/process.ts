@@ -1,12 +1,14 @@
 /** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
 import { buffer, expireBuffered } from "./buffer.ts";
+import { checkRoom } from "./proposal-room.ts";
+import { completeJoin } from "./complete-join.ts";
+import { invalid, outcomeOfFailure } from "./failed-message.ts";
+import { decodeBuffered, nextToReplay } from "./replay-order.ts";
+import { untimelyOutcome } from "./untimely.ts";
 import { equalBytes } from "../codec/index.ts";
 import { andThen, type MaybePromise } from "../crypto/index.ts";
-import { DecodeError, MlsError, PolicyError, StateError } from "../errors.ts";
-import { decodeMlsMessageInPlace } from "../framing/mls-message.ts";
-import { wireTypes } from "../group/environment.ts";
+import { MlsError, StateError } from "../errors.ts";
 import type { StagedCommit } from "../group/process-commit.ts";
-import type { CachedProposal } from "../group/proposal-entry.ts";
 import { checkNotRepeated } from "../group/proposal-rules.ts";
 import { comingEpoch } from "./coming-epoch.ts";
 import { incomingCredentials } from "./credentials-in-commit.ts";
@@ -30,7 +32,6 @@ import {
   type Received,
   receiveMessage,
 } from "./receive.ts";
-import { deleteGroupRecords } from "./record-keys.ts";
 import { classifyRemovals } from "./removal.ts";
 import type { GroupSession } from "./session.ts";
 import { mergeOwn, mergeStaged, remember, useUp } from "./settle-commit.ts";
@@ -65,7 +66,7 @@ export async function processGroupMessage(
   options: ProcessOptions,
 ): Promise<Outcome> {
   const accept = options.accept ?? session.state.config.autoAccept;
-  const early = await untimely(session, bytes, decoded);
+  const early = await untimelyOutcome(session, bytes, decoded);
   if (early !== undefined) return early;
   const before = session.state;
   try {
@@ -73,51 +74,10 @@ export async function processGroupMessage(
     return await outcomeOf(access, session, bytes, received, accept);
   } catch (error) {
     session.state = before;
-    const outcome = await failure(session, bytes, decoded, error);
+    const outcome = await outcomeOfFailure(session, bytes, decoded, error);
     if (outcome.kind !== "invalid" && outcome.kind !== "invalidProposal") return outcome;
     return { ...outcome, sender: authorOfFailure(outcome.error) };
   }
-}
-
-/** What a group in this state does not even look at. */
-async function untimely(
-  session: GroupSession,
-  bytes: Uint8Array,
-  decoded: GroupMessage,
-): Promise<Outcome | undefined> {
-  const { status, joinCommit, epoch, replaces } = session.state;
-  const info = infoOf(decoded);
-  const contentType = contentTypeOf(decoded);
-  if (status === "pendingJoin" && joinCommit !== undefined) {
-    if (joinCommit.length === bytes.length && joinCommit.every((byte, i) => byte === bytes[i])) {
-      return undefined;
-    }
-    // Rule P-BUF-02: what could not be read even after the join is not stored.
-    const distance = info.epoch - epoch.context.epoch;
-    if (distance > 1n) return { kind: "farFuture", ...info, contentType, isBuffered: false };
-    // A former state reads it, should the join be refused: whoever has the message keeps it.
-    if (distance < 0n && replaces !== undefined) {
-      return { kind: "buffered", ...info, contentType, isBuffered: false };
-    }
-    if (distance < 0n) {
-      const kind = contentType === "application" ? "epochTooOld" : "stale";
-      return { kind, ...info, contentType, isBuffered: false };
-    }
-    return { kind: "buffered", ...info, contentType, isBuffered: await buffer(session, bytes) };
-  }
-  // Nobody may say anything in the epoch that a ReInit began.
-  if (status === "suspended" && info.epoch >= epoch.context.epoch) {
-    const error = new StateError("GROUP_SUSPENDED", "the group was closed by a ReInit", {
-      rule: "mk-104",
-    });
-    return { kind: "invalid", groupId: info.groupId, error };
-  }
-  // Keys of past epochs are kept for their time; those of the last one went with our membership.
-  const isReadable = contentType === "application" && info.epoch < epoch.context.epoch;
-  if (status === "inactive" && !isReadable) {
-    return { kind: "groupInactive", ...info, contentType, isBuffered: false };
-  }
-  return undefined;
 }
 
 function outcomeOf(
@@ -225,22 +185,6 @@ async function storeProposal(
     if (outcome?.kind === "commit" || outcome?.kind === "removed") return outcome;
   }
   return undefined;
-}
-
-/** Rule M-PROP-20: nobody can fill our memory. */
-function checkRoom({ proposals, config }: GroupState, { sender }: CachedProposal): void {
-  let fromSender = 0;
-  for (const known of proposals.values()) {
-    if (known.sender.type !== sender.type) continue;
-    if (sender.type === "member" && known.sender.type === "member") {
-      if (known.sender.leafIndex === sender.leafIndex) fromSender += 1;
-    } else fromSender += 1;
-  }
-  if (proposals.size < config.pendingProposals && fromSender < config.pendingProposalsPerSender)
-    return;
-  throw new PolicyError("POLICY_REJECTED", "there are too many pending proposals", {
-    details: { reason: "too many pending proposals" },
-  });
 }
 
 async function commitOutcome(
@@ -373,23 +317,6 @@ export async function acceptJoin(
   return replayBuffered(access, session);
 }
 
-async function completeJoin(session: GroupSession): Promise<void> {
-  const { status, replaces, epoch } = session.state;
-  if (status !== "pendingJoin") throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
-  if (replaces !== undefined) {
-    // Rule M-FRK-06: nothing of the state that was replaced stays.
-    await deleteGroupRecords(session.transaction, replaces);
-  }
-  session.state = {
-    ...session.state,
-    status: "active",
-    joinCommit: undefined,
-    replaces: undefined,
-  };
-  const { groupId, epoch: number } = epoch.context;
-  session.emit({ type: "epochAdvanced", groupId, epoch: number, committer: epoch.ownLeaf });
-}
-
 function authorOf({
   info,
   sender,
@@ -403,56 +330,6 @@ function requireEpoch(state: GroupState, epoch: bigint): void {
   throw new StateError("WRONG_EPOCH", "the group has moved on since", {
     details: { relation: "stale", currentEpoch: state.epoch.context.epoch },
   });
-}
-
-/** What the network caused becomes an outcome; what we or the store caused is thrown. */
-async function failure(
-  session: GroupSession,
-  bytes: Uint8Array,
-  decoded: GroupMessage,
-  error: unknown,
-): Promise<Outcome> {
-  const info = infoOf(decoded);
-  const contentType = contentTypeOf(decoded);
-  // A hook that did not answer is our own trouble: the message can be processed again.
-  if (!(error instanceof MlsError) || error.code === "POLICY_TIMEOUT") throw error;
-  if (error.code === "DECRYPTION_FAILED" && info.epoch === session.state.epoch.context.epoch) {
-    noteDecryption(session, false);
-  }
-  switch (error.code) {
-    case "ALREADY_CONSUMED":
-      return { kind: "duplicate", ...info };
-    case "GENERATION_TOO_OLD":
-      return { kind: "generationTooOld", ...info, contentType, isBuffered: false };
-    case "GENERATION_TOO_FAR":
-      return { kind: "generationTooFar", ...info, contentType, isBuffered: false };
-    case "PROPOSAL_REFUSED":
-      return { kind: "invalid", groupId: info.groupId, error };
-    case "UNKNOWN_PROPOSAL": {
-      const missing = error.details["missing"];
-      if (!Array.isArray(missing)) throw error;
-      await buffer(session, bytes);
-      return { kind: "missingProposal", ...info, missing: missing as readonly Uint8Array[] };
-    }
-    default:
-      break;
-  }
-  if (contentType === "proposal" && error.blame !== "storage" && error.blame !== "usage") {
-    if (error.blame === "state" || error.blame === "provider") throw error;
-    return { kind: "invalidProposal", groupId: info.groupId, error };
-  }
-  return invalid(error, info.groupId);
-}
-
-/** @throws the error itself, unless the sender is to blame for it */
-export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcome {
-  if (!(error instanceof MlsError)) throw error;
-  const isNetwork =
-    error instanceof DecodeError ||
-    ["unsupported", "validation", "crypto", "policy"].includes(error.blame);
-  // A hook that did not answer is our own trouble: the message can be processed again.
-  if (!isNetwork || error.code === "POLICY_TIMEOUT") throw error;
-  return { kind: "invalid", groupId, error };
 }
 
 // Messages that came too early. Rules P-BUF-01 to P-BUF-05.
@@ -488,27 +365,6 @@ export async function replayBuffered(
   }
 }
 
-const REPLAY_ORDER = ["application", "proposal", "commit"];
-
-function nextToReplay(
-  session: GroupSession,
-  tried: ReadonlySet<string>,
-): readonly [hash: string, message: BufferedMessage] | undefined {
-  const { buffer: kept, epoch } = session.state;
-  let next: readonly [hash: string, message: BufferedMessage] | undefined;
-  let rank = REPLAY_ORDER.length;
-  for (const [hash, message] of kept) {
-    if (tried.has(hash)) continue;
-    const decoded = decodeBuffered(session, message);
-    if (decoded !== undefined && infoOf(decoded).epoch > epoch.context.epoch) continue;
-    const own = decoded === undefined ? -1 : REPLAY_ORDER.indexOf(contentTypeOf(decoded));
-    if (own >= rank) continue;
-    next = [hash, message];
-    rank = own;
-  }
-  return next;
-}
-
 async function replayOne(
   access: GroupAccess,
   session: GroupSession,
@@ -528,13 +384,4 @@ async function replayOne(
     if (!(error instanceof MlsError) || error.blame === "storage") throw error;
     return { kind: "invalid", groupId: infoOf(decoded).groupId, error };
   }
-}
-
-function decodeBuffered(
-  session: GroupSession,
-  { bytes }: BufferedMessage,
-): GroupMessage | undefined {
-  const decoded = decodeMlsMessageInPlace(bytes, wireTypes(session.environment.types));
-  const { wireFormat } = decoded;
-  return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
 }
