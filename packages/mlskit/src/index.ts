@@ -17,6 +17,7 @@ export {
   type GroupConfig,
   type HandshakePolicy,
   type Padding,
+  type UpdatePolicy,
 } from "./client/config.ts";
 export { DefaultClient as Client } from "./client/default-client.ts";
 export {
@@ -26,11 +27,17 @@ export {
 } from "./client/detached-commit.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
 export type { DroppedProposal, DropReason } from "./client/dropped-proposals.ts";
-export type { ClientEvent, EventListener, EventLog } from "./client/events.ts";
+export type {
+  ClientEvent,
+  EventListener,
+  EventLog,
+  ForkEvidence,
+  ForkFingerprints,
+} from "./client/events.ts";
 export { deleteExporterSecret, exportCryptoKey } from "./client/exporter-secret.ts";
 export type { CacheStrategy } from "./client/client-core.ts";
 export { exportClient, importClient, type ImportRequest } from "./client/move.ts";
-export type { BeaconComparison, ForkEvidence, ForkFingerprints } from "./client/fork.ts";
+export type { BeaconComparison } from "./client/fork.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
 export type { Identity } from "./client/identity.ts";
 export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";
@@ -66,7 +73,7 @@ export type { ProcessOptions } from "./client/process.ts";
 export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
 export type { MemberRemoval, RemovalReason } from "./client/removal.ts";
 export type { SendOptions, SentApplicationMessage } from "./client/send.ts";
-export type { UpdatePolicy, UpdateReason } from "./client/update-advice.ts";
+export type { UpdateReason } from "./client/update-advice.ts";
 export type {
   AuthenticationService,
   CredentialContext,

@@ -3,7 +3,7 @@ import { StateError } from "../errors.ts";
 import type { CommitSummary } from "../group/commit-summary.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { DroppedProposal } from "./dropped-proposals.ts";
-import type { GroupAccess } from "./group.ts";
+import type { GroupAccess } from "./group-access.ts";
 import type { Outcome } from "./outcome.ts";
 import { replayBuffered } from "./process.ts";
 import type { GroupSession } from "./session.ts";

@@ -1,6 +1,7 @@
 /** Messages that came too early, and how many of them are kept. Rules P-BUF-01, P-BUF-02. */
 import { EMPTY_BYTES } from "../codec/index.ts";
-import type { BufferedMessage, GroupState } from "./group-state.ts";
+import { bufferedSize, bufferedTotal } from "./buffered-total.ts";
+import type { BufferedMessage } from "./group-state.ts";
 import { messageHash } from "./receive.ts";
 import {
   type BufferedRecord,
@@ -22,7 +23,10 @@ export async function buffer(session: GroupSession, bytes: Uint8Array): Promise<
   const kept = new Map(session.state.buffer);
   kept.set(hash, { bytes, receivedAt: session.environment.now });
   session.state = { ...session.state, buffer: kept };
-  while (session.state.buffer.size > bufferedMessages || sizeOf(session.state) > bufferedBytes) {
+  while (
+    session.state.buffer.size > bufferedMessages ||
+    bufferedSize(session.state) > bufferedBytes
+  ) {
     dropOldest(session);
   }
   await shareRoom(session);
@@ -38,21 +42,6 @@ export function expireBuffered(session: GroupSession): void {
 
 function isOver({ state, environment }: GroupSession, receivedAt: bigint): boolean {
   return receivedAt < environment.now - BigInt(state.config.bufferedSeconds);
-}
-
-/** The record of a group's buffer; undefined if it is empty. */
-export function bufferedTotal(state: Pick<GroupState, "buffer">): BufferedRecord | undefined {
-  let oldest: bigint | undefined;
-  for (const { receivedAt } of state.buffer.values()) {
-    if (oldest === undefined || receivedAt < oldest) oldest = receivedAt;
-  }
-  return oldest === undefined ? undefined : { size: sizeOf(state), oldest };
-}
-
-function sizeOf({ buffer: messages }: Pick<GroupState, "buffer">): number {
-  let size = 0;
-  for (const { bytes } of messages.values()) size += bytes.length;
-  return size;
 }
 
 function dropOldest(session: GroupSession): void {

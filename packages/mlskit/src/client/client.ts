@@ -17,7 +17,8 @@ import {
 import type { GroupConfig } from "./config.ts";
 import { enterGroup, succeedGroup, writeSuccessor } from "./enter-group.ts";
 import type { ClientEvent, EventListener } from "./events.ts";
-import { Group, type GroupAccess } from "./group.ts";
+import { Group } from "./group.ts";
+import type { GroupAccess } from "./group-access.ts";
 import { requireNotMoved } from "./move.ts";
 import { createIdentity, findIdentity, type Identity, listIdentities } from "./identity.ts";
 import { removeIdentity } from "./remove-identity.ts";

@@ -8,7 +8,6 @@ import {
   padToSize,
   padToSteps,
 } from "../framing/padding.ts";
-import { DEFAULT_UPDATE_POLICY, type UpdatePolicy } from "./update-advice.ts";
 
 /** How encrypted content is padded. */
 export type Padding =
@@ -23,6 +22,22 @@ export interface HandshakePolicy {
   readonly send: "private" | "public";
   readonly accept: "private" | "public" | "both";
 }
+
+/** When our own keys are to be renewed. Bounds of the application; what is left out does not count. */
+export interface UpdatePolicy {
+  /** Application messages sent since our last update. */
+  readonly messages?: number | undefined;
+  /** Seconds since our last update. */
+  readonly seconds?: number | undefined;
+  /** A member was removed by somebody else since. */
+  readonly removal?: boolean | undefined;
+}
+
+export const DEFAULT_UPDATE_POLICY: UpdatePolicy = {
+  messages: 1000,
+  seconds: 7 * 86_400,
+  removal: true,
+};
 
 export interface GroupConfig {
   readonly handshake: HandshakePolicy;

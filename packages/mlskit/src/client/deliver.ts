@@ -3,7 +3,7 @@ import type { MaybePromise } from "../crypto/index.ts";
 import { TransportError, UsageError } from "../errors.ts";
 import type { AcceptedCommit } from "./accept-commit.ts";
 import type { CommitRequest, PendingCommitView } from "./commit.ts";
-import type { Group, GroupAccess } from "./group.ts";
+import type { GroupAccess } from "./group-access.ts";
 import { withTimeLimit } from "./time-limit.ts";
 
 /** What the delivery service says of a Commit. */
@@ -19,9 +19,17 @@ export type DeliveryAnswer =
 /** Sends a Commit that is durable already. A throw counts as "retry". */
 export type DeliverCommit = (pending: PendingCommitView) => MaybePromise<DeliveryAnswer>;
 
+/** What is needed of a `Group`. */
+interface Committing {
+  readonly pendingCommit: PendingCommitView | undefined;
+  commit(request: CommitRequest): Promise<PendingCommitView>;
+  acceptCommit(): Promise<AcceptedCommit>;
+  discardCommit(): Promise<void>;
+}
+
 /** Builds a Commit, sends it, and does what the answer says: merge, discard, or keep it pending. */
 export async function commitAndDeliver(
-  group: Group,
+  group: Committing,
   access: GroupAccess,
   request: CommitRequest,
   deliver: DeliverCommit,
@@ -33,7 +41,7 @@ export async function commitAndDeliver(
 
 /** Sends the pending Commit again, the same bytes, after an answer was lost. */
 export async function deliverAgain(
-  group: Group,
+  group: Committing,
   access: GroupAccess,
   deliver: DeliverCommit,
 ): Promise<AcceptedCommit> {
@@ -66,7 +74,7 @@ async function ask(
   }
 }
 
-async function settle(group: Group, answer: DeliveryAnswer): Promise<AcceptedCommit> {
+async function settle(group: Committing, answer: DeliveryAnswer): Promise<AcceptedCommit> {
   switch (answer.type) {
     case "accepted":
       return group.acceptCommit();

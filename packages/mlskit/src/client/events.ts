@@ -3,9 +3,16 @@ import type { Credential } from "../credentials/credential.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { DropReason } from "./dropped-proposals.ts";
-import type { ForkEvidence, ForkFingerprints } from "./fork.ts";
 import type { RemovalReason } from "./removal.ts";
-import type { Transaction } from "./transaction.ts";
+import type { RecordSink } from "./record-sink.ts";
+
+/** What tells two branches of an epoch apart: hashes of authenticators, or transcript hashes. */
+export interface ForkFingerprints {
+  readonly ours: Uint8Array;
+  readonly theirs: Uint8Array;
+}
+
+export type ForkEvidence = "beacon" | "transcript" | "secondCommit" | "decryptionFailures";
 
 interface GroupEvent {
   readonly groupId: Uint8Array;
@@ -91,7 +98,7 @@ export type EventListener =
 export interface EventLog {
   append(
     storage: Pick<Storage, "get">,
-    transaction: Pick<Transaction, "put" | "delete" | "expect">,
+    transaction: RecordSink & { expect(key: string, version: number): void },
     events: readonly ClientEvent[],
   ): Promise<bigint>;
 }

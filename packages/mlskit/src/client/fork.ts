@@ -19,6 +19,7 @@ import { CryptoError } from "../errors.ts";
 import type { Epoch } from "../group/epoch.ts";
 import { check } from "../rules.ts";
 import { leafIndex } from "../tree/tree-math.ts";
+import type { ForkEvidence, ForkFingerprints } from "./events.ts";
 import type { GroupSession } from "./session.ts";
 
 interface Statement {
@@ -43,13 +44,11 @@ const Beacon: Codec<{ readonly statement: Uint8Array; readonly signature: Uint8A
 
 const LABEL = "mlskit EpochBeacon";
 
-export interface BeaconComparison {
+export interface BeaconComparison extends ForkFingerprints {
   readonly leafIndex: number;
   readonly epoch: bigint;
   /** `other`: the author is in another epoch, which is no sign of a fork by itself. */
   readonly result: "equal" | "different" | "other";
-  readonly ours: Uint8Array;
-  readonly theirs: Uint8Array;
 }
 
 /** May travel any way; it is signed and carries no secret. */
@@ -93,11 +92,6 @@ export async function compareBeacon(
   if (result === "different") suspectFork(session, "beacon", { ours, theirs });
   return { leafIndex: author, epoch: number, result, ours, theirs };
 }
-
-/** What tells two branches of an epoch apart: hashes of authenticators, or transcript hashes. */
-export type ForkFingerprints = Pick<BeaconComparison, "ours" | "theirs">;
-
-export type ForkEvidence = "beacon" | "transcript" | "secondCommit" | "decryptionFailures";
 
 /** `fingerprints` are hashes of the epoch authenticators, where a beacon gave both. */
 export function suspectFork(

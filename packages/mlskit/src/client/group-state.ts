@@ -8,7 +8,6 @@ import type { CachedProposal } from "../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { GroupConfig } from "./config.ts";
-import type { UpdateRecord } from "./update-advice.ts";
 
 /** `pendingCommit` is shown to users for an active group that has one. */
 export type GroupStatus = "active" | "pendingJoin" | "suspended" | "inactive";
@@ -39,6 +38,14 @@ export interface PendingCommit {
 /** A past epoch with what its own member table says differently from the next epoch's. */
 export interface StoredPastEpoch extends PastEpoch {
   readonly changes: readonly (readonly [leaf: number, member: PastMember | undefined])[];
+}
+
+/** What has happened since our leaf got its keys. */
+export interface UpdateRecord {
+  readonly updatedAt: bigint;
+  /** Messages sent in the epochs before the current one. */
+  readonly messages: number;
+  readonly sawRemoval: boolean;
 }
 
 export interface GroupState {

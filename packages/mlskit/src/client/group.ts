@@ -1,10 +1,9 @@
 /** One group of a client. */
-import type { MaybePromise } from "../crypto/index.ts";
 import { type MlsError, UsageError } from "../errors.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
-import { type RegisteredTypes, wireTypes } from "../group/environment.ts";
+import { wireTypes } from "../group/environment.ts";
 import { createGroupInfo } from "../group/group-info-creation.ts";
 import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
 import { checkProposal } from "../group/proposal-rules.ts";
@@ -21,9 +20,10 @@ import {
 } from "./commit.ts";
 import { commitDefaults } from "./commit-defaults.ts";
 import { commitDelayFor } from "./commit-delay.ts";
-import type { GroupConfig } from "./config.ts";
+import type { GroupConfig, UpdatePolicy } from "./config.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
 import { type BeaconComparison, compareBeacon, createBeacon } from "./fork.ts";
+import type { GroupAccess } from "./group-access.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
 import { decodeKeyPackage, readArrived } from "./messages.ts";
 import {
@@ -45,12 +45,12 @@ import {
 import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
 import { type LostCommit, remainingProposals } from "./rebuild.ts";
 import { limitFreeze } from "./rollback.ts";
-import { checkSecrets, type GroupSession } from "./session.ts";
+import { checkSecrets } from "./session.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import { pskId, type ResumptionPsk, resumptionPskId } from "./psk-id.ts";
 import { keepPast, newestPsks } from "./merge.ts";
 import { discardPending } from "./settle-commit.ts";
-import { reasonsToUpdate, type UpdatePolicy, type UpdateReason } from "./update-advice.ts";
+import { reasonsToUpdate, type UpdateReason } from "./update-advice.ts";
 import type { LeafUpdate } from "../group/create-commit.ts";
 
 export interface Member {
@@ -63,17 +63,6 @@ export interface Member {
   readonly capabilities: Capabilities;
   readonly extensions: readonly Extension[];
   readonly isOwn: boolean;
-}
-
-/** How a {@link Group} reaches its state: through its client, or inside a transaction. */
-export interface GroupAccess {
-  readonly types: RegisteredTypes;
-  /** Whether nothing is written before the end of a transaction. */
-  readonly isTransaction: boolean;
-  /** Milliseconds that the transport may take; undefined: any. */
-  readonly transportTimeout: number | undefined;
-  peek(): GroupState;
-  operate<T>(operation: (session: GroupSession) => MaybePromise<T>): Promise<T>;
 }
 
 export type GroupStatusView = GroupState["status"] | "pendingCommit";

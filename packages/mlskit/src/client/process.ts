@@ -13,7 +13,7 @@ import { checkNotRepeated } from "../group/proposal-rules.ts";
 import { comingEpoch } from "./coming-epoch.ts";
 import { incomingCredentials } from "./credentials-in-commit.ts";
 import { noteDecryption } from "./fork.ts";
-import type { GroupAccess } from "./group.ts";
+import type { GroupAccess } from "./group-access.ts";
 import type { BufferedMessage, GroupState } from "./group-state.ts";
 import type { Arrived } from "./messages.ts";
 import type {

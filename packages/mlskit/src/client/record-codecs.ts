@@ -32,8 +32,7 @@ import { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import { Proposal, type ReInit } from "../messages/proposal.ts";
 import type { HashRatchet, MessageKey } from "../secret-tree/hash-ratchet.ts";
 import { LeafNode } from "../tree/nodes.ts";
-import type { BufferedMessage } from "./group-state.ts";
-import type { UpdateRecord } from "./update-advice.ts";
+import type { BufferedMessage, UpdateRecord } from "./group-state.ts";
 
 export const FORMAT_VERSION = 1;
 

@@ -2,7 +2,7 @@
 import { StorageError, UsageError } from "../errors.ts";
 import type { Storage, WriteBatch } from "../storage/storage.ts";
 import type { ClientEvent } from "./events.ts";
-import type { RecordSink } from "./write-group.ts";
+import type { RecordSink } from "./record-sink.ts";
 
 /** Collects writes in memory; {@link commit} writes them in one atomic batch, or nothing. */
 export class Transaction implements RecordSink {

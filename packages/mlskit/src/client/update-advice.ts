@@ -1,32 +1,9 @@
 /** When to renew our own keys, for post-compromise security. Catalogue M-UPD-09. */
 import type { CommitSummary } from "../group/commit-summary.ts";
-import type { GroupState } from "./group-state.ts";
-
-/** Bounds of the application; what is left out does not count. */
-export interface UpdatePolicy {
-  /** Application messages sent since our last update. */
-  readonly messages?: number | undefined;
-  /** Seconds since our last update. */
-  readonly seconds?: number | undefined;
-  /** A member was removed by somebody else since. */
-  readonly removal?: boolean | undefined;
-}
-
-export const DEFAULT_UPDATE_POLICY: UpdatePolicy = {
-  messages: 1000,
-  seconds: 7 * 86_400,
-  removal: true,
-};
+import type { UpdatePolicy } from "./config.ts";
+import type { GroupState, UpdateRecord } from "./group-state.ts";
 
 export type UpdateReason = "messages" | "seconds" | "removal";
-
-/** What has happened since our leaf got its keys. */
-export interface UpdateRecord {
-  readonly updatedAt: bigint;
-  /** Messages sent in the epochs before the current one. */
-  readonly messages: number;
-  readonly sawRemoval: boolean;
-}
 
 export function reasonsToUpdate(
   state: GroupState,

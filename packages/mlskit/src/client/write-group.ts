@@ -1,7 +1,7 @@
 /** What a store must write when a group goes from one state to another. */
 import { fromHex, uint32, uint64 } from "../codec/index.ts";
 import type { SecretTree, SecretTreeChange } from "../secret-tree/secret-tree.ts";
-import { bufferedTotal } from "./buffer.ts";
+import { bufferedTotal } from "./buffered-total.ts";
 import type { GroupConfig } from "./config.ts";
 import { epochToRecord } from "./epoch-records.ts";
 import {
@@ -25,13 +25,8 @@ import {
 } from "./record-codecs.ts";
 import { encodePending } from "./pending-record.ts";
 import { isTreeStored } from "./outside-tree.ts";
+import type { RecordSink } from "./record-sink.ts";
 import { bufferedKey, GroupKeys, groupKey } from "./record-keys.ts";
-
-/** Collects puts and deletes; the last word on a key counts. */
-export interface RecordSink {
-  put(key: string, value: Uint8Array): void;
-  delete(key: string): void;
-}
 
 const STATUS: readonly GroupStatus[] = ["active", "pendingJoin", "suspended", "inactive"];
 
