@@ -18,7 +18,10 @@ const authenticationService: AuthenticationService = {
 };
 
 const options = async (name: string) => ({
-  storage: await fileStorage(join(folder, name), { durability: "none" }),
+  storage: await fileStorage(join(folder, name), {
+    durability: "none",
+    dangerouslyUnencrypted: true,
+  }),
   authenticationService,
 });
 

@@ -24,6 +24,8 @@ export class Member {
   readonly name: string;
   readonly #options: MemberOptions;
   readonly #memory: Storage | undefined;
+  /** Of its store. An application keeps it where the platform keeps keys. */
+  readonly #key: Uint8Array = crypto.getRandomValues(new Uint8Array(32));
   #client: Client | undefined;
   #group: Group | undefined;
   #groupId: Uint8Array | undefined;
@@ -92,7 +94,8 @@ export class Member {
 
   async #storage(): Promise<Storage> {
     const { directory, name } = this.#options;
-    return this.#memory ?? (await fileStorage(join(directory ?? "", name.toLowerCase())));
+    if (this.#memory !== undefined) return this.#memory;
+    return await fileStorage(join(directory ?? "", name.toLowerCase()), { key: this.#key });
   }
 }
 

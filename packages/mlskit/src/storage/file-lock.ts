@@ -6,65 +6,102 @@
  * removed by whoever waits, but never blindly: between "it is stale" and "remove it" another waiter
  * may have removed it and taken a new one. The right to remove the lock of T is itself a lock, whose
  * name contains T, so that it cannot hit anybody else's.
+ *
+ * A store that is shared takes the lock for each batch and is marked by one more link while it is
+ * open. The exclusive owner waits until there are no such marks, and then keeps the lock. Both touch
+ * their files regularly, so that processes about which nothing else can be learned are missed.
  */
 import * as crypto from "node:crypto";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { StorageError } from "../errors.ts";
+import {
+  abandoned,
+  describeOwner,
+  HEARTBEAT,
+  isAlive,
+  isBeating,
+  type LockOwner,
+  readOwner,
+} from "./file-owner.ts";
 
 export interface LockOptions {
   /** How long to wait for another process before `STORE_LOCKED`, in milliseconds. */
   readonly timeout: number;
+  /** Take the lock once and keep it. */
+  readonly exclusive: boolean;
 }
 
-interface Owner {
-  readonly token: string;
-  readonly pid: number;
-  readonly host: string;
-  /** Boot and start time of the process, where the platform tells; unmasks a reused process id. */
-  readonly started: string;
-  /** When the store was opened, for platforms that do not. */
-  readonly since: number;
-}
-
-/** Owners in this process that gave up without cleaning; whoever comes next has to recover. */
-const abandoned: Set<string> = new Set();
+/** What locks leave in a directory. */
+export const LOCK_FILES: RegExp = /^(lock|(owner|share|take|break)-[0-9a-f]{24})$/;
+const MARKS = /^(owner|share|take)-[0-9a-f]{24}$/;
 
 export class FileLock {
   readonly #directory: string;
   readonly #path: string;
   readonly #ownerPath: string;
-  readonly #owner: Owner;
+  readonly #sharePath: string;
+  readonly #owner: LockOwner;
   readonly #timeout: number;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  #isKept = false;
 
-  constructor(directory: string, options: LockOptions) {
+  constructor(directory: string, { timeout, exclusive }: LockOptions) {
     this.#directory = directory;
     this.#path = path.join(directory, "lock");
-    this.#timeout = options.timeout;
-    this.#owner = {
-      token: crypto.randomBytes(12).toString("hex"),
-      pid: process.pid,
-      host: os.hostname(),
-      started: processOf(process.pid).started,
-      since: Date.now(),
-    };
+    this.#timeout = timeout;
+    this.#owner = describeOwner(crypto.randomBytes(12).toString("hex"), exclusive);
     this.#ownerPath = path.join(directory, `owner-${this.#owner.token}`);
+    this.#sharePath = path.join(directory, `share-${this.#owner.token}`);
     this.#sweep();
     this.#writeOwner();
   }
 
   /**
-   * Takes the lock; waits while another process has it.
+   * Runs `prepare` under the lock, and marks the store as open. An exclusive owner keeps the lock, as
+   * soon as nobody else has the store open.
+   * @throws StorageError `STORE_LOCKED`
+   */
+  async open(prepare: () => Promise<void>): Promise<void> {
+    const deadline = Date.now() + this.#timeout;
+    for (let sharer = await this.#tryOpen(prepare); sharer !== undefined; ) {
+      if (Date.now() > deadline) throw locked(sharer);
+      await new Promise((resume) => setTimeout(resume, 20 + crypto.randomInt(80)));
+      sharer = await this.#tryOpen(prepare);
+    }
+    this.#heartbeat = setInterval(() => this.#beat(), HEARTBEAT);
+    this.#heartbeat.unref();
+  }
+
+  /** @returns who is in the way */
+  async #tryOpen(prepare: () => Promise<void>): Promise<LockOwner | undefined> {
+    await this.acquire();
+    try {
+      // Also if somebody is in the way: the lock may have been taken over from a dead writer.
+      await prepare();
+      if (!this.#owner.exclusive) this.#take(this.#sharePath);
+      const sharer = this.#owner.exclusive ? this.#sharer() : undefined;
+      this.#isKept = this.#owner.exclusive && sharer === undefined;
+      return sharer;
+    } finally {
+      this.release();
+    }
+  }
+
+  /**
+   * Takes the lock; waits while another process has it. An owner only makes sure that it has it still.
    * @returns whether the last holder died or gave up with the lock in its hands
    * @throws StorageError `STORE_LOCKED`
    */
   acquire(): boolean | Promise<boolean> {
-    return this.#take(this.#path) ? false : this.#wait();
+    if (!this.#isKept) return this.#take(this.#path) ? false : this.#wait();
+    // P-MP-03: somebody may have taken this process for dead.
+    if (readOwner(this.#path)?.token === this.#owner.token) return false;
+    throw new StorageError("STORE_LOCKED", "this process does not own the store any more");
   }
 
   release(): void {
-    fs.unlinkSync(this.#path);
+    if (!this.#isKept) fs.unlinkSync(this.#path);
   }
 
   /** Keeps the lock for good: what it protects is not in order and this store cannot mend it. */
@@ -73,7 +110,37 @@ export class FileLock {
   }
 
   close(): void {
+    clearInterval(this.#heartbeat);
+    const isOwner = this.#isKept && readOwner(this.#path)?.token === this.#owner.token;
+    if (isOwner && !abandoned.has(this.#owner.token)) fs.rmSync(this.#path, { force: true });
+    this.#isKept = false;
+    fs.rmSync(this.#sharePath, { force: true });
     fs.rmSync(this.#ownerPath, { force: true });
+  }
+
+  /** Somebody who has the store open. */
+  #sharer(): LockOwner | undefined {
+    for (const name of fs.readdirSync(this.#directory)) {
+      if (!name.startsWith("share-")) continue;
+      const file = path.join(this.#directory, name);
+      const owner = readOwner(file);
+      if (owner !== undefined && isBeating(owner, file)) return owner;
+      fs.rmSync(file, { force: true });
+    }
+    return undefined;
+  }
+
+  /** Where there are hard links these are names of one file. */
+  #beat(): void {
+    const now = new Date();
+    const mark = this.#isKept ? this.#path : this.#sharePath;
+    for (const file of [this.#ownerPath, mark]) {
+      try {
+        if (readOwner(file)?.token === this.#owner.token) fs.utimesSync(file, now, now);
+      } catch {
+        // Whoever removed it answers for it.
+      }
+    }
   }
 
   async #wait(): Promise<boolean> {
@@ -81,7 +148,7 @@ export class FileLock {
     for (let attempt = 0; ; attempt++) {
       if (this.#inherit(this.#path)) return true;
       if (this.#take(this.#path)) return false;
-      if (Date.now() > deadline) throw this.#locked();
+      if (Date.now() > deadline) throw locked(readOwner(this.#path));
       // Irregular pauses, so that two writers in step do not miss each other for ever.
       await new Promise((resume) => setTimeout(resume, attempt < 8 ? 0 : 1 + crypto.randomInt(4)));
     }
@@ -118,7 +185,8 @@ export class FileLock {
   /** Takes a lock over whose owner is gone, without a moment in which nobody has it. */
   #inherit(lock: string): boolean {
     const owner = readOwner(lock);
-    if (owner === undefined || isAlive(owner)) return false;
+    if (owner === undefined) return false;
+    if (owner.exclusive ? isBeating(owner, lock) : isAlive(owner)) return false;
     const permission = path.join(this.#directory, `break-${owner.token}`);
     if (!this.#take(permission) && !this.#inherit(permission)) return false;
     try {
@@ -132,13 +200,6 @@ export class FileLock {
     }
   }
 
-  #locked(): StorageError {
-    const owner = readOwner(this.#path);
-    return new StorageError("STORE_LOCKED", "another process holds the store", {
-      details: { pid: owner?.pid, host: owner?.host },
-    });
-  }
-
   #writeOwner(): void {
     fs.writeFileSync(this.#ownerPath, JSON.stringify(this.#owner), { mode: 0o600 });
   }
@@ -146,68 +207,18 @@ export class FileLock {
   /** Removes what dead processes left. Their locks are other links and stay until inherited. */
   #sweep(): void {
     for (const name of fs.readdirSync(this.#directory)) {
-      if (!/^(owner|take)-[0-9a-f]{24}$/.test(name)) continue;
+      if (!MARKS.test(name)) continue;
       const file = path.join(this.#directory, name);
       const owner = readOwner(file);
-      if (owner === undefined || !isAlive(owner)) fs.rmSync(file, { force: true });
+      if (owner === undefined || !isBeating(owner, file)) fs.rmSync(file, { force: true });
     }
   }
 }
 
-function readOwner(file: string): Owner | undefined {
-  try {
-    const owner: unknown = JSON.parse(fs.readFileSync(file, "utf8"));
-    return isOwner(owner) ? owner : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isOwner(value: unknown): value is Owner {
-  if (typeof value !== "object" || value === null) return false;
-  const { token, pid, host, started, since } = value as Partial<Record<keyof Owner, unknown>>;
-  return (
-    typeof token === "string" &&
-    /^[0-9a-f]{24}$/.test(token) &&
-    typeof pid === "number" &&
-    typeof host === "string" &&
-    typeof started === "string" &&
-    typeof since === "number"
-  );
-}
-
-/** Unknown counts as alive: a lock is taken over only on proof. */
-function isAlive(owner: Owner): boolean {
-  if (abandoned.has(owner.token)) return false;
-  if (owner.host !== os.hostname()) return true;
-  try {
-    process.kill(owner.pid, 0);
-  } catch (error) {
-    return codeOf(error) !== "ESRCH";
-  }
-  const { started, isZombie } = processOf(owner.pid);
-  if (isZombie) return false;
-  if (started !== "" && owner.started !== "") return started === owner.started;
-  const booted = Date.now() - os.uptime() * 1000;
-  return owner.since > booted - CLOCK_TOLERANCE;
-}
-
-const CLOCK_TOLERANCE = 120_000;
-
-/** What /proc knows about a process; on other platforms `started` is empty. */
-function processOf(pid: number): { readonly started: string; readonly isZombie: boolean } {
-  try {
-    const boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in parentheses may contain anything; state and start time are fields 1 and 20 after.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return {
-      started: `${boot}/${fields[19] ?? ""}`,
-      isZombie: fields[0] === "Z" || fields[0] === "X",
-    };
-  } catch {
-    return { started: "", isZombie: false };
-  }
+function locked(owner: LockOwner | undefined): StorageError {
+  return new StorageError("STORE_LOCKED", "another process holds the store", {
+    details: { pid: owner?.pid, host: owner?.host },
+  });
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -4,16 +4,26 @@ import path from "node:path";
 import { checkBatch, checkVersions, closed, copyBatch, failed, keysWithPrefix } from "./batch.ts";
 import { FileCore } from "./file-core.ts";
 import { openNodeFile, preparePrivateDirectory, type StoreFile } from "./file-device.ts";
-import { FileLock } from "./file-lock.ts";
+import { FileLock, LOCK_FILES } from "./file-lock.ts";
+import {
+  checkProtection,
+  protect,
+  type ProtectedStorage,
+  type StoreProtection,
+} from "./protection.ts";
 import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
 
-export interface FileStorageOptions {
+export type FileStorageOptions = FileSettings & StoreProtection;
+
+export interface FileSettings {
   /**
    * `fsync` (default): a batch has reached the disk when `write` returns. `none`: it survives the
    * death of the process, but not of the machine; after a power cut the store may refuse to open.
    */
   readonly durability?: "fsync" | "none";
-  /** How long a write waits for another process before `STORE_LOCKED`; 10,000 ms by default. */
+  /** Nobody else may have the store open at the same time. P-MP-01. */
+  readonly exclusive?: boolean;
+  /** How long to wait for another process before `STORE_LOCKED`; 10,000 ms by default. */
   readonly lockTimeout?: number;
   /** Told after every batch how many bytes went to the file, overwriting of old values included. */
   readonly onWrite?: (bytes: number) => void;
@@ -25,28 +35,31 @@ export interface FileStorageOptions {
  * Opens or creates the store in `directory`, which becomes private to its owner.
  *
  * Several processes may open the same directory: each sees what the others wrote, and batches never
- * interleave. The directory must be on a local file system. Replaced and deleted values are
- * overwritten in the file before `write` returns; what the device keeps of overwritten sectors
- * (flash, copy-on-write file systems) is out of reach, so wrap the store with `encryptedStorage`.
- * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORE_LOCKED`
+ * interleave. With `exclusive` one of them owns it until it closes the store or dies; an owner in
+ * another container counts as dead when it has not shown itself for a minute. The directory must be
+ * on a local file system. Replaced and deleted values are overwritten in the file before `write` returns; what the device keeps of overwritten sectors
+ * (flash, copy-on-write file systems) is out of reach: one more reason for a key.
+ * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`, `STORE_LOCKED`
+ * @throws UsageError `STORE_UNPROTECTED`
  */
-export async function fileStorage(
+export async function fileStorage<O extends FileStorageOptions>(
   directory: string,
-  options: FileStorageOptions = {},
-): Promise<Storage> {
+  options: O,
+): Promise<ProtectedStorage<O>> {
+  checkProtection(options);
+  return await protect(await openStore(directory, options), options);
+}
+
+async function openStore(directory: string, options: FileSettings): Promise<FileStorage> {
   let file: StoreFile | undefined;
   let lock: FileLock | undefined;
   try {
     preparePrivateDirectory(directory, STORE_FILE);
     file = (options.openFile ?? openNodeFile)(path.join(directory, STORE_FILE));
-    lock = new FileLock(directory, { timeout: options.lockTimeout ?? 10_000 });
+    const { exclusive = false, lockTimeout: timeout = 10_000 } = options;
+    lock = new FileLock(directory, { timeout, exclusive });
     const core = new FileCore(file, options.durability !== "none", options.onWrite);
-    await lock.acquire();
-    try {
-      await core.open(directory);
-    } finally {
-      lock.release();
-    }
+    await lock.open(() => core.open(directory));
     return new FileStorage(core, lock);
   } catch (error) {
     lock?.close();
@@ -70,7 +83,7 @@ export function deleteFileStorage(directory: string): void {
       fs.rmSync(file);
     }
     for (const name of fs.existsSync(directory) ? fs.readdirSync(directory) : []) {
-      if (/^(lock|(owner|take|break)-[0-9a-f]{24})$/.test(name)) {
+      if (LOCK_FILES.test(name)) {
         fs.rmSync(path.join(directory, name), { force: true });
       }
     }

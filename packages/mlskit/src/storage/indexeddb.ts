@@ -6,18 +6,17 @@
  */
 import { StorageError, UnsupportedError } from "../errors.ts";
 import { checkBatch, checkVersions, closed, copyBatch, failed } from "./batch.ts";
-import { encryptedStorage, type EncryptedStorageOptions } from "./encrypted.ts";
+import {
+  checkProtection,
+  protect,
+  type ProtectedStorage,
+  type StoreProtection,
+} from "./protection.ts";
 import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
 import { takeWebLock } from "./web-lock.ts";
 
-export type IndexedDbStorageOptions = IndexedDbEnvironment &
-  (
-    | ({
-        /** 32 bytes, or better a non-extractable CryptoKey, which may be kept in IndexedDB itself. */
-        readonly key: Uint8Array | CryptoKey;
-      } & EncryptedStorageOptions)
-    | { readonly dangerouslyUnencrypted: true }
-  );
+/** The key is best a non-extractable CryptoKey, which may be kept in IndexedDB itself. */
+export type IndexedDbStorageOptions = IndexedDbEnvironment & StoreProtection;
 
 export interface IndexedDbEnvironment {
   /** `globalThis.indexedDB` by default. */
@@ -35,11 +34,13 @@ export interface IndexedDbEnvironment {
  * transaction, and those exclude each other. With `exclusive` one of them owns it until it closes
  * the store or dies. P-MP-01.
  * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`, `STORE_LOCKED`
+ * @throws UsageError `STORE_UNPROTECTED`
  */
-export async function indexedDbStorage(
+export async function indexedDbStorage<O extends IndexedDbStorageOptions>(
   name: string,
-  options: IndexedDbStorageOptions,
-): Promise<Storage> {
+  options: O,
+): Promise<ProtectedStorage<O>> {
+  checkProtection(options);
   const factory = options.factory ?? globalThis.indexedDB;
   const unlock = await lock(name, options);
   let storage: IndexedDbStorage;
@@ -49,13 +50,7 @@ export async function indexedDbStorage(
     unlock();
     throw error;
   }
-  if (!("key" in options)) return storage;
-  try {
-    return await encryptedStorage(storage, options.key, options);
-  } catch (error) {
-    storage.close();
-    throw error;
-  }
+  return await protect(storage, options);
 }
 
 /** Removes the database; harmless if there is none. Fails while a tab has it open. */

@@ -14,6 +14,12 @@
 import { StorageError } from "../errors.ts";
 import { checkBatch, checkVersions, closed, failed } from "./batch.ts";
 import {
+  checkProtection,
+  protect,
+  type ProtectedStorage,
+  type StoreProtection,
+} from "./protection.ts";
+import {
   isDatabaseLocked,
   type SqliteDatabase,
   type SqliteRow,
@@ -26,7 +32,15 @@ export type { SqliteDatabase, SqliteStatement } from "./sqlite-driver.ts";
 
 const FORMAT = 1;
 
-export interface SqliteStorageOptions {
+export type SqliteStorageOptions = SqliteSettings & StoreProtection;
+
+export interface SqliteSettings {
+  /**
+   * No other connection may use the database until this store is closed. P-MP-01. SQLite's own lock
+   * is kept, which the system lifts when the process dies; a driver without locks of the system
+   * (node-sqlite3-wasm) leaves it behind.
+   */
+  readonly exclusive?: boolean;
   /** How long SQLite waits for another connection before `STORE_LOCKED`; 10,000 ms by default. */
   readonly lockTimeout?: number;
 }
@@ -34,21 +48,24 @@ export interface SqliteStorageOptions {
 /**
  * Uses an open database of node:sqlite, better-sqlite3, bun:sqlite or node-sqlite3-wasm. The tables
  * are created if they are missing; other tables are left alone. The application closes the database,
- * after the store. Every call answers synchronously.
- * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORE_LOCKED`
+ * after the store. Without encryption every call of the store answers synchronously.
+ * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`, `STORE_LOCKED`
+ * @throws UsageError `STORE_UNPROTECTED`
  */
-export function sqliteStorage(
+export async function sqliteStorage<O extends SqliteStorageOptions>(
   database: SqliteDatabase,
-  options: SqliteStorageOptions = {},
-): Storage {
+  options: O,
+): Promise<ProtectedStorage<O>> {
+  checkProtection(options);
   const timeout = Math.max(0, Math.trunc(options.lockTimeout ?? 10_000));
-  return guarded("the database cannot be prepared", () => {
-    prepareDatabase(database, timeout);
+  const storage = guarded("the database cannot be prepared", () => {
+    prepareDatabase(database, timeout, options.exclusive === true);
     return new SqliteStorage(database);
   });
+  return await protect(storage, options);
 }
 
-function prepareDatabase(database: SqliteDatabase, timeout: number): void {
+function prepareDatabase(database: SqliteDatabase, timeout: number, exclusive: boolean): void {
   database.exec(`PRAGMA busy_timeout = ${timeout}`);
   database.exec("PRAGMA journal_mode = TRUNCATE");
   database.exec("PRAGMA synchronous = FULL");
@@ -56,7 +73,9 @@ function prepareDatabase(database: SqliteDatabase, timeout: number): void {
   database.exec("PRAGMA temp_store = MEMORY");
   checkPragma(database, "secure_delete", ["1"]);
   checkPragma(database, "journal_mode", ["truncate", "memory"]);
-  database.exec("BEGIN IMMEDIATE");
+  database.exec(`PRAGMA locking_mode = ${exclusive ? "EXCLUSIVE" : "NORMAL"}`);
+  checkPragma(database, "locking_mode", [exclusive ? "exclusive" : "normal"]);
+  database.exec(exclusive ? "BEGIN EXCLUSIVE" : "BEGIN IMMEDIATE");
   try {
     database.exec("CREATE TABLE IF NOT EXISTS mlskit_format (version INTEGER NOT NULL)");
     database.exec(
@@ -161,6 +180,7 @@ class SqliteStorage implements Storage {
     for (const query of [this.#get, this.#list, this.#version, this.#put, this.#delete]) {
       query.finalize();
     }
+    letGo(this.#database);
   }
 
   #checkOpen(): void {
@@ -175,6 +195,16 @@ function recordOf(row: SqliteRow): StoredRecord {
     value: value instanceof Uint8Array ? Uint8Array.from(value) : new Uint8Array(0),
     version: Number(row["version"]),
   };
+}
+
+/** The lock of an owner ends with the next access in this mode. */
+function letGo(database: SqliteDatabase): void {
+  try {
+    database.exec("PRAGMA locking_mode = NORMAL");
+    once(database, "SELECT version FROM mlskit_format");
+  } catch {
+    // The application closed the database already, and the lock with it.
+  }
 }
 
 /** The first error is the one to report; SQLite may have rolled back by itself. */

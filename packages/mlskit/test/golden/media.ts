@@ -39,7 +39,9 @@ const openSqlite = async (directory: string): Promise<Storage> => {
   const { Database } = require("node-sqlite3-wasm") as {
     Database: new (file: string) => SqliteDatabase;
   };
-  return sqliteStorage(new Database(path.join(directory, "store.db")));
+  return sqliteStorage(new Database(path.join(directory, "store.db")), {
+    dangerouslyUnencrypted: true,
+  });
 };
 
 /** Records as lines, for what is the same in every store. */
@@ -64,9 +66,11 @@ const dump: Medium = {
 
 export const MEDIA: readonly Medium[] = [
   dump,
-  inFile("file", "records", (directory) => fileStorage(directory)),
+  inFile("file", "records", (directory) =>
+    fileStorage(directory, { dangerouslyUnencrypted: true }),
+  ),
   inFile("encrypted", "records", async (directory) =>
-    encryptedStorage(await fileStorage(directory), STORE_KEY),
+    encryptedStorage(await fileStorage(directory, { dangerouslyUnencrypted: true }), STORE_KEY),
   ),
   inFile("sqlite", "store.db", openSqlite),
 ];

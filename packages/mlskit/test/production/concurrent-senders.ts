@@ -42,7 +42,10 @@ export async function runSenders(
     trust.add(client.identity);
     return client;
   };
-  const sender = await make("sender", await fileStorage(directory));
+  const sender = await make(
+    "sender",
+    await fileStorage(directory, { dangerouslyUnencrypted: true }),
+  );
   const receiver = await make("receiver", memoryStorage());
   const group = await sender.createGroup();
   await group.add([(await receiver.createKeyPackage()).bytes]);

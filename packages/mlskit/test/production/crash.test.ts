@@ -148,7 +148,10 @@ async function diskCuts({ world: origin, snapshot, run, states }: Prepared): Pro
     const disk = new SimulatedDisk();
     const directory = newDirectory();
     const wrap = async (inner: MapStorage): Promise<Storage> => {
-      const storage = await fileStorage(directory, { openFile: () => disk.open() });
+      const storage = await fileStorage(directory, {
+        dangerouslyUnencrypted: true,
+        openFile: () => disk.open(),
+      });
       const puts = [...inner.records.values()].map(({ key, value }) => ({ key, value }));
       if (puts.length > 0) await storage.write({ puts, deletes: [], expect: [] });
       return storage;
@@ -171,7 +174,10 @@ async function diskCuts({ world: origin, snapshot, run, states }: Prepared): Pro
       });
       expect(disk.hasDied).toBe(true);
       await world.stores.get("alice")?.close();
-      const storage = await fileStorage(directory, { openFile: () => disk.open() });
+      const storage = await fileStorage(directory, {
+        dangerouslyUnencrypted: true,
+        openFile: () => disk.open(),
+      });
       expect(states, `${kind} ${operation}`).toContain(await contentsOf(storage));
       await storage.close();
       fs.rmSync(directory, { recursive: true, force: true });

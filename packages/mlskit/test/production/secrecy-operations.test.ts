@@ -44,12 +44,12 @@ class Everywhere implements Storage {
 
   async open(): Promise<void> {
     const [file, sqlite] = [newDirectory(), newDirectory()];
-    const storage = await fileStorage(file, { durability: "none" });
+    const storage = await fileStorage(file, { dangerouslyUnencrypted: true, durability: "none" });
     this.media.push({ name: "file", storage, bytes: () => allBytes(file) });
     fs.mkdirSync(sqlite);
     const database = new Database(path.join(sqlite, "store.db"));
     this.#databases.push(database);
-    const ofSqlite = sqliteStorage(database);
+    const ofSqlite = await sqliteStorage(database, { dangerouslyUnencrypted: true });
     this.media.push({ name: "SQLite", storage: ofSqlite, bytes: () => allBytes(sqlite) });
     const factory = new IDBFactory();
     const indexed = await indexedDbStorage("x", { factory, dangerouslyUnencrypted: true });

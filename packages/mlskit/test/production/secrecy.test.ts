@@ -39,7 +39,10 @@ const media: Record<string, () => Promise<Medium>> = {
   },
   file: async () => {
     const directory = newDirectory();
-    return { storage: await fileStorage(directory), bytes: () => allBytes(directory) };
+    return {
+      storage: await fileStorage(directory, { dangerouslyUnencrypted: true }),
+      bytes: () => allBytes(directory),
+    };
   },
   SQLite: async () => {
     const directory = newDirectory();
@@ -47,7 +50,9 @@ const media: Record<string, () => Promise<Medium>> = {
     const { Database } = createRequire(import.meta.url)("node-sqlite3-wasm") as {
       Database: new (file: string) => SqliteDatabase;
     };
-    const storage = sqliteStorage(new Database(path.join(directory, "store.db")));
+    const storage = await sqliteStorage(new Database(path.join(directory, "store.db")), {
+      dangerouslyUnencrypted: true,
+    });
     return { storage, bytes: () => allBytes(directory) };
   },
 };

@@ -15,7 +15,7 @@ import { fileStorage } from "../../src/storage/file.ts";
 const [, , directory = "", groupId = "", name = "", seconds = "1"] = process.argv;
 
 const client = await Client.open({
-  storage: await fileStorage(directory),
+  storage: await fileStorage(directory, { dangerouslyUnencrypted: true }),
   authenticationService: new KeyDirectory(),
 });
 const id = fromHex(groupId);

@@ -49,7 +49,7 @@ class Victim {
 
   static async open(): Promise<Victim> {
     const options = {
-      storage: await fileStorage(directory),
+      storage: await fileStorage(directory, { dangerouslyUnencrypted: true }),
       authenticationService: new EverybodyIsGenuine(),
     };
     let client: Client;

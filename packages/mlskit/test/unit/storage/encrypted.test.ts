@@ -52,7 +52,7 @@ contractOn(
   "a file",
   () => {
     const directory = newDirectory();
-    return () => fileStorage(directory);
+    return () => fileStorage(directory, { dangerouslyUnencrypted: true });
   },
   {},
   {
@@ -68,8 +68,8 @@ const Sqlite = optionalModule("node-sqlite3-wasm")?.["Database"] as
   | undefined;
 if (Sqlite !== undefined) {
   contractOn("SQLite", () => {
-    const inner = sqliteStorage(new Sqlite(":memory:"));
-    return async () => faultStorage(inner);
+    const inner = sqliteStorage(new Sqlite(":memory:"), { dangerouslyUnencrypted: true });
+    return async () => faultStorage(await inner);
   });
 }
 
@@ -117,7 +117,10 @@ function forgeable() {
 
 test("M-STO-04: no value and no key is readable in the inner store", async () => {
   const directory = newDirectory();
-  const storage = await encryptedStorage(await fileStorage(directory), key);
+  const storage = await encryptedStorage(
+    await fileStorage(directory, { dangerouslyUnencrypted: true }),
+    key,
+  );
   for (let i = 0; i < 20; i++) await put(storage, `readable/group/${i % 4}`, `readable value ${i}`);
   expect(allBytes(directory).toString("latin1")).not.toContain("readable");
   expect(allBytes(directory).includes(Buffer.from(key))).toBe(false);

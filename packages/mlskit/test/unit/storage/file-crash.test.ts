@@ -51,7 +51,10 @@ async function run(disk: SimulatedDisk, directory: string, seed: number): Promis
   let acknowledged = 0;
   let storage: Storage | undefined;
   try {
-    storage = await fileStorage(directory, { openFile: () => disk.open() });
+    storage = await fileStorage(directory, {
+      dangerouslyUnencrypted: true,
+      openFile: () => disk.open(),
+    });
     for (const { batch } of script(seed)) {
       await storage.write(batch);
       // The caller learns the answer only if its process still lives.
@@ -73,7 +76,10 @@ async function verify(
   acknowledged: number,
 ): Promise<void> {
   const steps = script(seed);
-  const storage = await fileStorage(directory, { openFile: () => disk.open() });
+  const storage = await fileStorage(directory, {
+    dangerouslyUnencrypted: true,
+    openFile: () => disk.open(),
+  });
   const found = await contents(storage);
   const before = acknowledged === 0 ? new Map() : steps[acknowledged - 1]!.after;
   const after = steps[acknowledged]?.after ?? before;
@@ -152,7 +158,10 @@ test("power cuts during recovery from a power cut are recovered from as well", a
       const acknowledged = await run(disk, directory, seed);
       disk.powerCut(() => random(2) === 0);
       disk.fault = { operation: disk.operations + second, kind: "torn" };
-      await fileStorage(directory, { openFile: () => disk.open() }).then(
+      await fileStorage(directory, {
+        dangerouslyUnencrypted: true,
+        openFile: () => disk.open(),
+      }).then(
         (storage) => storage.close(),
         () => undefined,
       );
@@ -169,7 +178,10 @@ test("sto-6: an operation that fails is a StorageError with its cause, and nothi
   for (let operation = 3; operation <= operations; operation++) {
     const disk = new SimulatedDisk();
     disk.fault = { operation, ...fault };
-    const storage = await fileStorage(newDirectory(), { openFile: () => disk.open() });
+    const storage = await fileStorage(newDirectory(), {
+      dangerouslyUnencrypted: true,
+      openFile: () => disk.open(),
+    });
     for (const { batch, after } of script(1)) {
       const before = await contents(storage);
       try {
@@ -189,7 +201,10 @@ test("sto-6: an operation that fails is a StorageError with its cause, and nothi
 
 test("M-STO-18: a full disk is reported as STORAGE_FAILED, and the store goes on", async () => {
   const disk = new SimulatedDisk();
-  const storage = await fileStorage(newDirectory(), { openFile: () => disk.open() });
+  const storage = await fileStorage(newDirectory(), {
+    dangerouslyUnencrypted: true,
+    openFile: () => disk.open(),
+  });
   const put = (key: string, size: number) =>
     storage.write({
       puts: [{ key, value: new Uint8Array(size).fill(7) }],
@@ -214,7 +229,10 @@ test("M-STO-18: a full disk is reported as STORAGE_FAILED, and the store goes on
 test("on a full disk records can still be deleted, which makes room", async () => {
   const disk = new SimulatedDisk();
   disk.capacity = 300_000;
-  const storage = await fileStorage(newDirectory(), { openFile: () => disk.open() });
+  const storage = await fileStorage(newDirectory(), {
+    dangerouslyUnencrypted: true,
+    openFile: () => disk.open(),
+  });
   const put = (key: string, size: number) =>
     storage.write({ puts: [{ key, value: new Uint8Array(size) }], deletes: [], expect: [] });
   for (const size of [20_000, 300]) {

@@ -44,7 +44,7 @@ test("M-STO-09: killed 32 times while writing, the store has the acknowledged ba
     acknowledged = await killAfter(directory, (round * 7) % 23);
     // Every other time the next writer has to recover.
     if (round % 2 === 0) continue;
-    const storage = await fileStorage(directory);
+    const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
     const records = await storage.list("");
     const steps = new Set(records.map(({ value }) => Buffer.from(value).toString().split(";")[1]));
     expect(steps.size).toBe(1);
@@ -68,7 +68,7 @@ test("sto-4: two processes that write with version checks lose no update", async
   const directory = newDirectory();
   const children = [1, 2].map(() => start("increment", directory, 150));
   expect(await Promise.all(children.map(({ exit }) => exit))).toEqual([0, 0]);
-  const storage = await fileStorage(directory);
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
   expect(Buffer.from((await storage.get("counter"))!.value).toString()).toBe("300");
   expect((await storage.get("counter"))!.version).toBe(300);
   const log = await storage.list("log/");
@@ -89,7 +89,7 @@ test("P-MP-01: the lock of a killed process is taken over, and its batch is whol
     killed.push(`log/${victim.child.pid}/`);
   }
   expect(await survivor.exit).toBe(0);
-  const storage = await fileStorage(directory);
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
   let logged = (await storage.list(`log/${survivor.child.pid}/`)).length;
   expect(logged).toBe(300);
   for (const prefix of killed) logged += (await storage.list(prefix)).length;

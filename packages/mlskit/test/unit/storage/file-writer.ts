@@ -4,7 +4,10 @@ import { MlsError } from "../../../src/errors.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
 
 const [mode, directory = "", count = "0"] = process.argv.slice(2);
-const storage = await fileStorage(directory);
+const storage = await fileStorage(directory, {
+  exclusive: mode === "own",
+  dangerouslyUnencrypted: true,
+});
 
 /** Batches whose parts all name the same step; tells each acknowledged step. */
 async function writeSteps(): Promise<void> {

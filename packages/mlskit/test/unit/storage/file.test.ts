@@ -11,7 +11,7 @@ const newDirectory = temporaryDirectories();
 const directories = new WeakMap<Storage, string>();
 
 async function open(directory: string, durability: "fsync" | "none"): Promise<Storage> {
-  const storage = await fileStorage(directory, { durability });
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true, durability });
   directories.set(storage, directory);
   return storage;
 }
@@ -27,7 +27,7 @@ for (const durability of ["fsync", "none"] as const) {
 
 test("M-STO-03: the directory and every file in it are private to their owner", async () => {
   const directory = newDirectory();
-  const storage = await fileStorage(directory);
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
   await write(storage, { a: "1" });
   expect(fs.statSync(directory).mode & 0o777).toBe(0o700);
   for (const name of fs.readdirSync(directory)) {
@@ -36,14 +36,14 @@ test("M-STO-03: the directory and every file in it are private to their owner", 
   await storage.close();
   fs.chmodSync(path.join(directory, "records"), 0o644);
   fs.chmodSync(directory, 0o755);
-  await (await fileStorage(directory)).close();
+  await (await fileStorage(directory, { dangerouslyUnencrypted: true })).close();
   expect(fs.statSync(directory).mode & 0o777).toBe(0o700);
   expect(fs.statSync(path.join(directory, "records")).mode & 0o777).toBe(0o600);
 });
 
 test("M-STO-15: no replaced or deleted value is left in any byte of the directory", async () => {
   const directory = newDirectory();
-  const storage = await fileStorage(directory);
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
   const live = new Map<string, string>();
   for (let round = 0; round < 60; round++) {
     const puts: Record<string, string> = {};
@@ -66,7 +66,10 @@ test("M-STO-15: no replaced or deleted value is left in any byte of the director
 
 test("sto-7: the store does not grow over 10,000 messages, and shrinks after a group is gone", async () => {
   const directory = newDirectory();
-  const storage = await fileStorage(directory, { durability: "none" });
+  const storage = await fileStorage(directory, {
+    dangerouslyUnencrypted: true,
+    durability: "none",
+  });
   const size = () => fs.statSync(path.join(directory, "records")).size;
   for (let message = 0; message < 10_000; message++) {
     await write(storage, { [`ratchet/${message % 20}`]: "x".repeat(60 + (message % 40)) });
@@ -85,7 +88,7 @@ test("sto-7: the store does not grow over 10,000 messages, and shrinks after a g
 test("damaged and foreign files are refused, not taken for empty stores", async () => {
   const directory = newDirectory();
   const file = path.join(directory, "records");
-  const storage = await fileStorage(directory);
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
   for (let i = 0; i < 5; i++) await write(storage, { [`key/${i}`]: `value ${i}` });
   const bytes = fs.readFileSync(file);
   const damage = (marker: string) => {
@@ -99,31 +102,39 @@ test("damaged and foreign files are refused, not taken for empty stores", async 
   await storage.close();
   for (const marker of ["value 0", "value 4", "key/3", "MR"]) {
     damage(marker);
-    await expect(fileStorage(directory)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await expect(fileStorage(directory, { dangerouslyUnencrypted: true })).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+    });
   }
   damage("mlskit");
-  await expect(fileStorage(directory)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  await expect(fileStorage(directory, { dangerouslyUnencrypted: true })).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+  });
   fs.writeFileSync(file, "something else altogether, long enough to be mistaken for a header ....");
-  await expect(fileStorage(directory)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  await expect(fileStorage(directory, { dangerouslyUnencrypted: true })).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+  });
   fs.writeFileSync(file, bytes);
-  const intact = await fileStorage(directory);
+  const intact = await fileStorage(directory, { dangerouslyUnencrypted: true });
   expect(await intact.list("")).toHaveLength(5);
   await intact.close();
 });
 
 test("M-STO-10: a store of a later format is refused with STORAGE_VERSION", async () => {
   const directory = newDirectory();
-  await (await fileStorage(directory)).close();
+  await (await fileStorage(directory, { dangerouslyUnencrypted: true })).close();
   const file = path.join(directory, "records");
   const bytes = fs.readFileSync(file);
   bytes[7] = 2;
   fs.writeFileSync(file, bytes);
-  await expect(fileStorage(directory)).rejects.toMatchObject({ code: "STORAGE_VERSION" });
+  await expect(fileStorage(directory, { dangerouslyUnencrypted: true })).rejects.toMatchObject({
+    code: "STORAGE_VERSION",
+  });
 });
 
 test("a value that imitates a record is never read as one", async () => {
   const directory = newDirectory();
-  const storage = await fileStorage(directory);
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true });
   await write(storage, { real: "1" });
   const file = fs.readFileSync(path.join(directory, "records"));
   await storage.write({ puts: [{ key: "copy", value: file }], deletes: [], expect: [] });
@@ -135,7 +146,7 @@ test("a value that imitates a record is never read as one", async () => {
 
 test("P-MP-01: a lock that another process holds gives STORE_LOCKED after the time limit", async () => {
   const directory = newDirectory();
-  const storage = await fileStorage(directory, { lockTimeout: 50 });
+  const storage = await fileStorage(directory, { dangerouslyUnencrypted: true, lockTimeout: 50 });
   await write(storage, { a: "1" });
   const owner = fs.readdirSync(directory).find((name) => name.startsWith("owner-")) as string;
   const foreign = JSON.parse(fs.readFileSync(path.join(directory, owner), "utf8"));
@@ -159,7 +170,11 @@ test("P-MP-01: a lock that another process holds gives STORE_LOCKED after the ti
 test("M-STO-13: a small write goes to the file as a few hundred bytes, at any store size", async () => {
   const written: number[] = [];
   const onWrite = (bytes: number) => written.push(bytes);
-  const storage = await fileStorage(newDirectory(), { durability: "none", onWrite });
+  const storage = await fileStorage(newDirectory(), {
+    dangerouslyUnencrypted: true,
+    durability: "none",
+    onWrite,
+  });
   const chunks = Array.from({ length: 400 }, (_, i) => [`tree/${i}`, "t".repeat(10_000)]);
   await write(storage, Object.fromEntries(chunks));
   await write(storage, { "ratchet/0": "x".repeat(80) });
@@ -172,7 +187,7 @@ test("M-STO-13: a small write goes to the file as a few hundred bytes, at any st
 
 test("deleteFileStorage overwrites and removes the store", async () => {
   const directory = newDirectory();
-  await (await fileStorage(directory)).close();
+  await (await fileStorage(directory, { dangerouslyUnencrypted: true })).close();
   deleteFileStorage(directory);
   deleteFileStorage(directory);
   expect(fs.readdirSync(directory)).toEqual([]);

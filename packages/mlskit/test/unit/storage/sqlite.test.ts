@@ -29,9 +29,12 @@ for (const [name, exported] of drivers) {
     });
     continue;
   }
-  const open = (file: string): Storage => {
+  const open = async (file: string): Promise<Storage> => {
     const database = new Database(file);
-    const storage = sqliteStorage(database, { lockTimeout: 100 });
+    const storage = await sqliteStorage(database, {
+      dangerouslyUnencrypted: true,
+      lockTimeout: 100,
+    });
     const close = storage.close.bind(storage);
     storage.close = () => {
       void close();
@@ -46,10 +49,10 @@ for (const [name, exported] of drivers) {
     open: () => open(newFile()),
     reopen: (storage) => open(files.get(storage) as string),
     torn: (prepare, write) => torn(Database, open, prepare, write),
-    limited: () => {
+    limited: async () => {
       const database = new Database(newFile());
       return {
-        storage: sqliteStorage(database),
+        storage: await sqliteStorage(database, { dangerouslyUnencrypted: true }),
         // As large as it is; pages that are free already can be used.
         fill: () => void database.exec("PRAGMA max_page_count = 1"),
         free: () => void database.exec("PRAGMA max_page_count = 1000000"),
@@ -57,9 +60,9 @@ for (const [name, exported] of drivers) {
     },
   });
 
-  test(`M-STO-15: ${name}: no replaced or deleted value is left in any byte of the files`, () => {
+  test(`M-STO-15: ${name}: no replaced or deleted value is left in any byte of the files`, async () => {
     const file = newFile();
-    const storage = open(file);
+    const storage = await open(file);
     const live = new Map<string, string>();
     for (let round = 0; round < 60; round++) {
       const names = ["head", `ratchet/${round % 7}`, `tree/${round % 3}`];
@@ -77,21 +80,24 @@ for (const [name, exported] of drivers) {
     void storage.close();
   });
 
-  test(`M-STO-10: ${name}: a database of a later format is refused with STORAGE_VERSION`, () => {
+  test(`M-STO-10: ${name}: a database of a later format is refused with STORAGE_VERSION`, async () => {
     const file = newFile();
-    void open(file).close();
+    await (await open(file)).close();
     const database = new Database(file);
     database.exec("UPDATE mlskit_format SET version = 2");
-    expect(() => sqliteStorage(database)).toThrow(
+    await expect(sqliteStorage(database, { dangerouslyUnencrypted: true })).rejects.toThrow(
       expect.objectContaining({ code: "STORAGE_VERSION" }),
     );
     database.close();
   });
 
-  test(`M-STO-18: ${name}: failures of SQLite are StorageErrors with their cause`, () => {
+  test(`M-STO-18: ${name}: failures of SQLite are StorageErrors with their cause`, async () => {
     const file = newFile();
     const database = new Database(file);
-    const storage = sqliteStorage(database, { lockTimeout: 20 });
+    const storage = await sqliteStorage(database, {
+      dangerouslyUnencrypted: true,
+      lockTimeout: 20,
+    });
     const other = new Database(file);
     other.exec("BEGIN IMMEDIATE");
     const put = () =>
@@ -108,17 +114,37 @@ for (const [name, exported] of drivers) {
     void storage.close();
     database.close();
   });
+
+  test(`P-MP-01: ${name}: an exclusive store has one connection until it is closed`, async () => {
+    const file = newFile();
+    const settings = { lockTimeout: 20, dangerouslyUnencrypted: true } as const;
+    const [database, other] = [new Database(file), new Database(file)];
+    const owner = await sqliteStorage(database, { ...settings, exclusive: true });
+    const value = new Uint8Array(1);
+    void owner.write({ puts: [{ key: "a", value }], deletes: [], expect: [] });
+    const locked = { code: "STORE_LOCKED", retryable: true };
+    await expect(sqliteStorage(other, settings)).rejects.toMatchObject(locked);
+    await expect(sqliteStorage(other, { ...settings, exclusive: true })).rejects.toMatchObject(
+      locked,
+    );
+    void owner.write({ puts: [{ key: "a", value }], deletes: [], expect: [] });
+    await owner.close();
+    const next = await sqliteStorage(other, settings);
+    expect(next.get("a")).toMatchObject({ version: 2 });
+    await next.close();
+    for (const each of [database, other]) each.close();
+  });
 }
 
 /** The files as they are after every single call of the driver, as if the process had died there. */
 async function* torn(
   Database: new (file: string) => Database,
-  open: (file: string) => Storage,
+  open: (file: string) => Promise<Storage>,
   prepare: StorageWork,
   write: StorageWork,
 ): AsyncGenerator<Storage> {
   const file = newFile();
-  const storage = open(file);
+  const storage = await open(file);
   await prepare(storage);
   await storage.close();
   const copies: string[] = [];
@@ -133,22 +159,25 @@ async function* torn(
     copies.push(copy);
     return value;
   };
-  const watched = sqliteStorage({
-    exec: (sql) => keepCopy(database.exec(sql)),
-    prepare: (sql) => {
-      const statement = database.prepare(sql);
-      return {
-        run: (...all) => keepCopy(statement.run(...all)),
-        all: (...all) => statement.all(...all),
-        finalize: () => statement.finalize?.(),
-      };
+  const watched = await sqliteStorage(
+    {
+      exec: (sql) => keepCopy(database.exec(sql)),
+      prepare: (sql) => {
+        const statement = database.prepare(sql);
+        return {
+          run: (...all) => keepCopy(statement.run(...all)),
+          all: (...all) => statement.all(...all),
+          finalize: () => statement.finalize?.(),
+        };
+      },
     },
-  });
+    { dangerouslyUnencrypted: true },
+  );
   copies.length = 0;
   await write(watched);
   await watched.close();
   database.close();
-  for (const copy of copies) yield open(copy);
+  for (const copy of copies) yield await open(copy);
 }
 
 function newFile(): string {

@@ -21,7 +21,13 @@ export async function* tornFile(
   write: StorageWork,
 ): AsyncGenerator<Storage> {
   const open = async (disk: SimulatedDisk, directory: string): Promise<Storage> =>
-    wrap(await fileStorage(directory, { openFile: () => disk.open(), durability }));
+    wrap(
+      await fileStorage(directory, {
+        dangerouslyUnencrypted: true,
+        openFile: () => disk.open(),
+        durability,
+      }),
+    );
   const start = async () => {
     const [disk, directory] = [new SimulatedDisk(), newDirectory()];
     const storage = await open(disk, directory);
@@ -53,7 +59,9 @@ export async function* tornFile(
 export async function limitedFile(directory: string, wrap: Wrap = asItIs): Promise<LimitedStorage> {
   const disk = new SimulatedDisk();
   return {
-    storage: await wrap(await fileStorage(directory, { openFile: () => disk.open() })),
+    storage: await wrap(
+      await fileStorage(directory, { dangerouslyUnencrypted: true, openFile: () => disk.open() }),
+    ),
     fill: () => {
       disk.capacity = disk.bytes.length;
     },
