@@ -3,15 +3,12 @@ import { equalBytes } from "../codec/index.ts";
 import { StateError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
 import type { Environment } from "../group/environment.ts";
+import { type Parent, parentOf, predecessorOf, type Predecessor } from "../group/parent-group.ts";
 import {
   checkSuccession,
   createBranch,
   type CreatedSuccessor,
   createSuccessor,
-  type Parent,
-  parentOf,
-  predecessorOf,
-  type Predecessor,
   type Succession,
 } from "../group/successor.ts";
 import type { StagedJoin } from "../group/join-by-welcome.ts";

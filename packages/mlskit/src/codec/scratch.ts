@@ -3,7 +3,6 @@
  * length is known, and never if nobody keeps it. Overwritten after each use, because some of it is
  * secret.
  */
-import type { Codec } from "./codec.ts";
 import { Writer } from "./writer.ts";
 
 const CAPACITY = 4096;
@@ -14,7 +13,7 @@ const KEPT_CAPACITY = 65_536;
 let spare: Writer | undefined;
 
 /** Encodes one value. */
-export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
+export function encode<T>(codec: { write(writer: Writer, value: T): void }, value: T): Uint8Array {
   const writer = take();
   try {
     codec.write(writer, value);

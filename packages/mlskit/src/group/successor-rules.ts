@@ -7,7 +7,7 @@ import type { Environment } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import { identityOf } from "./evaluate-proposals.ts";
 import { membersFromElsewhere, membersWithoutCounterpart } from "./same-client.ts";
-import type { Parent, Predecessor } from "./successor.ts";
+import type { Parent, Predecessor } from "./parent-group.ts";
 
 type NewGroup = Pick<PublicEpoch, "context" | "tree">;
 

@@ -8,51 +8,21 @@
  * description of the older group.
  */
 import { EMPTY_BYTES, equalBytes, MLS10 } from "../codec/index.ts";
-import type { Identity } from "../credentials/authentication-service.ts";
-import type { MaybePromise, Secret, SuiteCrypto } from "../crypto/index.ts";
+import type { MaybePromise, SuiteCrypto } from "../crypto/index.ts";
 import { StateError, UnsupportedError, UsageError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { noPadding } from "../framing/padding.ts";
 import type { KeyPackage } from "../key-packages/key-package.ts";
 import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
-import type { Proposal, ReInit } from "../messages/proposal.ts";
+import type { Proposal } from "../messages/proposal.ts";
 import { createCommit, type CommitOptions, type CreatedCommit } from "./create-commit.ts";
 import { createGroup } from "./create-group.ts";
 import type { Environment } from "./environment.ts";
-import type { Epoch } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
 import type { KeyPackageBundle, StagedJoin } from "./join-by-welcome.ts";
+import type { Parent, Predecessor } from "./parent-group.ts";
 import type { PskFlow } from "./proposal-rules.ts";
 import { checkBranch, checkReInitSuccessor, checkSuccessorParameters } from "./successor-rules.ts";
 import { successionPsk } from "./welcome-psks.ts";
-
-/** What must be kept of a group so that others can follow from it. Survives the group itself. */
-export interface Parent {
-  readonly groupId: Uint8Array;
-  /** The epoch that the resumption PSK belongs to. */
-  readonly epoch: bigint;
-  readonly version: number;
-  readonly cipherSuite: number;
-  readonly members: readonly Identity[];
-  readonly resumptionPsk: Secret;
-}
-
-/** A group that ended with a ReInit; `epoch` is the one after the Commit that covers it. */
-export interface Predecessor extends Parent {
-  readonly reInit: ReInit;
-}
-
-/** A group as it may be branched from. */
-export function parentOf({ context, tree, secrets }: Epoch): Parent {
-  const { groupId, epoch, version, cipherSuite } = context;
-  const members = [...tree.members()].map(([, leaf]) => identityOf(leaf));
-  return { groupId, epoch, version, cipherSuite, members, resumptionPsk: secrets.resumptionPsk };
-}
-
-/** A group that ended; `epoch` is the one that its ReInit Commit started. */
-export function predecessorOf(epoch: Epoch, reInit: ReInit): Predecessor {
-  return { ...parentOf(epoch), reInit };
-}
 
 export interface SuccessorOptions {
   /** Of the new group's suite. */

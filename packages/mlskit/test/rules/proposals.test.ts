@@ -8,12 +8,8 @@ import {
   createNewMemberProposal,
 } from "../../src/group/external-proposal.ts";
 import { createProposal } from "../../src/group/proposal-message.ts";
-import {
-  createBranch,
-  createSuccessor,
-  parentOf,
-  predecessorOf,
-} from "../../src/group/successor.ts";
+import { parentOf, predecessorOf } from "../../src/group/parent-group.ts";
+import { createBranch, createSuccessor } from "../../src/group/successor.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import { expectRule, refuses } from "../support/assertions.ts";

@@ -3,14 +3,16 @@ import { describe, expect, test } from "vitest";
 import { equalBytes, toHex, utf8 } from "../../src/codec/index.ts";
 import { encodeMlsMessage } from "../../src/framing/mls-message.ts";
 import {
-  type BranchOptions,
-  checkSuccession,
-  createBranch,
-  createSuccessor,
   type Parent,
   parentOf,
   type Predecessor,
   predecessorOf,
+} from "../../src/group/parent-group.ts";
+import {
+  type BranchOptions,
+  checkSuccession,
+  createBranch,
+  createSuccessor,
   withResumptionPsk,
 } from "../../src/group/successor.ts";
 import { checkBranch, checkReInitSuccessor } from "../../src/group/successor-rules.ts";

@@ -7,11 +7,10 @@ import {
   RequiredCapabilities,
 } from "../../src/extensions/extension.ts";
 import { checkBranch } from "../../src/group/successor-rules.ts";
+import { type Parent, parentOf } from "../../src/group/parent-group.ts";
 import {
   type BranchOptions,
   createBranch,
-  type Parent,
-  parentOf,
   type SuccessorOptions,
 } from "../../src/group/successor.ts";
 import { agree, expectRule, unchanged } from "../support/assertions.ts";

@@ -9,12 +9,11 @@ import {
   RequiredCapabilities,
 } from "../../src/extensions/extension.ts";
 import { createExternalProposal } from "../../src/group/external-proposal.ts";
+import { type Predecessor, predecessorOf } from "../../src/group/parent-group.ts";
 import {
   checkSuccession,
   createSuccessor,
   type CreatedSuccessor,
-  type Predecessor,
-  predecessorOf,
   withResumptionPsk,
 } from "../../src/group/successor.ts";
 import { checkWelcomePsks } from "../../src/group/welcome-psks.ts";

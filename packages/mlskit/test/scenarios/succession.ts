@@ -4,11 +4,10 @@ import type { AuthenticationService } from "../../src/credentials/authentication
 import type { Environment } from "../../src/group/environment.ts";
 import type { Epoch } from "../../src/group/epoch.ts";
 import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
+import { type Parent, type Predecessor } from "../../src/group/parent-group.ts";
 import {
   checkSuccession,
   type CreatedSuccessor,
-  type Parent,
-  type Predecessor,
   type Succession,
   type SuccessorOptions,
   withResumptionPsk,
