@@ -7,7 +7,7 @@ import type { Extension } from "../extensions/extension.ts";
 import type { Sender } from "../framing/framed-content.ts";
 import { GENERATION_LIMIT } from "../secret-tree/hash-ratchet.ts";
 import type { SecretTreeLimits } from "../secret-tree/secret-tree.ts";
-import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
+import { MAX_PSKS, type PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { CustomProposal, Proposal } from "../messages/proposal.ts";
 
 /** Everything an operation needs from outside, read once when it starts. */
@@ -158,6 +158,8 @@ export interface GroupLimits extends SecretTreeLimits {
   /** Leaves a tree may have. */
   readonly maximumLeaves: number;
   readonly maximumProposalsPerCommit: number;
+  /** PSKs that a Commit or a Welcome may name. RFC 9420 §8.4 cannot count more than 65535. */
+  readonly maximumPsks: number;
   readonly maximumWelcomeSecrets: number;
   /** Messages that each of our ratchets encrypts in an epoch, at most. RFC 9420 §15.2. */
   readonly maximumGenerations: number;
@@ -172,6 +174,7 @@ export const DEFAULT_LIMITS: GroupLimits = {
   strictExtensions: false,
   maximumLeaves: 2 ** 20,
   maximumProposalsPerCommit: 100_000,
+  maximumPsks: MAX_PSKS,
   maximumWelcomeSecrets: 100_000,
   maximumGenerations: GENERATION_LIMIT,
 };

@@ -27,12 +27,7 @@ import {
   memberSecret,
   welcomeKey,
 } from "../key-schedule/key-schedule.ts";
-import {
-  MAX_PSKS,
-  type PreSharedKey,
-  PreSharedKeyId,
-  pskSecret,
-} from "../key-schedule/pre-shared-key.ts";
+import { type PreSharedKey, PreSharedKeyId, pskSecret } from "../key-schedule/pre-shared-key.ts";
 import { GroupInfo } from "../messages/group-info.ts";
 import { GroupSecrets, type Welcome } from "../messages/welcome.ts";
 import { check } from "../rules.ts";
@@ -125,7 +120,10 @@ export async function openWelcome(
         "the Welcome is for another suite than the key package",
       );
       const addressed = { welcome, reference: newMember, bundle };
-      const secrets = await openSecrets(crypto, addressed, encryptedGroupSecrets, wireTypes(types));
+      const secrets = await openSecrets(crypto, addressed, encryptedGroupSecrets, {
+        limits,
+        types,
+      });
       return sealed({ crypto, ...addressed, ...secrets });
     } catch (error) {
       failure ??= error;
@@ -155,9 +153,10 @@ async function openSecrets(
   crypto: SuiteCrypto,
   { welcome, bundle }: Pick<OpenedWelcome, "welcome" | "bundle">,
   encrypted: Welcome["secrets"][number]["encryptedGroupSecrets"],
-  types: WireTypes,
+  { limits, types: registered }: Pick<Environment, "limits" | "types">,
 ): Promise<Pick<OpenedWelcome, "psks" | "joinerSecret" | "pathSecret">> {
   const { encryptedGroupInfo } = welcome;
+  const types = wireTypes(registered);
   const plaintext = await asWelcomeFailure(() =>
     decryptWithLabel(crypto, bundle.initKey.bytes, "Welcome", encryptedGroupInfo, encrypted),
   );
@@ -168,8 +167,8 @@ async function openSecrets(
     "INVALID_WELCOME",
     "the joiner secret has the wrong length",
   );
-  if (secrets.psks.length > MAX_PSKS) {
-    throw new DecodeError("a Welcome has more PSKs than can be counted", { rule: "mk-14" });
+  if (secrets.psks.length > limits.maximumPsks) {
+    throw new DecodeError("a Welcome has more PSKs than are accepted", { rule: "mk-14" });
   }
   const pathSecret =
     secrets.pathSecret === undefined ? undefined : Secret.copyOf(secrets.pathSecret);

@@ -1,7 +1,6 @@
 /** From the references in a Commit to the proposals themselves. RFC 9420 §12.4. */
 import { bytesKey } from "../codec/index.ts";
 import { DecodeError, StateError } from "../errors.ts";
-import { MAX_PSKS } from "../key-schedule/pre-shared-key.ts";
 import type { Commit } from "../messages/commit.ts";
 import { check } from "../rules.ts";
 import type { VerifiedContent } from "./content.ts";
@@ -43,8 +42,8 @@ export function resolveProposals(
     if (cached === undefined) missing.push(item.reference);
     else entries.push(cached);
   }
-  if (entries.filter(({ proposal }) => proposal.type === "psk").length > MAX_PSKS) {
-    throw new DecodeError("a Commit has more PSKs than can be counted", { rule: "mk-14" });
+  if (entries.filter(({ proposal }) => proposal.type === "psk").length > limits.maximumPsks) {
+    throw new DecodeError("a Commit has more PSKs than are accepted", { rule: "mk-14" });
   }
   const [refusal] = refusalsAmong(epoch, missing);
   if (refusal !== undefined) {

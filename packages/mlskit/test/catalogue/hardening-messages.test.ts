@@ -29,6 +29,8 @@ import {
   add,
   EXTENDED,
   knowing,
+  psk,
+  pskId,
   refusedEverywhere,
   remove,
   stranger,
@@ -88,6 +90,30 @@ describe("M-SEC-04: work is bounded before it is done", () => {
     expect(await costOf(refuse)).toBeLessThanOrEqual(1);
     bob.environment = limits({ maximumProposalsPerCommit: 4 });
     expect((await bob.receive(bytes)).kind).toBe("commit");
+  });
+
+  test("M-SEC-04 the PSKs of a Commit and of a Welcome, before a secret is looked for", async () => {
+    const group = await TestGroup.of(NAMES);
+    const [alice, bob] = [group.party("alice"), group.party("bob")];
+    const asked = vi.fn(() => undefined);
+    bob.environment = { ...limits({ maximumPsks: 2 }), psks: asked };
+    const ids = ["a", "b", "c"].map((name) => pskId(name));
+    const { bytes } = await forgeCommit(alice, { proposals: ids.map(psk) });
+    const refuse = () => refuses(bob, () => bob.receive(bytes), "mk-14", { as: "DEC" });
+    // The signature of the Commit itself.
+    expect(await costOf(refuse)).toBeLessThanOrEqual(1);
+    expect(asked).not.toHaveBeenCalled();
+    bob.environment = { ...limits({ maximumPsks: 3 }), psks: asked };
+    await refuses(bob, () => bob.receive(bytes), "valn1205");
+    expect(asked).toHaveBeenCalled();
+    const door = await Door.of({ client: { limits: { maximumPsks: 2 } } });
+    const welcome = await door.forgedWelcome({ alterSecrets: (it) => ({ ...it, psks: ids }) });
+    await door.refusesWelcome(welcome, "mk-14", { as: "DEC" });
+    const fewer = await door.forgedWelcome({
+      alterSecrets: (it) => ({ ...it, psks: ids.slice(1) }),
+    });
+    await door.refusesWelcome(fewer, "valn1401");
+    await door.opens();
   });
 
   test("M-SEC-04 the size of a tree, and the entries of a Welcome, before keys are used", async () => {

@@ -224,6 +224,7 @@ describe("key packages", () => {
     await expectRule(() => {
       throw reason;
     }, "mk-60");
+    expect(await bob.groups()).toHaveLength(1);
   });
 
   test("mk-60 [J] ok: a package marked as last resort leads into both", async () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import type { ClientEvent, Group, PendingCommitView } from "../../src/index.ts";
-import { expectRule } from "../support/assertions.ts";
+import { expectRule, nothingChanges } from "../support/assertions.ts";
 import { flipped, forgeCommit, forgeMessage, forgeProposal } from "../support/forge.ts";
 import { contents, copyOf, type Desk, newDesk, seat, tell } from "../support/forge-clients.ts";
 import { remove, updateBy } from "../support/forge-lists.ts";
@@ -34,13 +34,6 @@ async function accepted(made: Scene, { commit }: PendingCommitView): Promise<voi
   agreeing(made);
 }
 
-/** The store is what it was before. */
-async function storing(desk: Desk, action: () => Promise<unknown>): Promise<void> {
-  const before = await contents(desk);
-  await action();
-  expect(await contents(desk)).toEqual(before);
-}
-
 describe("mk-79", () => {
   test.each(["public", "private"] as const)(
     "[R] a %s Commit of a copy of ours is refused",
@@ -50,7 +43,7 @@ describe("mk-79", () => {
       const twin = await (await copyOf(desk)).client.group(own.id);
       const pending = await own.commit({ wireForm: "public" });
       const rival = await twin.commit({ wireForm });
-      await storing(desk, () =>
+      await nothingChanges(() =>
         expectRule(() => own.process(rival.commit), "mk-79", { code: "OWN_COMMIT_MISMATCH" }),
       );
       await accepted(made, pending);
@@ -62,7 +55,7 @@ describe("mk-79", () => {
     const { desk, own } = made;
     const twin = await (await copyOf(desk)).client.group(own.id);
     const rival = await twin.commit({ wireForm: "public" });
-    await storing(desk, () => expectRule(() => own.process(rival.commit), "mk-79"));
+    await nothingChanges(() => expectRule(() => own.process(rival.commit), "mk-79"));
     await accepted(made, await own.commit());
   });
 
@@ -85,13 +78,12 @@ describe("mk-80", () => {
   test("[C] making and dropping Commits leaves the store as it was", async () => {
     const made = await scene();
     const { desk, own, group } = made;
-    await storing(desk, async () => {
-      for (const remove of [[0], [1]]) {
-        await own.commit({ wireForm: "public", remove });
-        await own.discardCommit();
-      }
-    });
     const before = new Set(await contents(desk));
+    for (const remove of [[0], [1]]) {
+      await own.commit({ wireForm: "public", remove });
+      await own.discardCommit();
+    }
+    expect(new Set(await contents(desk))).toEqual(before);
     await own.commit({ wireForm: "public" });
     const added = (await contents(desk)).filter((record) => !before.has(record));
     expect(added.map((record) => /^g\d+\/([a-z])/.exec(record)?.[1])).toEqual(["c"]);
@@ -104,7 +96,7 @@ describe("mk-80", () => {
 describe("mk-81", () => {
   test("[C] nothing is committed or proposed while a Commit is pending", async () => {
     const made = await scene();
-    const { desk, own } = made;
+    const { own } = made;
     const pending = await own.commit();
     const attempts = [
       () => own.commit(),
@@ -115,18 +107,18 @@ describe("mk-81", () => {
       () => own.leave(),
     ];
     for (const attempt of attempts) {
-      await storing(desk, () => expectRule(attempt, "mk-81", { code: "PENDING_COMMIT" }));
+      await nothingChanges(() => expectRule(attempt, "mk-81", { code: "PENDING_COMMIT" }));
     }
     await accepted(made, pending);
   });
 
   test("[R] a rival Commit that is refused leaves ours pending", async () => {
     const made = await scene();
-    const { desk, own, group } = made;
+    const { own, group } = made;
     const pending = await own.commit();
     const forgery = { alterConfirmationTag: (tag?: Uint8Array) => flipped(tag!, 0) };
     const { bytes } = await forgeCommit(group.party("bob"), forgery);
-    await storing(desk, async () => {
+    await nothingChanges(async () => {
       const outcome = await own.process(bytes);
       expect(outcome).toMatchObject({ kind: "invalid", error: { rule: "mk-77" } });
     });
@@ -158,15 +150,15 @@ describe("mk-82", () => {
 
   test("[S] nothing is handed out for a Commit that lost or was given up", async () => {
     const made = await scene();
-    const { desk, own, group } = made;
+    const { own, group } = made;
     const staged = await own.add([await keyPackage()]);
     expect(staged.welcomes).toBeUndefined();
     const { commit } = await group.commit("bob");
     await own.process(commit);
-    await storing(desk, () => expectRule(() => own.acceptCommit(), "mk-82"));
+    await nothingChanges(() => expectRule(() => own.acceptCommit(), "mk-82"));
     await own.add([await keyPackage()]);
     await own.discardCommit();
-    await storing(desk, () => expectRule(() => own.acceptCommit(), "mk-82"));
+    await nothingChanges(() => expectRule(() => own.acceptCommit(), "mk-82"));
     agreeing(made);
   });
 
@@ -239,7 +231,7 @@ describe("proposals of a client", () => {
     const own = await seat(group, desk);
     const { bytes, cached } = await forgeProposal(group.party("alice"), remove(0));
     const { bytes: commit } = await forgeCommit(group.party("bob"), { proposals: [cached] });
-    await storing(desk, async () => {
+    await nothingChanges(async () => {
       const refused = await own.process(bytes);
       expect(refused).toMatchObject({ kind: "invalidProposal", error: { rule: "mk-64" } });
       const failed = await own.process(commit);
@@ -272,7 +264,7 @@ describe("mk-44", () => {
 
   test("[R] a client holds a late message against the keys and members of its epoch", async () => {
     const made = await scene();
-    const { group, desk, own } = made;
+    const { group, own } = made;
     const alice = group.party("alice");
     const { epoch } = alice;
     const [before, after] = [epoch.signer, await newSigner()];
@@ -282,7 +274,7 @@ describe("mk-44", () => {
     const { commit } = await group.commit("alice", { leaf: { signer: after } });
     await own.process(commit);
     agreeing(made);
-    await storing(desk, async () => {
+    await nothingChanges(async () => {
       const outcome = await own.process(forged);
       expect(outcome).toMatchObject({ kind: "invalid", error: { rule: "valn1304" } });
     });

@@ -1,7 +1,6 @@
 /** Assertions that tests of the whole protocol share: unchanged, agreement, and broken rules. */
 import { expect } from "vitest";
-import { encode, toHex, utf8 } from "../../src/codec/index.ts";
-import type { Secret } from "../../src/crypto/index.ts";
+import { toHex, utf8 } from "../../src/codec/index.ts";
 import {
   CryptoError,
   DecodeError,
@@ -12,14 +11,13 @@ import {
   UsageError,
   ValidationError,
 } from "../../src/errors.ts";
-import type { Epoch, PublicEpoch } from "../../src/group/epoch.ts";
-import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
+import type { Epoch } from "../../src/group/epoch.ts";
 import type { NextEpoch } from "../../src/group/next-epoch.ts";
-import type { ProposalCache } from "../../src/group/proposal-entry.ts";
 import { exportSecret } from "../../src/key-schedule/exporter.ts";
-import { Proposal } from "../../src/messages/proposal.ts";
 import { RULES, type RuleId, type RuleKind } from "../../src/rule-registry.ts";
-import { authenticatorOf, Observer, Party } from "./parties.ts";
+import { living } from "./living.ts";
+import { authenticatorOf } from "./parties.ts";
+import { stateOf, type Subject } from "./snapshot.ts";
 import type { TestGroup } from "./test-group.ts";
 
 const CLASSES: Readonly<Partial<Record<RuleKind, new (...args: never[]) => MlsError>>> = {
@@ -38,12 +36,20 @@ export interface Expected {
   readonly code?: string;
 }
 
-/** The action fails with the class and the id of this rule. Returns the error for closer looks. */
-export async function expectRule(
+/**
+ * The action fails with the class and the id of this rule, and everything that lives in the test, and
+ * these others, is byte for byte as it was. Returns the error for closer looks.
+ */
+export function expectRule(
   action: () => unknown,
   rule: RuleId,
   expected: Expected = {},
+  others: readonly Subject[] = [],
 ): Promise<MlsError> {
+  return nothingChanges(() => failsBy(action, rule, expected), others);
+}
+
+async function failsBy(action: () => unknown, rule: RuleId, expected: Expected): Promise<MlsError> {
   let failure: unknown;
   let succeeded = false;
   try {
@@ -65,31 +71,40 @@ export async function expectRule(
   return failure;
 }
 
-/** Anything whose state can be laid open. */
-export type Subject = Party | Observer | Epoch | KeyPackageBundle;
+/** Whatever comes of the action, everything that lives in the test, and these others, stays as it was. */
+export function nothingChanges<T>(
+  action: () => T | Promise<T>,
+  others: readonly Subject[] = [],
+): Promise<T> {
+  return comparing(living(others), action);
+}
 
-/** Runs the action, and whatever comes of it, the subjects are byte for byte as they were. */
-export async function unchanged<T>(
+/** Whatever comes of the action, these subjects are byte for byte as they were. */
+export function unchanged<T>(
   subjects: Subject | readonly Subject[],
   action: () => T | Promise<T>,
 ): Promise<T> {
-  const list: readonly Subject[] = Array.isArray(subjects) ? subjects : [subjects as Subject];
-  const before = list.map(snapshot);
+  return comparing(Array.isArray(subjects) ? subjects : [subjects], action);
+}
+
+async function comparing<T>(subjects: readonly object[], action: () => T | Promise<T>): Promise<T> {
+  const before = await Promise.all(subjects.map(stateOf));
   try {
     return await action();
   } finally {
-    for (const [i, subject] of list.entries()) expect(snapshot(subject)).toEqual(before[i]);
+    const after = await Promise.all(subjects.map(stateOf));
+    expect(after, "nothing changes").toEqual(before);
   }
 }
 
-/** {@link expectRule} and {@link unchanged} in one. */
+/** {@link expectRule} of somebody in particular, who may live outside of what a test is watching. */
 export function refuses(
   subjects: Subject | readonly Subject[],
   action: () => unknown,
   rule: RuleId,
   expected?: Expected,
 ): Promise<MlsError> {
-  return unchanged(subjects, () => expectRule(action, rule, expected));
+  return expectRule(action, rule, expected, Array.isArray(subjects) ? subjects : [subjects]);
 }
 
 export interface RefusalOptions extends Expected {
@@ -149,66 +164,4 @@ export async function agree(group: TestGroup): Promise<void> {
 /** The member's epoch is the one that a forged Commit leads to. */
 export function authenticates(epoch: Epoch, next: Pick<NextEpoch, "secrets">): void {
   expect(authenticatorOf(epoch)).toBe(toHex(next.secrets.epochAuthenticator.bytes));
-}
-
-/** Everything that a party holds, as plain data. */
-export function snapshot(subject: Subject): unknown {
-  if (subject instanceof Party) {
-    const { epoch, cache, past, isMember, bundle } = subject;
-    const retired = past.map(({ context, senderDataSecret, secretTree }) => {
-      const secret = hex(senderDataSecret);
-      return [context.epoch, secret, secretTreeOf({ secretTree })];
-    });
-    return [isMember, epochOf(epoch), cacheOf(cache), retired, snapshot(bundle)];
-  }
-  if (subject instanceof Observer) return [publicEpochOf(subject.epoch), cacheOf(subject.cache)];
-  if ("keyPackage" in subject) {
-    const { keyPackage, initKey, encryptionKey } = subject;
-    return [toHex(keyPackage.encoded), hex(initKey), hex(encryptionKey)];
-  }
-  return epochOf(subject);
-}
-
-function publicEpochOf(epoch: PublicEpoch): unknown {
-  return {
-    context: toHex(epoch.contextBytes),
-    tree: toHex(epoch.tree.encode()),
-    treeHash: toHex(epoch.tree.treeHash()),
-    confirmationTag: toHex(epoch.confirmationTag),
-    interimTranscriptHash: toHex(epoch.interimTranscriptHash),
-  };
-}
-
-function epochOf(epoch: Epoch): unknown {
-  return {
-    ...(publicEpochOf(epoch) as object),
-    ownLeaf: epoch.ownLeaf,
-    privateKeys: [...epoch.privateKeys].map(([node, key]) => [node, hex(key)]),
-    secrets: Object.entries(epoch.secrets).map(([name, secret]) => [name, hex(secret)]),
-    secretTree: secretTreeOf(epoch),
-    signer: toHex(epoch.signer.publicKey),
-  };
-}
-
-function secretTreeOf({ secretTree }: Pick<Epoch, "secretTree">): unknown {
-  const nodes = [...secretTree.nodes()].map(([node, secret]) => [node, hex(secret)]);
-  const ratchets = [...secretTree.ratchets()].map(({ leaf, kind, ratchet }) => {
-    const { generation, secret, skipped, floor } = ratchet;
-    const kept = skipped.map((key) => [key.generation, hex(key.key), hex(key.nonce)]);
-    return { leaf, kind, generation, secret: hex(secret), floor, kept };
-  });
-  return { nodes, ratchets, skipped: secretTree.skippedKeyCount };
-}
-
-function cacheOf(cache: ProposalCache): unknown {
-  return [...cache.values()].map(({ proposal, sender, reference, ownUpdate }) => [
-    toHex(encode(Proposal, proposal)),
-    sender,
-    toHex(reference),
-    ownUpdate === undefined ? undefined : hex(ownUpdate.leafPrivateKey),
-  ]);
-}
-
-function hex(secret: Secret): string {
-  return toHex(secret.bytes);
 }

@@ -37,6 +37,7 @@ import { keyPackageRef } from "../../src/key-packages/key-package.ts";
 import { nodeProvider } from "../../src/providers/node.ts";
 import type { Capabilities, Lifetime } from "../../src/tree/nodes.ts";
 import { NOW } from "./environment.ts";
+import { watch } from "./living.ts";
 
 /** Reproducible: every run of a test file draws the same bytes. */
 export function seededProvider(seed: string): CryptoProvider {
@@ -84,7 +85,7 @@ export async function newClient(
     extensions: options.extensions,
     leafExtensions: options.leafExtensions,
   });
-  return { keyPackage, ...privateKeys, signer };
+  return watch({ keyPackage, ...privateKeys, signer });
 }
 
 export async function newSigner(suite = 1): Promise<Signer> {
@@ -134,6 +135,7 @@ export class Party {
     this.bundle = bundle;
     this.epoch = epoch;
     this.environment = environment;
+    watch(this);
   }
 
   get leaf(): number {
@@ -230,6 +232,7 @@ export class Observer {
   constructor(epoch: PublicEpoch, environment: Environment) {
     this.epoch = publicPart(epoch);
     this.environment = environment;
+    watch(this);
   }
 
   /** Checks what can be checked; changes nothing but the cache of proposals. */

@@ -2,11 +2,11 @@
 import { CertificationRequest } from "@peculiar/asn1-csr";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { Extensions, KeyUsage, KeyUsageFlags } from "@peculiar/asn1-x509";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { utf8 } from "../../../src/codec/index.ts";
 import type { Identity, Verdict } from "../../../src/credentials/authentication-service.ts";
 import { subjectPublicKey } from "../../../src/credentials/x509.ts";
-import { CIPHER_SUITES, type Signer } from "../../../src/crypto/index.ts";
+import { CIPHER_SUITES, type Signer, type SuiteCrypto } from "../../../src/crypto/index.ts";
 import { Client, memoryStorage, type NewIdentityOptions } from "../../../src/index.ts";
 import {
   createSigningRequest,
@@ -199,9 +199,18 @@ describe("paths", () => {
     expect(await judge(chain, { purpose: "1.3.6.1.5.5.7.3.4" })).toEqual(refusal("other purposes"));
   });
 
-  test("chains have a largest length", async () => {
+  test("M-SEC-04 chains have a largest length, which comes before any signature", async () => {
     const chain = await chainOf(1);
-    expect(await judge(chain, { maximumLength: 1 })).toEqual(refusal("too long"));
+    const verify = vi.spyOn(Object.getPrototypeOf(provider.suite(1)) as SuiteCrypto, "verify");
+    try {
+      const many = { ...chain, certificates: Array<Uint8Array>(500).fill(chain.certificates[0]!) };
+      expect(await judge(many)).toEqual(refusal("too long"));
+      expect(await judge(chain, { maximumLength: 1 })).toEqual(refusal("too long"));
+      expect(verify).not.toHaveBeenCalled();
+      expect(await judge(chain, { maximumLength: 2 })).toBe(true);
+    } finally {
+      verify.mockRestore();
+    }
   });
 
   test("bytes that are no certificate are refused", async () => {
