@@ -1,14 +1,31 @@
 /** `npm run interop`: the strict driver. Exit code 0 if everything is as it must be. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type ResultFile, resultText, writeDocs } from "./driver/docs.ts";
+import { resultText, writeDocs } from "./driver/docs.ts";
 import { loadConfigs, LONG_CONFIG } from "./driver/configs.ts";
+import { findJudge, findMlsGo } from "./driver/go-programs.ts";
+import { judge } from "./driver/judge.ts";
 import { runMatrix } from "./driver/matrix.ts";
-import { findMlsGo } from "./driver/mls-go.ts";
 import { BadUsage, type Options, parseOptions, USAGE } from "./driver/options.ts";
-import { command, type Launcher, listening, ownServer } from "./driver/processes.ts";
-import { describeScript, summary } from "./driver/report.ts";
-import { isGood, type MatrixResult } from "./driver/results.ts";
+import {
+  command,
+  type Launcher,
+  listening,
+  ownServer,
+  type Peer,
+  program,
+} from "./driver/processes.ts";
+import { describeJudged, describeScript, summary } from "./driver/report.ts";
+import {
+  add,
+  isGood,
+  isRight,
+  type Judgement,
+  limitedRuns,
+  type MatrixResult,
+  total,
+} from "./driver/results.ts";
+import type { Config } from "./driver/script.ts";
 
 interface Contest {
   readonly name: string;
@@ -19,41 +36,127 @@ interface Contest {
 
 const OWN_PROCESSES = 2;
 
+/** What was asked for and could not be done, with the reason. Nothing of it counts as passed. */
+const skipped: string[] = [];
+
 async function main(options: Options): Promise<number> {
   if (options.writesDocs) {
     writeDocs();
     return 0;
   }
   const { configs, missing } = loadConfigs(options);
-  for (const reason of missing) console.log(`skipped: ${reason}`);
+  for (const reason of missing) skip(reason);
   const chosen = options.short ? configs.filter(({ name }) => name !== LONG_CONFIG) : configs;
   console.log(`start value: ${options.seed}`);
+  const contests = contestsOf(options);
+  const judging = judgeOf(options);
   const results: MatrixResult[] = [];
-  for (const { name, launchers, casts } of contestsOf(options)) {
-    console.log(`\n${name}`);
-    const matrix = await runMatrix({
-      configs: chosen,
-      launchers,
-      casts: options.short || casts === "one" ? "one" : options.casts,
-      onlySuites: options.suites,
-      forms: options.forms,
-      rotates: options.short,
-      seed: options.seed,
-      provokesPeers: false,
-      jobs: options.jobs,
-      progress: (result) => console.log(describeScript(result)),
-    });
-    console.log(`\n${summary(matrix).join("\n")}`);
-    results.push(matrix);
+  if (options.judge === undefined) {
+    for (const contest of contests) results.push(await drive(contest, chosen, options));
   }
-  const date = new Date().toISOString().slice(0, 10);
-  const file: ResultFile = { date, seed: options.seed, results };
-  if (options.json !== undefined) {
-    mkdirSync(dirname(options.json), { recursive: true });
-    writeFileSync(options.json, resultText(file));
+  const judged: Judgement[] = [];
+  if (judging !== undefined) {
+    for (const contest of contests) judged.push(await hear(judging, contest, chosen, options));
   }
-  return results.length > 0 && results.every(isGood) ? 0 : 1;
+  write(options, results, judged);
+  return conclude(results, judged);
 }
+
+function skip(reason: string): void {
+  console.log(`skipped: ${reason}`);
+  skipped.push(reason);
+}
+
+async function drive(
+  { name, launchers, casts }: Contest,
+  configs: readonly Config[],
+  options: Options,
+): Promise<MatrixResult> {
+  console.log(`\n${name}`);
+  const matrix = await runMatrix({
+    configs,
+    launchers,
+    casts: options.short || casts === "one" ? "one" : options.casts,
+    onlySuites: options.suites,
+    forms: options.forms,
+    rotates: options.short,
+    seed: options.seed,
+    provokesPeers: false,
+    jobs: options.jobs,
+    progress: (result) => console.log(describeScript(result)),
+  });
+  console.log(`\n${summary(matrix).join("\n")}`);
+  return matrix;
+}
+
+/** The runner instead of the driver, or after it where everything is played that can be had. */
+function judgeOf(options: Options): Peer | undefined {
+  if (options.judge === undefined && !isEverything(options)) return undefined;
+  const found = findJudge(options.judge);
+  if ("program" in found) return found.program;
+  skip(found.missing);
+  return undefined;
+}
+
+async function hear(
+  program: Peer,
+  { name, launchers }: Contest,
+  configs: readonly Config[],
+  options: Options,
+): Promise<Judgement> {
+  console.log(`\n${name}, before the second judge`);
+  return judge({
+    program,
+    // Several processes of ours would only be drawn from without effect.
+    launchers: name === ALONE ? launchers.slice(0, 1) : launchers,
+    configs: configs.filter((config) => config.name !== LONG_CONFIG),
+    folder: options.folder,
+    onlySuites: options.suites,
+    forms: options.forms,
+    rotates: options.short,
+    progress: (row) => console.log(describeJudged(row)),
+  });
+}
+
+function write(
+  { json, seed }: Options,
+  results: readonly MatrixResult[],
+  judged: readonly Judgement[],
+): void {
+  if (json === undefined) return;
+  const date = new Date().toISOString().slice(0, 10);
+  const [first] = judged;
+  const rows = judged.flatMap((judgement) => judgement.rows);
+  const said = first === undefined ? {} : { judge: { ...first, rows } };
+  mkdirSync(dirname(json), { recursive: true });
+  writeFileSync(json, resultText({ date, seed, results, ...said }));
+}
+
+/** The last line, and the exit code. */
+function conclude(results: readonly MatrixResult[], judged: readonly Judgement[]): number {
+  const sum = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  for (const matrix of results) add(sum, total(matrix));
+  const rows = judged.flatMap((judgement) => judgement.rows);
+  for (const row of rows) {
+    const [passed, limited] = [row.passed, limitedRuns(row)];
+    add(sum, { runs: row.runs, passed, limited, failed: row.runs - passed - limited });
+  }
+  const names = skipped.length === 0 ? "" : ` (${skipped.join("; ")})`;
+  const { passed, limited, failed } = sum;
+  console.log(
+    `interop: ${passed} passed, ${limited} limited, ${failed} failed, ${skipped.length} skipped${names}`,
+  );
+  return sum.runs > 0 && results.every(isGood) && rows.every(isRight) ? 0 : 1;
+}
+
+/** Neither ours alone nor some peer was asked for. */
+function isEverything({ broken, self, clients, commands, mlsGo }: Options): boolean {
+  return (
+    broken === undefined && !self && mlsGo === undefined && clients.length + commands.length === 0
+  );
+}
+
+const ALONE = "mlskit alone";
 
 function contestsOf(options: Options): Contest[] {
   const ours = ownServer();
@@ -63,7 +166,7 @@ function contestsOf(options: Options): Contest[] {
     return [{ name: `mlskit with a broken ${broken}`, launchers, casts: "one" }];
   }
   const alone: Contest = {
-    name: "mlskit alone",
+    name: ALONE,
     launchers: Array.from({ length: OWN_PROCESSES }, () => ours),
     casts: "one",
   };
@@ -89,10 +192,12 @@ function contestsOf(options: Options): Contest[] {
 function withMlsGo(options: Options): Contest[] {
   const found = findMlsGo(options.mlsGo);
   if ("missing" in found) {
-    console.log(`skipped: ${found.missing}`);
+    skip(found.missing);
     return [];
   }
-  const launchers = [ownServer(["--no-padding"]), found.launcher];
+  const { at, version } = found.program;
+  const peer = program(at, version, (port) => ["-port", String(port)]);
+  const launchers = [ownServer(["--no-padding"]), peer];
   return [{ name: "mlskit with mls-go", launchers, casts: "all" }];
 }
 

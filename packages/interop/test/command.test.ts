@@ -1,6 +1,8 @@
 /** The command as a whole: what it exits with. */
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { BadUsage, parseOptions } from "../src/driver/options.ts";
@@ -8,20 +10,28 @@ import { BadUsage, parseOptions } from "../src/driver/options.ts";
 const program = fileURLToPath(new URL("../build/main.js", import.meta.url));
 const PATIENCE = 300_000;
 
-function interop(...args: readonly string[]) {
-  const { status, stdout } = spawnSync(process.execPath, [program, ...args], { encoding: "utf8" });
-  return { status, lastLine: stdout.trimEnd().split("\n").at(-1) };
+function interop(args: readonly string[], path = process.env["PATH"]) {
+  const env = { ...process.env, PATH: path };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+    encoding: "utf8",
+    env,
+  });
+  return { status, stdout, stderr, lastLine: stdout.trimEnd().split("\n").at(-1) };
 }
 
 // Built by the same command that builds the library, without which no test of this package runs.
 describe.runIf(existsSync(program))("npm run interop", () => {
   const script = ["--script", "two_epochs_late", "--suite", "1", "--form", "public"];
+  const found = ["--configs", mkdtempSync(join(tmpdir(), "interop-configs-"))];
+  /** Where there are no official scripts, and no programs either. */
+  const nowhere = join(tmpdir(), "interop-nothing-here");
 
   test(
     "M-INT-02 exits with 0 if everything passed, and says how many runs that were",
     () => {
-      const { status, lastLine } = interop("--self", "--jobs", "2", ...script);
-      expect(lastLine).toBe("1 runs: 1 passed, 0 limited, 0 failed");
+      const { status, lastLine, stdout } = interop(["--self", "--jobs", "2", ...found, ...script]);
+      expect(stdout).toContain("1 runs: 1 passed, 0 limited, 0 failed");
+      expect(lastLine).toBe("interop: 1 passed, 0 limited, 0 failed, 0 skipped");
       expect(status).toBe(0);
     },
     PATIENCE,
@@ -30,10 +40,41 @@ describe.runIf(existsSync(program))("npm run interop", () => {
   test(
     "M-INT-02 exits with 1 if something failed, or if nothing was run",
     () => {
-      const { status, lastLine } = interop("--broken", "exporter", ...script);
-      expect(lastLine).toBe("1 runs: 0 passed, 0 limited, 1 failed");
+      const { status, lastLine } = interop(["--broken", "exporter", ...script]);
+      expect(lastLine).toMatch(/^interop: 0 passed, 0 limited, 1 failed, /);
       expect(status).toBe(1);
-      expect(interop("--self", "--script", "no such script").status).toBe(1);
+      expect(interop(["--self", "--script", "no such script"]).status).toBe(1);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "M-INT-02 absent scripts and an absent Go toolchain are named and counted as skipped, never as passed",
+    () => {
+      const { status, lastLine } = interop(["--configs", nowhere, ...script], nowhere);
+      // Only the script of our own was played, with ourselves.
+      const counts = "interop: 1 passed, 0 limited, 0 failed, 3 skipped";
+      expect(lastLine?.split("; ")).toEqual([
+        expect.stringContaining(`${counts} (the official scripts are not at ${nowhere}`),
+        "mls-go: there is no Go toolchain",
+        "the second judge: there is no Go toolchain)",
+      ]);
+      expect(status).toBe(0);
+      const onlyPeers = interop(["--configs", nowhere, "--self", "--config", "application"]);
+      expect(onlyPeers.lastLine).toMatch(/^interop: 0 passed, 0 limited, 0 failed, 1 skipped/);
+      expect(onlyPeers.status).toBe(1);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "M-INT-02 a peer that cannot be started, such as one nobody built with Rust, is a failure and named",
+    () => {
+      const peer = join(nowhere, "rust-peer");
+      const { status, stderr, stdout } = interop(["--run", `${peer} {port}`, ...script]);
+      expect(stderr).toContain(`spawn ${peer} ENOENT`);
+      expect(stdout).not.toContain("passed");
+      expect(status).toBe(1);
     },
     PATIENCE,
   );
@@ -43,6 +84,17 @@ test("peers are named by address or command, with a version that they do not tel
   const options = parseOptions(["--client", "127.0.0.1:5000", "--run", "peer --at {port}=v1"]);
   expect(options.clients).toEqual([{ at: "127.0.0.1:5000", version: undefined }]);
   expect(options.commands).toEqual([{ at: "peer --at {port}", version: "v1" }]);
+  // A command may have an equals sign of its own.
+  const { commands } = parseOptions([
+    "--run",
+    "peer --port={port}",
+    "--run",
+    "peer -a=b {port}=v1",
+  ]);
+  expect(commands).toEqual([
+    { at: "peer --port={port}", version: undefined },
+    { at: "peer -a=b {port}", version: "v1" },
+  ]);
   for (const wrong of [["--client"], ["--jobs", "0"], ["--suite", "x"], ["--what"]]) {
     expect(() => parseOptions(wrong)).toThrow(BadUsage);
   }

@@ -55,7 +55,7 @@ export class Connection {
     const { name } = await connection.call("Name", {});
     const { ciphersuites } = await connection.call("SupportedCiphersuites", {});
     const family = familyOf(name);
-    const isOurs = family.startsWith("mlskit");
+    const isOurs = isOursByName(name);
     connection.description = { name, family, suites: [...ciphersuites].sort(ascending), isOurs };
     return connection;
   }
@@ -96,6 +96,10 @@ export class Connection {
 /** Without the port, which tells processes apart and not implementations. */
 export function familyOf(name: string): string {
   return name.replace(/\s*(:|on port )\d+$/, "");
+}
+
+export function isOursByName(name: string): boolean {
+  return name.startsWith("mlskit");
 }
 
 function ascending(a: number, b: number): number {

@@ -3,8 +3,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PEER_LIMITS } from "./peer-limits.ts";
-import { checksOf, matrixTable } from "./report.ts";
-import { type Count, KINDS, type MatrixResult, total } from "./results.ts";
+import { checksOf, describeLimits, matrixTable } from "./report.ts";
+import { type Count, type Judgement, KINDS, type MatrixResult, total } from "./results.ts";
 
 const packageFolder = fileURLToPath(new URL("../../", import.meta.url));
 
@@ -19,21 +19,6 @@ export interface ResultFile {
   readonly results: readonly MatrixResult[];
   /** What the working group's own runner said. */
   readonly judge?: Judgement;
-}
-
-export interface Judgement {
-  readonly runner: string;
-  readonly suites: readonly number[];
-  readonly rows: readonly {
-    readonly clients: readonly string[];
-    /** Other than those of the whole. */
-    readonly suites?: readonly number[];
-    readonly config: string;
-    readonly runs: number;
-    readonly passed: number;
-    /** Of these, those with several implementations in one group; unknown where nobody counted. */
-    readonly mixed?: number;
-  }[];
 }
 
 /** One line per script, and nothing that is zero. */
@@ -132,14 +117,15 @@ function judgement(date: string, { runner, suites, rows }: Judgement): string[] 
     "## The second judge",
     "",
     `${date}, both handshake forms: the working group's runner (${runner}). With several`,
-    "clients each script is played once per suite and form, and the runner draws who plays whom. What did",
-    "not pass fails as the limits of peers below say.",
+    "clients each script is played once per suite and form, and the runner draws who plays whom.",
     "",
-    "| clients | suites | configuration | passed | of these mixed |",
-    "| --- | --- | --- | --- | --- |",
-    ...rows.map(({ clients, suites: some, config, runs, passed, mixed }) => {
+    "| clients | suites | configuration | passed | of all these mixed | failed as known |",
+    "| --- | --- | --- | --- | --- | --- |",
+    ...rows.map((row) => {
+      const { clients, suites: some, config, runs, passed, mixed } = row;
       const where = (some ?? suites).join(", ");
-      const cells = [clients.join(" × "), where, config, `${passed}/${runs}`, mixed ?? "–"];
+      const result = `${passed}/${runs}`;
+      const cells = [clients.join(" × "), where, config, result, mixed ?? "–", describeLimits(row)];
       return `| ${cells.join(" | ")} |`;
     }),
     "",

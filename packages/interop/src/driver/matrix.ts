@@ -1,6 +1,6 @@
 /** Runs all that is planned for some servers, and says of each run what it shows. */
 import { CallError, type Connection, type ServerDescription } from "./connection.ts";
-import { type LimitedRun, PEER_LIMITS, type PeerLimit } from "./peer-limits.ts";
+import { limitsOf, type PeerLimit } from "./peer-limits.ts";
 import {
   expectedRuns,
   plan,
@@ -70,7 +70,7 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
   };
 }
 
-function withVersion(family: string, version: string | undefined): string {
+export function withVersion(family: string, version: string | undefined): string {
   return version === undefined ? family : `${family} ${version}`;
 }
 
@@ -170,7 +170,10 @@ function count(
   shown: Set<PeerLimit>,
   expected: Set<PeerLimit>,
 ): void {
-  const possible = limitsOf(planned, run, cast);
+  const { config, script } = planned;
+  const descriptions = new Map([...cast].map(([actor, { description }]) => [actor, description]));
+  const { suite, encrypt } = run;
+  const possible = limitsOf({ config, script: script.name, suite, encrypt }, descriptions);
   for (const limit of possible) if (limit.isOccasional !== true) expected.add(limit);
   const tallies = [result[kindOf(cast)], suiteTally(result, run, kindOf(cast))];
   for (const tally of tallies) tally.runs += 1;
@@ -207,21 +210,6 @@ function suiteTally(result: ScriptResult, { suite, encrypt }: PlannedRun, kind: 
   const tally = { runs: 0, passed: 0, limited: 0, failed: 0 };
   result.suites[key] = tally;
   return tally;
-}
-
-function limitsOf(
-  { config, script }: PlannedScript,
-  { suite, encrypt }: PlannedRun,
-  cast: ReadonlyMap<string, Connection>,
-): PeerLimit[] {
-  return PEER_LIMITS.filter(({ peer, applies }) => {
-    const isPeer = (actor: string): boolean => {
-      const description = cast.get(actor)?.description;
-      return description !== undefined && !description.isOurs && peer.test(description.name);
-    };
-    const run: LimitedRun = { config, script: script.name, suite, encrypt, isPeer };
-    return script.actors.some(isPeer) && applies(run);
-  });
 }
 
 function describeFailure(

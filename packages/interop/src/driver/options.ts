@@ -17,6 +17,8 @@ export interface Options {
   readonly jobs: number;
   /** A server of mls-go that was built elsewhere. */
   readonly mlsGo: Peer | undefined;
+  /** The working group's runner, built elsewhere, in place of the driver. */
+  readonly judge: Peer | undefined;
   /** All servers in one mix, rather than ours with each of them. */
   readonly together: boolean;
   readonly suites: readonly number[] | undefined;
@@ -40,6 +42,7 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --client HOST:PORT[=VERSION]   with this server instead (repeat)
   --run "COMMAND {port}"[=VERSION]   with this program as a server instead (repeat)
   --mls-go PROGRAM[=VERSION]     with this server, which was built elsewhere
+  --judge PROGRAM[=VERSION]      the working group's runner, instead of the driver
   --jobs N             scripts played at the same time, by servers of their own
   --together           all servers in one mix, instead of mlskit with each
   --suite N            only this suite (repeat)
@@ -60,9 +63,11 @@ function wholeNumber(value: string): number {
   return number;
 }
 
+/** What follows the last `=` is the version, unless it belongs to the command. */
 function peerOf(value: string): Peer {
-  const [at = "", version] = value.split("=");
-  return { at, version };
+  const end = value.lastIndexOf("=");
+  if (end === -1 || value.includes("{port}", end)) return { at: value, version: undefined };
+  return { at: value.slice(0, end), version: value.slice(end + 1) };
 }
 
 export function parseOptions(args: readonly string[]): Options {
@@ -74,6 +79,7 @@ export function parseOptions(args: readonly string[]): Options {
     commands: [],
     jobs: 1,
     mlsGo: undefined,
+    judge: undefined,
     together: false,
     suites: undefined,
     configs: undefined,
@@ -115,6 +121,7 @@ const VALUES: Readonly<Record<string, ((draft: Draft, value: string) => void) | 
   "--run": (draft, value) => (draft.commands = [...draft.commands, peerOf(value)]),
   "--jobs": (draft, value) => (draft.jobs = wholeNumber(value)),
   "--mls-go": (draft, value) => (draft.mlsGo = peerOf(value)),
+  "--judge": (draft, value) => (draft.judge = peerOf(value)),
   "--config": (draft, value) => (draft.configs = [...(draft.configs ?? []), value]),
   "--script": (draft, value) => (draft.scripts = [...(draft.scripts ?? []), value]),
   "--configs": (draft, value) => (draft.folder = value),

@@ -116,18 +116,21 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     ...MLS_RS,
     whose: "library",
     reason:
-      "as welcomer after a ReInit it makes the nonce as long as the hash of the suite before; RFC 9420 §8.4: “of length KDF.Nh, where KDF is the KDF for the cipher suite of the group into which the PSK is being injected”",
-    error: /at mlskit .*a PSK nonce must be as long as/,
+      "as welcomer after a ReInit it makes the nonce as long as the hash of the suite before; RFC 9420 §8.4: “the psk_nonce of its PreSharedKeyID MUST be set to a fresh random value of length KDF.Nh, where KDF is the KDF for the cipher suite of the group into which the PSK is being injected”",
+    error: /^HandleReInitWelcome at mlskit .*a PSK nonce must be as long as/,
+    // Only if the two suites have hashes of different lengths.
     isOccasional: true,
-    applies: ({ config, script }) => config === "reinit" || script === "external_reinit",
+    applies: ({ config, script, isPeer }) =>
+      (config === "reinit" && script === "change_ciphersuite" && isPeer("charlie")) ||
+      (script === "external_reinit" && isPeer("bob")),
   },
   {
     id: "mls-rs-branch-extensions",
     ...MLS_RS,
     whose: "left open by the RFC",
     reason:
-      "refuses a branch whose extensions are not those of the parent, and passes none on as creator; RFC 9420 §11.3 makes a branch “using the same parameters as the old group”, and has joiners check version, cipher suite, epoch and members",
-    error: /at Wickr MLS .*ReInitExtensionsMismatch/,
+      "refuses a branch whose extensions are not those of the parent, and passes none on as creator; RFC 9420 §11.3 makes a branch “using the same parameters as the old group”, but what joiners check there is version, cipher suite, epoch and members; that extensions “MUST be the same” is said in §11.2, of a ReInit",
+    error: /^HandleBranch at Wickr MLS .*ReInitExtensionsMismatch/,
     isOccasional: true,
     applies: ({ config, script }) => config === "branch" && script === "with_extensions",
   },
@@ -144,6 +147,20 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
       (script === "reinit_then_branch" && isPeer("charlie")),
   },
 ];
+
+/** The limits that can show in a run with this cast. */
+export function limitsOf(
+  run: Omit<LimitedRun, "isPeer">,
+  cast: ReadonlyMap<string, Pick<ServerDescription, "name" | "isOurs">>,
+): PeerLimit[] {
+  return PEER_LIMITS.filter(({ peer, applies }) => {
+    const isPeer = (actor: string): boolean => {
+      const server = cast.get(actor);
+      return server !== undefined && !server.isOurs && peer.test(server.name);
+    };
+    return [...cast.keys()].some(isPeer) && applies({ ...run, isPeer });
+  });
+}
 
 /** Calls that a peer answers without content. */
 const EMPTY_ANSWERS: readonly { readonly peer: RegExp; readonly calls: readonly CallName[] }[] = [

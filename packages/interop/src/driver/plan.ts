@@ -96,7 +96,8 @@ export function expectedRuns(options: PlanOptions): number {
   return runs;
 }
 
-function rotate<T>(list: readonly T[], turn: number): readonly T[] {
+/** The one of the list whose turn it is. */
+export function rotate<T>(list: readonly T[], turn: number): readonly T[] {
   const at = turn % list.length;
   return list.slice(at, at + 1);
 }

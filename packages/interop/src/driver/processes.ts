@@ -1,5 +1,6 @@
 /** Servers that run while a script does. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { Connection } from "./connection.ts";
@@ -43,6 +44,8 @@ export function program(
     async start() {
       const port = await freePort();
       const child = spawn(file, args(port), { stdio: ["ignore", "ignore", "ignore"] });
+      // Rejects if there is no such program.
+      await once(child, "spawn");
       return launched(await Connection.open(`127.0.0.1:${port}`), child);
     },
   };

@@ -1,5 +1,12 @@
 /** Results as text. */
-import { type Count, KINDS, type MatrixResult, type ScriptResult, total } from "./results.ts";
+import {
+  type Count,
+  type JudgedConfig,
+  KINDS,
+  type MatrixResult,
+  type ScriptResult,
+  total,
+} from "./results.ts";
 
 /** One line per script, while it runs. */
 export function describeScript(result: ScriptResult): string {
@@ -27,6 +34,21 @@ function castOf(cast: Readonly<Record<string, string>>): string {
 function describeCount({ runs, passed, limited, failed }: Count): string {
   const limits = limited === 0 ? "" : `, ${limited} limited`;
   return `${passed}/${runs}${limits}${failed === 0 ? "" : `, ${failed} FAILED`}`;
+}
+
+/** One line per configuration, and what the second judge does not like. */
+export function describeJudged(row: JudgedConfig): string {
+  const limits = describeLimits(row);
+  const lines = [`${row.config}: ${row.passed}/${row.runs}${limits === "" ? "" : `, ${limits}`}`];
+  for (const failure of row.failures ?? []) lines.push(`  FAILED: ${failure}`);
+  return lines.join("\n");
+}
+
+/** How many runs failed as known. */
+export function describeLimits({ limited = {} }: JudgedConfig): string {
+  return Object.entries(limited)
+    .map(([id, count]) => `${count} limited by ${id}`)
+    .join(", ");
 }
 
 /** Configurations × suites and forms. */

@@ -47,6 +47,38 @@ export interface MatrixResult {
   readonly vanishedLimits: readonly string[];
 }
 
+/** What the working group's own runner said. */
+export interface Judgement {
+  readonly runner: string;
+  readonly suites: readonly number[];
+  readonly rows: readonly JudgedConfig[];
+}
+
+export interface JudgedConfig {
+  readonly clients: readonly string[];
+  /** Other than those of the whole. */
+  readonly suites?: readonly number[];
+  readonly config: string;
+  /** How many there must be. */
+  readonly runs: number;
+  passed: number;
+  /** Of the runs, those with several implementations in one group; unknown where nobody counted. */
+  mixed?: number;
+  /** Failed as the list of known limits of peers says, by their ids. */
+  limited?: Readonly<Record<string, number>>;
+  /** All others, in the runner's words. */
+  readonly failures?: string[];
+}
+
+export function limitedRuns({ limited = {} }: JudgedConfig): number {
+  return Object.values(limited).reduce((sum, count) => sum + count, 0);
+}
+
+/** Every run was made, and passed or has its reason. */
+export function isRight(row: JudgedConfig): boolean {
+  return row.runs > 0 && row.passed + limitedRuns(row) === row.runs;
+}
+
 export const KINDS: readonly RunKind[] = ["mixed", "ours", "peers"];
 
 export function total(matrix: MatrixResult, kinds: readonly RunKind[] = KINDS): Count {

@@ -1,0 +1,151 @@
+/**
+ * The second judge: the working group's own runner, which draws who plays whom when there are
+ * several servers. It looks at less than the driver, but it is not ours.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { OFFICIAL_FOLDER } from "./configs.ts";
+import { type Connection, familyOf, isOursByName } from "./connection.ts";
+import { commonSuites, withVersion } from "./matrix.ts";
+import { limitsOf } from "./peer-limits.ts";
+import { rotate } from "./plan.ts";
+import { type Launcher, type Peer, startAll } from "./processes.ts";
+import type { JudgedConfig, Judgement } from "./results.ts";
+import type { Config } from "./script.ts";
+
+export interface JudgeOptions {
+  readonly program: Peer;
+  readonly launchers: readonly Launcher[];
+  readonly configs: readonly Config[];
+  /** Where the official scripts are, if not where they usually are. */
+  readonly folder: string | undefined;
+  readonly onlySuites: readonly number[] | undefined;
+  readonly forms: readonly boolean[];
+  /** One suite and one form per configuration, in turn. */
+  readonly rotates: boolean;
+  /** Told after every configuration. */
+  progress(row: JudgedConfig): void;
+}
+
+/** What the runner writes about one run. */
+interface Verdict {
+  readonly cipher_suite: number;
+  readonly encrypt_flag: boolean;
+  /** Names of servers by actor. */
+  readonly actors: Readonly<Record<string, string>>;
+  readonly failed_step?: number | null;
+  readonly error?: unknown;
+}
+
+export async function judge(options: JudgeOptions): Promise<Judgement> {
+  const launched = await startAll(options.launchers);
+  try {
+    const servers = launched.map(({ connection }) => connection);
+    const names = servers.map(({ description }, i) => {
+      return withVersion(description.family, options.launchers[i]?.version);
+    });
+    const clients = [...new Set(names)];
+    const common = commonSuites(servers.map(({ description }) => description)).filter((suite) => {
+      return options.onlySuites === undefined || options.onlySuites.includes(suite);
+    });
+    const rows: JudgedConfig[] = [];
+    for (const [turn, config] of options.configs.entries()) {
+      const file = join(options.folder ?? OFFICIAL_FOLDER, `${config.name}.json`);
+      // Scripts of our own have steps that the runner does not know.
+      if (!existsSync(file)) continue;
+      const suites = options.rotates ? rotate(common, turn) : common;
+      const forms = options.rotates ? rotate(options.forms, turn) : options.forms;
+      const row: JudgedConfig = {
+        clients,
+        suites,
+        config: config.name,
+        runs: config.scripts.length * suites.length * forms.length,
+        passed: 0,
+        mixed: 0,
+        limited: {},
+        failures: [],
+      };
+      for (const suite of suites) {
+        for (const [script, verdicts] of play({ ...options, forms }, servers, file, suite)) {
+          for (const verdict of verdicts) count(row, script, verdict);
+        }
+      }
+      rows.push(row);
+      options.progress(row);
+    }
+    return { runner: options.program.version ?? options.program.at, suites: common, rows };
+  } finally {
+    for (const { stop } of launched) stop();
+  }
+}
+
+const MINUTE = 60_000;
+
+function play(
+  { program, forms }: JudgeOptions,
+  servers: readonly Connection[],
+  file: string,
+  suite: number,
+): [script: string, verdicts: readonly Verdict[]][] {
+  const args = servers.flatMap(({ address }) => ["-client", address]);
+  // Otherwise every assignment, of which many are the same.
+  if (servers.length > 1) args.push("-random");
+  if (forms.length === 1) args.push(forms[0] === true ? "-private" : "-public");
+  args.push("-suite", String(suite), "-config", file);
+  const { stdout, stderr, error } = spawnSync(program.at, args, {
+    encoding: "utf8",
+    maxBuffer: 2 ** 30,
+    timeout: 30 * MINUTE,
+  });
+  if (error !== undefined) throw error;
+  // It fails when a run did, which is counted below; without results it has nothing to say.
+  if (stdout.trim() === "") throw new Error(`the second judge said: ${stderr.trim()}`);
+  const { scripts } = JSON.parse(stdout) as { scripts: Readonly<Record<string, Verdict[]>> };
+  return Object.entries(scripts);
+}
+
+function count(row: JudgedConfig, script: string, verdict: Verdict): void {
+  const families = new Set(Object.values(verdict.actors).map(familyOf));
+  if (families.size > 1) row.mixed = (row.mixed ?? 0) + 1;
+  if (verdict.failed_step === undefined || verdict.failed_step === null) {
+    row.passed += 1;
+    return;
+  }
+  const limit = limitOf(row.config, script, verdict);
+  if (limit === undefined) {
+    const { cipher_suite, failed_step, error } = verdict;
+    const cast = JSON.stringify(verdict.actors);
+    row.failures?.push(`${script}, suite ${cipher_suite}, step ${failed_step}: ${error} (${cast})`);
+    return;
+  }
+  row.limited = { ...row.limited, [limit]: (row.limited?.[limit] ?? 0) + 1 };
+}
+
+/** Which limit of a peer explains a failure. */
+export function limitOf(config: string, script: string, verdict: Verdict): string | undefined {
+  const { cipher_suite: suite, encrypt_flag: encrypt, actors, error } = verdict;
+  const cast = new Map(
+    Object.entries(actors).map(([actor, name]) => {
+      return [actor, { name, isOurs: isOursByName(name) }] as const;
+    }),
+  );
+  const [, code = "", text = ""] = /code = (\w+) desc = (.*)/s.exec(String(error)) ?? [];
+  // The runner tells neither the call that failed nor who answered: only what was said.
+  const said = [...new Set(Object.values(actors))].flatMap((name) => {
+    return CALLS.map((call) => `${call} at ${name}: ${code.toUpperCase()}: ${text}`);
+  });
+  return limitsOf({ config, script, suite, encrypt }, cast).find((limit) => {
+    return said.some((line) => limit.error.test(line));
+  })?.id;
+}
+
+/** Those in which limits of peers show. */
+const CALLS = [
+  "Unprotect",
+  "HandleCommit",
+  "ExternalJoin",
+  "CreateBranch",
+  "HandleBranch",
+  "HandleReInitWelcome",
+] as const;
