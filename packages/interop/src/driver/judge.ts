@@ -116,7 +116,9 @@ function count(row: JudgedConfig, script: string, verdict: Verdict): void {
   if (limit === undefined) {
     const { cipher_suite, failed_step, error } = verdict;
     const cast = JSON.stringify(verdict.actors);
-    row.failures?.push(`${script}, suite ${cipher_suite}, step ${failed_step}: ${error} (${cast})`);
+    row.failures?.push(
+      `${script}, suite ${cipher_suite}, step ${failed_step}: ${String(error)} (${cast})`,
+    );
     return;
   }
   row.limited = { ...row.limited, [limit]: (row.limited?.[limit] ?? 0) + 1 };
