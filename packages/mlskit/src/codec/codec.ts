@@ -112,14 +112,17 @@ export interface StructCodec<T> extends Codec<T> {
 export function struct<T extends object>(
   fields: { readonly [K in keyof T]-?: Codec<T[K]> },
 ): StructCodec<T> {
-  const entries = Object.entries(fields) as [keyof T, Codec<T[keyof T]>][];
+  const names = Object.keys(fields) as (keyof T)[];
+  const codecs = Object.values(fields) as Codec<T[keyof T]>[];
   const readInto = (reader: Reader, value: Partial<T>): T => {
-    for (const [name, codec] of entries) value[name] = codec.read(reader);
+    codecs.forEach((codec, i) => {
+      value[names[i] as keyof T] = codec.read(reader);
+    });
     return value as T;
   };
   return {
     write(writer, value) {
-      for (const [name, codec] of entries) codec.write(writer, value[name]);
+      codecs.forEach((codec, i) => codec.write(writer, value[names[i] as keyof T]));
     },
     read: (reader) => readInto(reader, {}),
     readInto,

@@ -155,8 +155,8 @@ export function expandWithLabel(
 }
 
 /** Most contexts are short, and the info is needed no longer than the call that it is for. */
-const SHORT = 64;
-const shortInfo: Writer = /* @__PURE__ */ new Writer(128);
+const SHORT = 256;
+const shortInfo: Writer = /* @__PURE__ */ new Writer(384);
 
 /** DeriveSecret, RFC 9420 §8. */
 export function deriveSecret(crypto: SuiteCrypto, secret: Uint8Array, label: string): Uint8Array {

@@ -1,5 +1,5 @@
 /** Signing content and checking who signed it. RFC 9420 §6.1. */
-import { type Codec, concat, encode, MLS10, uint16, withEncoding } from "../codec/index.ts";
+import { type Codec, MLS10, uint16, withEncoding, type Writer } from "../codec/index.ts";
 import type { Signer, VerifyJob } from "../crypto/index.ts";
 import { labeledContent, signWithLabel } from "../crypto/labels.ts";
 import {
@@ -97,14 +97,13 @@ export function framedContentTbs(
 }
 
 /** FramedContentTBS || FramedContentAuthData: what the membership tag covers. RFC 9420 §6.2. */
-export function framedContentTbm(
+export function writeFramedContentTbm(
+  writer: Writer,
   { wireFormat, content, auth }: AuthenticatedContent,
   groupContext: Uint8Array,
-): Uint8Array {
-  return concat(
-    ...framedContentTbs(wireFormat, content, groupContext),
-    encode(authDataCodec(content.content.contentType), auth),
-  );
+): void {
+  for (const part of framedContentTbs(wireFormat, content, groupContext)) writer.bytes(part);
+  authDataCodec(content.content.contentType).write(writer, auth);
 }
 
 const LABEL = "FramedContentTBS";

@@ -1,9 +1,9 @@
 /** PublicMessage: content in the clear, tagged by members. RFC 9420 §6.2. */
-import { equalSecrets } from "../codec/index.ts";
+import { equalSecrets, lendEncoding } from "../codec/index.ts";
 import type { Secret, SuiteCrypto } from "../crypto/index.ts";
 import { CryptoError, UsageError } from "../errors.ts";
 import { violation } from "../rules.ts";
-import { type AuthenticatedContent, framedContentTbm } from "./authenticated-content.ts";
+import { type AuthenticatedContent, writeFramedContentTbm } from "./authenticated-content.ts";
 import type { PublicMessage } from "./mls-message.ts";
 
 /** What a member needs to tag and check public messages of an epoch. */
@@ -66,5 +66,8 @@ function membershipTagOf(
   authenticated: AuthenticatedContent,
   { membershipKey, groupContext }: MembershipKey,
 ): Uint8Array {
-  return crypto.hmac(membershipKey.bytes, framedContentTbm(authenticated, groupContext));
+  return lendEncoding(
+    (writer) => writeFramedContentTbm(writer, authenticated, groupContext),
+    (tbm) => crypto.hmac(membershipKey.bytes, tbm),
+  );
 }

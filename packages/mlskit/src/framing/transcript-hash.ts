@@ -1,5 +1,5 @@
 /** The running hash over all Commits of a group. RFC 9420 §8.2. */
-import { concat, encode, opaque, uint16 } from "../codec/index.ts";
+import { lendEncoding } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/index.ts";
 import type { SignedContent } from "./authenticated-content.ts";
 import { WireFormat } from "./mls-message.ts";
@@ -13,8 +13,15 @@ export function confirmedTranscriptHash(
   interimBefore: Uint8Array,
   { wireFormat, content, signature }: SignedContent,
 ): Uint8Array {
-  const format = encode(uint16, WireFormat[wireFormat]);
-  return crypto.hash(concat(interimBefore, format, content.encoded, encode(opaque, signature)));
+  return lendEncoding(
+    (writer) => {
+      writer.bytes(interimBefore);
+      writer.uint16(WireFormat[wireFormat]);
+      writer.bytes(content.encoded);
+      writer.opaque(signature);
+    },
+    (input) => crypto.hash(input),
+  );
 }
 
 /**
@@ -26,5 +33,11 @@ export function interimTranscriptHash(
   confirmed: Uint8Array,
   confirmationTag: Uint8Array,
 ): Uint8Array {
-  return crypto.hash(concat(confirmed, encode(opaque, confirmationTag)));
+  return lendEncoding(
+    (writer) => {
+      writer.bytes(confirmed);
+      writer.opaque(confirmationTag);
+    },
+    (input) => crypto.hash(input),
+  );
 }

@@ -184,6 +184,7 @@ async function makeAttachments(
       committer: list.committer,
       pathSecrets: made.path?.pathSecrets,
       psks: list.psks,
+      pskSecret: list.pskSecret,
       groupInfo: await describe({ externalPub: false, extensions: options.welcomeExtensions }),
       joinersPerWelcome: options.joinersPerWelcome,
     });

@@ -11,8 +11,6 @@ import {
   epochSecrets,
   joinerSecret,
   memberSecret,
-  type WelcomeKey,
-  welcomeKey,
 } from "../key-schedule/key-schedule.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { MAX_UINT64 } from "../codec/index.ts";
@@ -39,7 +37,6 @@ export interface NextEpoch {
   readonly secrets: EpochSecrets;
   /** For a Welcome; the caller erases it. */
   readonly joinerSecret: Secret;
-  readonly welcomeKey: WelcomeKey;
 }
 
 /** The one place where an epoch follows from another, for committers and receivers alike. */
@@ -51,7 +48,6 @@ export function startNextEpoch(input: NextEpochInput): NextEpoch {
   const joiner = joinerSecret(crypto, input.initSecret, input.commitSecret, contextBytes);
   const member = memberSecret(crypto, joiner, input.pskSecret);
   const secrets = epochSecrets(crypto, member, contextBytes);
-  const key = welcomeKey(crypto, member);
   member.erase();
   const tag = confirmationTag(crypto, secrets.confirmationKey, context.confirmedTranscriptHash);
   const interim = interimTranscriptHash(crypto, context.confirmedTranscriptHash, tag);
@@ -66,7 +62,6 @@ export function startNextEpoch(input: NextEpochInput): NextEpoch {
     },
     secrets,
     joinerSecret: joiner,
-    welcomeKey: key,
   };
 }
 

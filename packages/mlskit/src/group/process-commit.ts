@@ -11,10 +11,10 @@ import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validati
 import { verifyJob } from "../tree/leaf-node.ts";
 import type { UpdatePath } from "../tree/nodes.ts";
 import { type PrivateKeys, retainPrivateKeys } from "../tree/private-keys.ts";
-import type { RatchetTree } from "../tree/ratchet-tree.ts";
+import type { PathStep, RatchetTree } from "../tree/ratchet-tree.ts";
 import { verifySignatures } from "../tree/signature-batch.ts";
 import { leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
-import { decryptUpdatePath, mergeUpdatePath } from "../tree/update-path.ts";
+import { decryptUpdatePath, type MergedUpdatePath, mergeUpdatePath } from "../tree/update-path.ts";
 import { requiresPath, resyncedLeaf } from "./apply-proposals.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
 import type { VerifiedContent } from "./content.ts";
@@ -62,6 +62,8 @@ interface Accepted {
   readonly committer: Committer;
   /** After proposals and path. */
   readonly tree: RatchetTree;
+  /** The committer's filtered direct path, if it sent new keys for it. */
+  readonly path: readonly PathStep[];
   readonly summary: CommitSummary;
   readonly authenticatedData: Uint8Array;
 }
@@ -117,18 +119,18 @@ export async function processPublicCommit(
   checkPathPresence(commit, list, committer, environment);
   const isExternal = committer.type === "newMember";
   const before = isExternal ? undefined : epoch.tree.leaf(list.committer);
-  let { tree } = list;
+  let merged: MergedUpdatePath = { tree: list.tree, path: [] };
   if (commit.path !== undefined) {
     const { leafNode } = commit.path;
     await checkPathLeaf(epoch, list, commit.path, isExternal, environment);
-    tree = await mergePath(list, commit.path);
+    merged = await mergePath(list, commit.path);
     const binding = { groupId: epoch.context.groupId, leafIndex: list.committer };
     await verifySignatures(epoch.crypto, [verifyJob(leafNode, binding)]);
   }
   const { epoch: number } = epoch.context;
   const summary = summarize(number, list, isExternal, before, commit.path?.leafNode);
   const { authenticatedData } = verified.authenticated.content;
-  return sealed({ commit, list, committer, tree, summary, authenticatedData });
+  return sealed({ commit, list, committer, ...merged, summary, authenticatedData });
 }
 
 function commitOf({ content }: VerifiedContent): Commit {
@@ -208,15 +210,13 @@ async function checkPathLeaf(
   await checkSuccessors(environment, [change], event, epoch.context.groupId);
 }
 
-async function mergePath(list: EvaluatedProposals, updatePath: UpdatePath): Promise<RatchetTree> {
-  const { tree, committer } = list;
-  const merged = await mergeUpdatePath({
-    tree,
-    sender: committer,
+function mergePath(list: EvaluatedProposals, updatePath: UpdatePath): Promise<MergedUpdatePath> {
+  return mergeUpdatePath({
+    tree: list.tree,
+    sender: list.committer,
     updatePath,
     excludedLeaves: leavesAdded(list),
   });
-  return merged.tree;
 }
 
 function leavesAdded({ added }: EvaluatedProposals): ReadonlySet<number> {
@@ -227,7 +227,7 @@ function leavesAdded({ added }: EvaluatedProposals): ReadonlySet<number> {
 async function followCommit(
   epoch: Epoch,
   verified: VerifiedContent,
-  { commit, list, tree }: PublicCommit,
+  { commit, list, tree, path }: PublicCommit,
 ): Promise<Epoch> {
   const { privateKeys: ours, signer } = keysAfterProposals(epoch, list);
   let privateKeys = retainPrivateKeys(list.tree, ours);
@@ -240,7 +240,7 @@ async function followCommit(
     const decrypted = await decryptUpdatePath({
       tree,
       treeBefore: list.tree,
-      sender: list.committer,
+      path,
       updatePath: commit.path,
       ownLeaf: epoch.ownLeaf,
       privateKeys,

@@ -25,6 +25,8 @@ export function checkProposalList(
   types: RegisteredTypes,
   flow: PskFlow,
 ): void {
+  // Most Commits of members have no proposals, and there is nothing to check in them.
+  if (entries.length === 0 && committer.type === "member") return;
   checkDistinctReferences(entries);
   for (const [i, { proposal, sender }] of entries.entries()) {
     blaming([i], () => checkProposal(epoch, proposal, sender, types, flow));

@@ -1,10 +1,11 @@
 /** Making the Welcomes of a Commit. RFC 9420 §12.4.3.1. */
-import { encode } from "../codec/index.ts";
+import { EMPTY_BYTES, encode } from "../codec/index.ts";
 import type { SealJob } from "../crypto/index.ts";
 import { encryptContext } from "../crypto/labels.ts";
 import { InternalError } from "../errors.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import { keyPackageRef } from "../key-packages/key-package.ts";
+import { memberSecret, welcomeKey } from "../key-schedule/key-schedule.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import { GroupSecrets, type Welcome } from "../messages/welcome.ts";
@@ -22,6 +23,7 @@ export interface WelcomeInput {
   readonly pathSecrets: ReadonlyMap<number, Secret> | undefined;
   /** In Commit order. */
   readonly psks: readonly PreSharedKeyId[];
+  readonly pskSecret: Secret;
   /** Signed, for the new epoch. */
   readonly groupInfo: GroupInfo;
   /** Joiners per Welcome; all in one by default. */
@@ -37,13 +39,10 @@ export interface CreatedWelcome {
 
 /** Seals the secrets of the new epoch for everyone that was added, once each. */
 export async function createWelcomes(input: WelcomeInput): Promise<CreatedWelcome[]> {
-  const { next, added, groupInfo } = input;
+  const { next, added } = input;
   if (added.length === 0) return [];
   const { crypto } = next.public;
-  const { key, nonce } = next.welcomeKey;
-  const empty = new Uint8Array(0);
-  const info = encode(GroupInfoCodec, groupInfo);
-  const encryptedGroupInfo = crypto.aeadSeal(key, nonce, empty, info);
+  const encryptedGroupInfo = encryptGroupInfo(input);
   const jobs = added.map((change) => sealJob(input, change));
   const sealed = await crypto.sealMany(encryptContext("Welcome", encryptedGroupInfo), jobs);
   for (const { plaintext } of jobs) plaintext.fill(0);
@@ -65,6 +64,14 @@ export async function createWelcomes(input: WelcomeInput): Promise<CreatedWelcom
     });
   }
   return welcomes;
+}
+
+function encryptGroupInfo({ next, pskSecret, groupInfo }: WelcomeInput): Uint8Array {
+  const { crypto } = next.public;
+  const member = memberSecret(crypto, next.joinerSecret, pskSecret);
+  const { key, nonce } = welcomeKey(crypto, member);
+  member.erase();
+  return crypto.aeadSeal(key, nonce, EMPTY_BYTES, encode(GroupInfoCodec, groupInfo));
 }
 
 function sealJob(input: WelcomeInput, { leaf, entry }: LeafChange): SealJob {

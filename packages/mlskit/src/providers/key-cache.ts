@@ -55,9 +55,15 @@ export class PrivateKeyCache<K> {
     this.#load = load;
   }
 
-  get(privateKey: Uint8Array): K {
+  /** The imported key if there is one already. */
+  peek(privateKey: Uint8Array): K | undefined {
     const entry = this.#entries.get(privateKey);
-    if (entry !== undefined && sameBytes(entry.bytes, privateKey)) return entry.key;
+    return entry !== undefined && sameBytes(entry.bytes, privateKey) ? entry.key : undefined;
+  }
+
+  get(privateKey: Uint8Array): K {
+    const known = this.peek(privateKey);
+    if (known !== undefined) return known;
     const key = this.#load(privateKey);
     this.#entries.set(privateKey, { bytes: privateKey.slice(), key });
     return key;

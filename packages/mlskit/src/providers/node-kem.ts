@@ -101,11 +101,44 @@ function p256Kem(options: NodeKemOptions): DiffieHellman {
     ecdh.setPrivateKey(bytes);
     return ecdh;
   });
-  return {
-    publicKeyOf: (privateKey) => Uint8Array.from(privateKeys.get(privateKey).getPublicKey()),
+  const passing = passingEcdh();
+  const kem: DiffieHellman = {
+    publicKeyOf(privateKey) {
+      const known = privateKeys.peek(privateKey);
+      if (known !== undefined) return plain(known.getPublicKey());
+      const ecdh = passing();
+      ecdh.setPrivateKey(privateKey);
+      return plain(ecdh.getPublicKey());
+    },
     dh: (privateKey, publicKey) => plain(privateKeys.get(privateKey).computeSecret(publicKey)),
     isOnCurve: pointChecker("prime256v1"),
-    ...p256Encapsulation(options),
+  };
+  if (!options.nativeRandom) return kem;
+  return {
+    ...kem,
+    ephemeral(publicKey) {
+      const ecdh = passing();
+      const own = plain(ecdh.generateKeys());
+      return { publicKey: own, shared: plain(ecdh.computeSecret(publicKey)) };
+    },
+    ...p256Encapsulation(options.cacheSize),
+  };
+}
+
+/**
+ * One object for all keys that are used only once, because making it costs nearly as much as a key.
+ * It is let go as soon as the calls in a row have ended, and its last key with it.
+ */
+function passingEcdh(): () => ECDH {
+  const crypto = nodeCrypto();
+  let passing: ECDH | undefined;
+  return () => {
+    if (passing !== undefined) return passing;
+    queueMicrotask(() => {
+      passing = undefined;
+    });
+    passing = crypto.createECDH("prime256v1");
+    return passing;
   };
 }
 
@@ -113,10 +146,10 @@ function p256Kem(options: NodeKemOptions): DiffieHellman {
 type Encapsulate = (key: KeyObject) => { readonly sharedKey: Buffer; readonly ciphertext: Buffer };
 
 /** createECDH became slower with the versions that brought DHKEM as a single call. */
-function p256Encapsulation(options: NodeKemOptions): Pick<KemPrimitives, "encapsulate"> {
+function p256Encapsulation(cacheSize: number): Pick<KemPrimitives, "encapsulate"> {
   const { encapsulate } = nodeCrypto() as { readonly encapsulate?: Encapsulate };
-  if (encapsulate === undefined || !options.nativeRandom) return {};
-  const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter("prime256v1"), latin1);
+  if (encapsulate === undefined) return {};
+  const publicKeys = new PublicKeyCache(cacheSize, ecPublicImporter("prime256v1"), latin1);
   return {
     encapsulate(publicKey) {
       const { sharedKey, ciphertext } = encapsulate(publicKeys.get(publicKey));

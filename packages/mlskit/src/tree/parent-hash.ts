@@ -1,5 +1,5 @@
 /** Parent hashes: who put which keys into the tree. RFC 9420 §7.9. */
-import { type Codec, EMPTY_BYTES, encode, opaque, struct } from "../codec/index.ts";
+import { EMPTY_BYTES, lendEncoding } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
 import type { ParentNode } from "./nodes.ts";
 import type { PathStep, RatchetTree } from "./ratchet-tree.ts";
@@ -12,15 +12,16 @@ interface ParentHashInput {
   readonly originalSiblingTreeHash: Uint8Array;
 }
 
-const ParentHashInput: Codec<ParentHashInput> = struct({
-  encryptionKey: opaque,
-  parentHash: opaque,
-  originalSiblingTreeHash: opaque,
-});
-
 /** The parent hash of a node, as its descendants on the path store it. */
 export function parentHash(crypto: SuiteCrypto, input: ParentHashInput): Uint8Array {
-  return crypto.hash(encode(ParentHashInput, input));
+  return lendEncoding(
+    (writer) => {
+      writer.opaque(input.encryptionKey);
+      writer.opaque(input.parentHash);
+      writer.opaque(input.originalSiblingTreeHash);
+    },
+    (encoded) => crypto.hash(encoded),
+  );
 }
 
 /** Parent hashes along a new path: of each node, and of the leaf below them. */

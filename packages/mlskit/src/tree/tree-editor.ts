@@ -83,6 +83,16 @@ export class TreeEditor<Tree> {
     this.#blankDirectPath(index);
   }
 
+  /** Replaces a leaf and its direct path: other nodes of it than `parents` become blank. §7.5. */
+  setPath(index: LeafIndex, leaf: LeafNode, parents: ReadonlyMap<NodeIndex, ParentNode>): void {
+    this.setLeaf(index, leaf);
+    for (const up of directPath(nodeOfLeaf(index), this.#leafCount)) {
+      const content = parents.get(up);
+      if (content !== undefined) this.#write(up, { type: "parent", parent: content });
+      else if (hasNode(this.#levels, up)) this.#write(up, undefined);
+    }
+  }
+
   /** Puts a leaf without touching its direct path; the tree grows as far as needed. */
   setLeaf(index: LeafIndex, leaf: LeafNode): void {
     while (index >= this.#leafCount) this.#extend();

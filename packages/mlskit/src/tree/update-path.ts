@@ -8,8 +8,8 @@ import { CryptoError, InternalError } from "../errors.ts";
 import { check } from "../rules.ts";
 import { encryptionKeyOf } from "./key-index.ts";
 import { signLeafNode } from "./leaf-node.ts";
-import { ciphertextAt, ciphertextCount, type LeafNodeFields, type UpdatePath } from "./nodes.ts";
-import { pathParentHashes } from "./parent-hash.ts";
+import { ciphertextAt, ciphertextCount, type LeafNodeFields, type ParentNode, type UpdatePath } from "./nodes.ts";
+import { type PathParentHashes, pathParentHashes } from "./parent-hash.ts";
 import { derivePathKeys } from "./path-secrets.ts";
 import { type PrivateKeys, retainPrivateKeys } from "./private-keys.ts";
 import type { PathStep, RatchetTree } from "./ratchet-tree.ts";
@@ -69,7 +69,7 @@ export async function createUpdatePath(
     { groupId: options.groupId, leafIndex: sender },
   );
   const editor = before.edit();
-  editor.updateLeaf(sender, leafNode);
+  editor.setPath(sender, leafNode, newParents(path, publicKeys, parentHashes));
   const leafPrivateKey = new Secret(leafKeys.privateKey);
   const privateKeys = new Map<number, Secret>([[nodeOfLeaf(sender), leafPrivateKey]]);
   const pathSecrets = new Map<number, Secret>();
@@ -78,13 +78,7 @@ export async function createUpdatePath(
   for (const [i, { node, copathChild }] of path.entries()) {
     const keyPair = keys.keyPairs[i];
     const secret = keys.pathSecrets[i];
-    const above = parentHashes.nodes[i];
-    if (keyPair === undefined || secret === undefined || above === undefined) continue;
-    editor.setParent(node, {
-      encryptionKey: keyPair.publicKey,
-      parentHash: above,
-      unmergedLeaves: [],
-    });
+    if (keyPair === undefined || secret === undefined) continue;
     privateKeys.set(node, keyPair.privateKey);
     pathSecrets.set(node, secret);
     const resolution = before.resolution(copathChild, excludedLeaves);
@@ -155,15 +149,26 @@ export async function mergeUpdatePath({
   check(origin.source === "commit", "valn0110", "INVALID_COMMIT", "a path leaf is no path leaf");
   const matches = equalBytes(origin.parentHash, parentHashes.leaf);
   check(matches, "mk-74", "INVALID_COMMIT", "the parent hash of a path does not match", { sender });
+  const parents = newParents(path, publicKeys, parentHashes);
   const editor = before.edit();
-  editor.updateLeaf(sender, updatePath.leafNode);
+  editor.setPath(sender, updatePath.leafNode, parents);
+  return { tree: editor.finish(), path };
+}
+
+/** What the path puts at its nodes. RFC 9420 §7.5. */
+function newParents(
+  path: readonly PathStep[],
+  publicKeys: readonly Uint8Array[],
+  parentHashes: PathParentHashes,
+): ReadonlyMap<NodeIndex, ParentNode> {
+  const parents = new Map<NodeIndex, ParentNode>();
   for (const [i, { node }] of path.entries()) {
     const encryptionKey = publicKeys[i];
-    const above = parentHashes.nodes[i];
-    if (encryptionKey === undefined || above === undefined) continue;
-    editor.setParent(node, { encryptionKey, parentHash: above, unmergedLeaves: [] });
+    const parentHash = parentHashes.nodes[i];
+    if (encryptionKey === undefined || parentHash === undefined) continue;
+    parents.set(node, { encryptionKey, parentHash, unmergedLeaves: [] });
   }
-  return { tree: editor.finish(), path };
+  return parents;
 }
 
 /** mk-72: one entry per node. valn1101: one ciphertext per recipient. */
@@ -226,7 +231,8 @@ export interface DecryptUpdatePathOptions {
   readonly tree: RatchetTree;
   /** After the proposals, before the path: the tree whose keys the secrets are encrypted to. */
   readonly treeBefore: RatchetTree;
-  readonly sender: LeafIndex;
+  /** The sender's filtered direct path, as merged. */
+  readonly path: readonly PathStep[];
   readonly updatePath: UpdatePath;
   readonly ownLeaf: LeafIndex;
   /** Valid in `treeBefore`. */
@@ -254,9 +260,8 @@ export interface DecryptedUpdatePath {
 export async function decryptUpdatePath(
   options: DecryptUpdatePathOptions,
 ): Promise<DecryptedUpdatePath> {
-  const { tree, treeBefore, sender, updatePath, ownLeaf } = options;
+  const { tree, treeBefore, path, updatePath, ownLeaf } = options;
   const { crypto } = tree;
-  const path = treeBefore.filteredDirectPath(sender);
   const own = nodeOfLeaf(ownLeaf);
   const start = path.findIndex(({ copathChild }) => isInSubtree(own, copathChild));
   const overlap = path[start];

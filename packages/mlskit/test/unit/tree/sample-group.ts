@@ -98,7 +98,7 @@ export class SampleGroup {
       }
       const received = await decryptUpdatePath({
         ...shared,
-        tree: merged.tree,
+        ...merged,
         treeBefore: provisional,
         ownLeaf: leafIndex(index),
         privateKeys: member.privateKeys,

@@ -103,7 +103,7 @@ async function run(vector: TreeKemVector): Promise<void> {
     const treeHash = merged.tree.treeHash();
     const result = await decryptUpdatePath({
       ...options,
-      tree: merged.tree,
+      ...merged,
       ownLeaf: leafIndex(ownLeaf),
       privateKeys: privateKeys.get(ownLeaf)!,
       groupContextBytes: contextBytes(treeHash),

@@ -133,9 +133,8 @@ describe("a path", () => {
       expect(toHex(merged.tree.encode())).toBe(toHex(created.tree.encode()));
       for (const [index, { privateKeys }] of group.members) {
         const received = await decryptUpdatePath({
-          tree: merged.tree,
+          ...merged,
           treeBefore: group.tree,
-          sender,
           updatePath,
           ownLeaf: leafIndex(index),
           privateKeys,
@@ -155,14 +154,14 @@ describe("a path secret", () => {
     change: { privateKeys?: PrivateKeys; groupContextBytes?: Uint8Array } = {},
   ): Promise<unknown> {
     const options = { sender: leafIndex(0), updatePath, excludedLeaves: NOBODY };
-    const { tree } = await mergeUpdatePath({ ...options, tree: group.tree });
+    const merged = await mergeUpdatePath({ ...options, tree: group.tree });
     return decryptUpdatePath({
       ...options,
-      tree,
+      ...merged,
       treeBefore: group.tree,
       ownLeaf: leafIndex(2),
       privateKeys: change.privateKeys ?? group.members.get(2)!.privateKeys,
-      groupContextBytes: change.groupContextBytes ?? tree.treeHash(),
+      groupContextBytes: change.groupContextBytes ?? merged.tree.treeHash(),
     });
   }
 

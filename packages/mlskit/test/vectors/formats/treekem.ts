@@ -206,7 +206,7 @@ function receive(
   return decryptUpdatePath({
     tree: merged,
     treeBefore: group.tree,
-    sender: leafIndex(sender),
+    path: group.tree.filteredDirectPath(leafIndex(sender)),
     updatePath,
     ownLeaf: leafIndex(receiver),
     privateKeys: group.members.get(receiver)?.privateKeys ?? new Map(),

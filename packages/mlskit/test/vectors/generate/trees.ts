@@ -131,7 +131,7 @@ async function treekemCase(
       const received = await decryptUpdatePath({
         tree: made.tree,
         treeBefore: tree,
-        sender: leafIndex(sender),
+        path: tree.filteredDirectPath(leafIndex(sender)),
         updatePath: made.updatePath,
         ownLeaf: leafIndex(receiver),
         privateKeys: await group.privateKeysOf(receiver),
