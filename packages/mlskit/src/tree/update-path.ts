@@ -8,7 +8,13 @@ import { CryptoError, InternalError } from "../errors.ts";
 import { check } from "../rules.ts";
 import { encryptionKeyOf } from "./key-index.ts";
 import { signLeafNode } from "./leaf-node.ts";
-import { ciphertextAt, ciphertextCount, type LeafNodeFields, type ParentNode, type UpdatePath } from "./nodes.ts";
+import {
+  ciphertextAt,
+  ciphertextCount,
+  type LeafNodeFields,
+  type ParentNode,
+  type UpdatePath,
+} from "./nodes.ts";
 import { type PathParentHashes, pathParentHashes } from "./parent-hash.ts";
 import { derivePathKeys } from "./path-secrets.ts";
 import { type PrivateKeys, retainPrivateKeys } from "./private-keys.ts";
