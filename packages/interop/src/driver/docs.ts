@@ -4,18 +4,26 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PEER_LIMITS } from "./peer-limits.ts";
 import { checksOf, describeLimits, matrixTable } from "./report.ts";
-import { type Count, type Judgement, KINDS, type MatrixResult, total } from "./results.ts";
+import {
+  type Count,
+  type JudgedConfig,
+  type Judgement,
+  KINDS,
+  limitedRuns,
+  type MatrixResult,
+  runsOf,
+  type ScriptResult,
+  total,
+} from "./results.ts";
 
 const packageFolder = fileURLToPath(new URL("../../", import.meta.url));
 
 export const RESULTS_FOLDER: string = join(packageFolder, "results");
-const DOCUMENT = join(packageFolder, "../../docs/interop.md");
+export const DOCUMENT: string = join(packageFolder, "../../docs/interop.md");
 
 export interface ResultFile {
   readonly date: string;
   readonly seed: string;
-  /** How these results came to be, where the driver's options do not tell. */
-  readonly note?: string;
   readonly results: readonly MatrixResult[];
   /** What the working group's own runner said. */
   readonly judge?: Judgement;
@@ -48,12 +56,25 @@ function readResults(text: string): ResultFile {
 const NO_RUNS: Count = { runs: 0, passed: 0, limited: 0, failed: 0 };
 
 export function writeDocs(): void {
-  const files = existsSync(RESULTS_FOLDER) ? readdirSync(RESULTS_FOLDER).sort() : [];
-  const sections = files
-    .filter((file) => file.endsWith(".json"))
-    .flatMap((file) => sectionsOf(readResults(readFileSync(join(RESULTS_FOLDER, file), "utf8"))));
-  writeFileSync(DOCUMENT, `${[...INTRODUCTION, ...sections, ...limits()].join("\n")}\n`);
+  writeFileSync(DOCUMENT, documentOf(recordedResults()));
 }
+
+/** The results that the document tells of, in its order. */
+export function recordedResults(): ResultFile[] {
+  const found = existsSync(RESULTS_FOLDER) ? readdirSync(RESULTS_FOLDER).sort() : [];
+  const rest = found.filter((file) => file.endsWith(".json") && !ORDER.includes(file));
+  const names = [...ORDER.filter((file) => found.includes(file)), ...rest];
+  return names.map((file) => readResults(readFileSync(join(RESULTS_FOLDER, file), "utf8")));
+}
+
+export function documentOf(files: readonly ResultFile[]): string {
+  const matrices = files.flatMap(({ results }) => results);
+  const sections = files.flatMap(sectionsOf);
+  return `${[...INTRODUCTION, ...overview(matrices), ...sections, ...limits()].join("\n")}\n`;
+}
+
+/** Others follow by their names. */
+const ORDER: readonly string[] = ["self.json", "mls-go.json", "mls-rs.json", "mlspp.json"];
 
 const INTRODUCTION: readonly string[] = [
   "# Interoperability",
@@ -73,7 +94,24 @@ const INTRODUCTION: readonly string[] = [
   "",
 ];
 
-function sectionsOf({ date, seed, note, results, judge }: ResultFile): string[] {
+/** One line per peer. */
+function overview(matrices: readonly MatrixResult[]): string[] {
+  return [
+    "| servers | suites | runs | passed | limited | failed |",
+    "| --- | --- | --- | --- | --- | --- |",
+    ...matrices.map((matrix) => {
+      const mixed = total(matrix, ["mixed"]);
+      const isMixed = mixed.runs > 0;
+      const { runs, passed, limited, failed } = isMixed ? mixed : total(matrix);
+      const counts = [`${runs}${isMixed ? " mixed" : ""}`, passed, limited, failed];
+      const cells = [matrix.servers.join(" × "), matrix.suites.join(", "), ...counts];
+      return `| ${cells.join(" | ")} |`;
+    }),
+    "",
+  ];
+}
+
+function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
   if (judge !== undefined) return judgement(date, judge);
   return results.flatMap((matrix) => {
     const { servers, suites, processes } = matrix;
@@ -86,7 +124,7 @@ function sectionsOf({ date, seed, note, results, judge }: ResultFile): string[] 
       `## ${servers.join(" × ")}`,
       "",
       `${date}, suites ${suites.join(", ")}, ${processes} processes, start value \`${seed}\`.`,
-      ...(note === undefined ? [] : [note]),
+      ...castsOf(matrix),
       `Runs: ${counts.join("; ")}. Checks: ${checksOf(matrix)}.`,
       "",
       ...matrixTable(matrix),
@@ -101,32 +139,83 @@ function sectionsOf({ date, seed, note, results, judge }: ResultFile): string[] 
 const NOTES =
   "Noted without failing. What a peer left out is not shown by its runs of these scripts, for which they are vacuous:";
 
+/** How many of the casts that there could be were played. */
+function castsOf({ scripts, suites, processes }: MatrixResult): string[] {
+  const hasMixed = scripts.some(({ mixed }) => mixed.runs > 0);
+  if (!hasMixed) return [];
+  const groups = new Map<string, string[]>();
+  const places = suites.length * FORMS;
+  for (const script of scripts) {
+    const [casts, runs] = [processes ** script.actors, runsOf(script)];
+    const extent =
+      runs === casts * places
+        ? "Every cast in every suite and form"
+        : runs >= casts
+          ? "Every cast at least once, suites and forms in turn"
+          : "Some casts, suites and forms in turn";
+    groups.set(extent, [...(groups.get(extent) ?? []), placeOf(script)]);
+  }
+  return [...groups].map(([extent, where]) => `${extent}: ${inShort(where, scripts)}.`);
+}
+
+const FORMS = 2;
+
 /** What peers did otherwise than asked, and in which scripts. */
 function notesOf({ scripts }: MatrixResult): string[] {
   const places = new Map<string, string[]>();
-  for (const { config, script, observations } of scripts) {
-    for (const note of observations) {
-      places.set(note, [...(places.get(note) ?? []), `${config}/${script}`]);
+  for (const script of scripts) {
+    for (const note of script.observations) {
+      places.set(note, [...(places.get(note) ?? []), placeOf(script)]);
     }
   }
-  return [...places].map(([note, where]) => `${note} (${where.join(", ")})`);
+  return [...places].map(([note, where]) => `${note}: ${inShort(where, scripts)}`);
 }
 
+function placeOf({ config, script }: ScriptResult): string {
+  return `${config}/${script}`;
+}
+
+/** Configurations of which all scripts are meant by their names alone, long lists by their length. */
+function inShort(where: readonly string[], scripts: readonly ScriptResult[]): string {
+  const configs = new Set(scripts.map(({ config }) => config));
+  const parts = [...configs].flatMap((config) => {
+    const all = scripts.filter((script) => script.config === config).map(placeOf);
+    const meant = all.filter((place) => where.includes(place));
+    if (meant.length === all.length) return [config];
+    return meant.length > LIST_LENGTH ? [`${config} (${meant.length} of ${all.length})`] : meant;
+  });
+  return parts.join(", ");
+}
+
+const LIST_LENGTH = 4;
+
 function judgement(date: string, { runner, suites, rows }: Judgement): string[] {
+  const configs = [...new Set(rows.map(({ config }) => config))];
+  const groups = new Map<string, JudgedConfig[]>();
+  for (const row of rows) {
+    const group = `${row.clients.join(" × ")} | ${(row.suites ?? suites).join(", ")}`;
+    groups.set(group, [...(groups.get(group) ?? []), row]);
+  }
+  const limited = rows.filter((row) => limitedRuns(row) > 0);
   return [
     "## The second judge",
     "",
-    `${date}, both handshake forms: the working group's runner (${runner}). With several`,
-    "clients each script is played once per suite and form, and the runner draws who plays whom.",
+    `${date}, both handshake forms: the working group's runner (${runner}).`,
+    "With several clients each script is played once per suite and form, and the runner draws who plays whom.",
     "",
-    "| clients | suites | configuration | passed | of all these mixed | failed as known |",
-    "| --- | --- | --- | --- | --- | --- |",
-    ...rows.map((row) => {
-      const { clients, suites: some, config, runs, passed, mixed } = row;
-      const where = (some ?? suites).join(", ");
-      const result = `${passed}/${runs}`;
-      const cells = [clients.join(" × "), where, config, result, mixed ?? "–", describeLimits(row)];
-      return `| ${cells.join(" | ")} |`;
+    `| clients | suites | ${configs.join(" | ")} | mixed |`,
+    `| --- | --- | ${configs.map(() => "--- | ").join("")}--- |`,
+    ...[...groups].map(([group, played]) => {
+      const cells = configs.map((config) => {
+        const row = played.find((other) => other.config === config);
+        return row === undefined ? "–" : `${row.passed}/${row.runs}`;
+      });
+      const mixed = played.reduce((sum, row) => sum + (row.mixed ?? 0), 0);
+      return `| ${group} | ${cells.join(" | ")} | ${mixed} |`;
+    }),
+    "",
+    ...limited.map((row) => {
+      return `- ${row.clients.slice(1).join(" × ")}, ${row.config}: ${describeLimits(row)}`;
     }),
     "",
   ];

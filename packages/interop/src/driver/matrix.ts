@@ -9,7 +9,13 @@ import {
   type PlannedScript,
 } from "./plan.ts";
 import { type Launched, type Launcher, startAll } from "./processes.ts";
-import type { FailedRun, MatrixResult, RunKind, ScriptResult } from "./results.ts";
+import {
+  type FailedRun,
+  type MatrixResult,
+  type RunKind,
+  runsOf,
+  type ScriptResult,
+} from "./results.ts";
 import { type RunOutcome, runScript } from "./run-script.ts";
 
 export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
@@ -17,7 +23,7 @@ export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   /** Only these, of the suites that all servers carry. */
   readonly onlySuites: readonly number[] | undefined;
   readonly provokesPeers: boolean;
-  /** Scripts that are played at the same time, each with servers of its own. Default: 1. */
+  /** How much is played at the same time, each time with servers of its own. Default: 1. */
   readonly jobs?: number | undefined;
   /** Told after every script. */
   progress(result: ScriptResult): void;
@@ -44,18 +50,19 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
   });
   const planOptions = { ...options, suites, servers: servers.length };
   const planned = plan(planOptions);
-  const scripts: ScriptResult[] = [];
+  const scripts = planned.map(emptyResult);
   const shown = new Set<PeerLimit>();
   const expected = new Set<PeerLimit>();
-  let next = 0;
+  const portions = planned.flatMap((script, i) => portionsOf(script, scripts[i]));
+  const told = new Set<ScriptResult>();
   const work = async (pool: ServerPool): Promise<void> => {
-    for (let at = next++; at < planned.length; at = next++) {
-      const script = planned[at];
-      if (script === undefined) return;
-      const result = await runPlanned(options, await pool.servers(), script, shown, expected);
+    for (let portion = portions.shift(); portion !== undefined; portion = portions.shift()) {
+      const { script, result } = portion;
+      const isClean = await runPlanned(options, await pool.servers(), portion, shown, expected);
       // Nothing shall suffer from what a failure left behind.
-      if (result.failures.length > 0) pool.stop();
-      scripts[at] = result;
+      if (!isClean) pool.stop();
+      if (runsOf(result) < script.runs.length || told.has(result)) continue;
+      told.add(result);
       options.progress(result);
     }
   };
@@ -101,22 +108,42 @@ export function commonSuites(servers: readonly ServerDescription[]): number[] {
   return first.suites.filter((suite) => rest.every(({ suites }) => suites.includes(suite)));
 }
 
+/** The runs of a script in one suite and form: what is played with the same servers. */
+interface Portion {
+  readonly script: PlannedScript;
+  readonly runs: readonly PlannedRun[];
+  /** Of the whole script. */
+  readonly result: ScriptResult;
+}
+
+function portionsOf(script: PlannedScript, result: ScriptResult | undefined): Portion[] {
+  if (result === undefined) throw new Error("every script has a result");
+  const places = new Map<string, PlannedRun[]>();
+  for (const run of script.runs) {
+    const place = `${run.suite} ${run.encrypt}`;
+    places.set(place, [...(places.get(place) ?? []), run]);
+  }
+  return [...places.values()].map((runs) => ({ script, runs, result }));
+}
+
+/** Whether no run failed. */
 async function runPlanned(
   { provokesPeers }: MatrixOptions,
   servers: readonly Connection[],
-  planned: PlannedScript,
+  { script, runs, result }: Portion,
   shown: Set<PeerLimit>,
   expected: Set<PeerLimit>,
-): Promise<ScriptResult> {
-  const result = emptyResult(planned);
-  for (const run of planned.runs) {
+): Promise<boolean> {
+  let isClean = true;
+  for (const run of runs) {
     const { suite, encrypt, seed } = run;
-    const cast = castOf(planned, run, servers);
+    const cast = castOf(script, run, servers);
     const setting = { suite, encrypt, seed, provokesPeers, cast };
-    const outcome = await runScript(planned.script, setting);
-    count(result, planned, run, cast, outcome, shown, expected);
+    const outcome = await runScript(script.script, setting);
+    isClean &&= outcome.failure === undefined;
+    count(result, script, run, cast, outcome, shown, expected);
   }
-  return result;
+  return isClean;
 }
 
 function emptyResult({ config, script }: PlannedScript): ScriptResult {

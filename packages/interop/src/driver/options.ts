@@ -43,7 +43,7 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --run "COMMAND {port}"[=VERSION]   with this program as a server instead (repeat)
   --mls-go PROGRAM[=VERSION]     with this server, which was built elsewhere
   --judge PROGRAM[=VERSION]      the working group's runner, instead of the driver
-  --jobs N             scripts played at the same time, by servers of their own
+  --jobs N             as much is played at the same time, by servers of its own
   --together           all servers in one mix, instead of mlskit with each
   --suite N            only this suite (repeat)
   --config NAME        only this configuration (repeat)

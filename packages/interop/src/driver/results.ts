@@ -81,6 +81,10 @@ export function isRight(row: JudgedConfig): boolean {
 
 export const KINDS: readonly RunKind[] = ["mixed", "ours", "peers"];
 
+export function runsOf(script: ScriptResult): number {
+  return KINDS.reduce((sum, kind) => sum + script[kind].runs, 0);
+}
+
 export function total(matrix: MatrixResult, kinds: readonly RunKind[] = KINDS): Count {
   const sum = { runs: 0, passed: 0, limited: 0, failed: 0 };
   for (const script of matrix.scripts) for (const kind of kinds) add(sum, script[kind]);
