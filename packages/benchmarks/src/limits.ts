@@ -52,6 +52,8 @@ export interface Step {
   readonly why: string;
   /** Signatures per key; 1 unless said otherwise. */
   readonly perKey?: number;
+  /** With public keys that this process has not met before, which it has to read first. */
+  readonly newKeys?: boolean;
 }
 
 /** By operation. Operations without an entry, such as storing and loading, have no limit. */
@@ -89,12 +91,12 @@ export const LIMITS: Readonly<Record<string, (shape: Shape, lengths: Lengths) =>
     ...newEpoch(lengths),
   ],
   addOne: (shape, lengths) => [
-    ...addedMembers(1),
+    ...addedMembers(1).map(withNewKeys),
     ...newPath(shape),
     treeHash(shape.changed),
     ...ownContent(lengths),
     ...newEpoch(lengths),
-    ...welcome(1, lengths),
+    ...welcome(1, lengths).map(withNewKeys),
   ],
   processAdd: (shape, lengths) => [
     ...foreignContent(lengths.commit),
@@ -118,6 +120,7 @@ export const LIMITS: Readonly<Record<string, (shape: Shape, lengths: Lengths) =>
   propose: () => [
     step("generateKeyPair", 1, 32, "new leaf key, §7.4"),
     step("sign", 2, 300, "leaf and content, §7.2, §6.1"),
+    step("hash", 1, 500, "proposal reference, §5.2"),
     step("hmac", 1, 400, "membership tag, §6.2"),
   ],
   update: (shape, lengths) => [
@@ -252,6 +255,11 @@ function foreignTree(leaves: number, slots: number, parents: number, size: numbe
     step("hash", parents, 100, "parent hashes, §7.9.2"),
     step("verify", leaves, 250, "leaves of the others, §7.3"),
   ];
+}
+
+/** Only who adds meets them first: all others in this process find them read. */
+function withNewKeys(one: Step): Step {
+  return { ...one, newKeys: true };
 }
 
 function step(call: Primitive, count: number, size: number, why: string): Step {

@@ -60,6 +60,7 @@ async function measure(options: Options): Promise<void> {
     weights -= task.weight;
     if (!options.quick && !commit.endsWith("+")) journal.record(task.name, results);
   }
+  all.end();
   console.log(textOf(results));
   console.log(`written: ${writeResults(results, name)}`);
   if (undone === 0 || options.quick) journal.close();
@@ -70,7 +71,7 @@ async function measure(options: Options): Promise<void> {
 function tasksOf(
   options: Options,
   node: string,
-): { readonly tasks: readonly Task[]; readonly skipped: Results["skipped"] } {
+): { readonly tasks: readonly Task[]; readonly skipped: Results["skipped"]; end(): void } {
   const { sections, quick, places, sizes, groups } = options;
   const tasks: Task[] = [];
   const add = (name: string, weight: number, run: Task["run"]): void => {
@@ -96,7 +97,7 @@ function tasksOf(
       add(`large, N = ${size}`, 3, run);
     }
   }
-  if (!sections.includes("operations")) return { tasks, skipped: [] };
+  if (!sections.includes("operations")) return { tasks, skipped: [], end: () => undefined };
   const { programs, skipped } = findPeers({ wanted: options.peers, mayBuild: !quick, node });
   const all = [mlskit(node, options.clock), ...programs];
   const measurement = new Measurement({
@@ -111,7 +112,7 @@ function tasksOf(
     if (weight === 0) continue;
     add(nameOf(place), weight, (seconds) => measurement.run(all, place, seconds));
   }
-  return { tasks, skipped };
+  return { tasks, skipped, end: () => measurement.end() };
 }
 
 function merge(before: Results, more: Partial<Results>): Results {

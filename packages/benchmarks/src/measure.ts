@@ -60,6 +60,8 @@ export class Measurement {
   readonly #groups: readonly string[];
   readonly #quick: boolean;
   readonly #once: boolean;
+  /** By name. They go on from place to place, because in a process that has just begun code is slow. */
+  readonly #running = new Map<string, Library>();
   /** By library and kind of place: sizes at which it took too long, larger ones included. */
   readonly #hopeless = new Map<string, number>();
 
@@ -84,25 +86,26 @@ export class Measurement {
     const end = performance.now() + seconds * 1000;
     const forged = new ForgedGroups(place);
     const ready: Library[] = [];
-    try {
-      for (const program of programs) {
-        if (!inScope(program, place)) continue;
-        const library = await this.#prepare(program, place, forged);
-        if (library !== undefined) ready.push(library);
-      }
-      const groups = groupsAt(place, this.#groups);
-      for (const [i, { name }] of groups.entries()) {
-        const able = ready.filter(({ isAlive, hello, program }) => {
-          return isAlive && hello.groups.includes(name) && inScope(program, place, name);
-        });
-        const share = (end - performance.now()) / (groups.length - i);
-        await this.#runGroup(able, name, place, share);
-      }
-    } finally {
-      for (const library of ready) library.stop();
+    for (const program of programs) {
+      if (!inScope(program, place)) continue;
+      const library = await this.#prepare(program, place, forged);
+      if (library !== undefined) ready.push(library);
+    }
+    const groups = groupsAt(place, this.#groups);
+    for (const [i, { name }] of groups.entries()) {
+      const able = ready.filter(({ isAlive, hello, program }) => {
+        return isAlive && hello.groups.includes(name) && inScope(program, place, name);
+      });
+      const share = (end - performance.now()) / (groups.length - i);
+      await this.#runGroup(able, name, place, share);
     }
     const libraries = [...this.#libraries.values()];
     return { rows: this.#rows, skipped: this.#skipped, libraries };
+  }
+
+  /** Nothing can be measured afterwards. */
+  end(): void {
+    for (const library of this.#running.values()) library.stop();
   }
 
   async #prepare(
@@ -116,7 +119,9 @@ export class Measurement {
       this.#skipped.push({ what: `${program.name}: ${nameOf(place)}`, why });
       return undefined;
     }
-    const library = new LibraryProcess(program);
+    const known = this.#running.get(program.name);
+    const library = known?.isAlive === true ? known : new LibraryProcess(program);
+    this.#running.set(program.name, library);
     const isReady = await this.#attempt(library, nameOf(place), async () => {
       const hello = await library.greet();
       this.#libraries.set(program.name, { name: program.name, ...versionOf(hello) });
@@ -127,7 +132,8 @@ export class Measurement {
       return true;
     });
     if (isReady === true) return library;
-    if (isReady === undefined && !library.isAlive) this.#hopeless.set(kind, place.size);
+    if (isReady === false) return undefined;
+    if (!library.isAlive) this.#hopeless.set(kind, place.size);
     library.stop();
     return undefined;
   }

@@ -4,6 +4,18 @@ import type { Step } from "./limits.ts";
 
 type Work = () => unknown;
 
+/** All calls of a limit. */
+export interface PreparedLimit {
+  /** Outside of all timers, before each run: what is never the same twice. */
+  renew(): Promise<void>;
+  run(crypto: SuiteCrypto): Promise<void>;
+}
+
+interface PreparedStep {
+  readonly renew?: () => Promise<void>;
+  readonly run: (crypto: SuiteCrypto) => unknown;
+}
+
 interface KeyPair {
   readonly publicKey: Uint8Array;
   readonly privateKey: Uint8Array;
@@ -20,19 +32,36 @@ export class Primitives {
   }
 
   /** All steps, ready to be run on any provider of the suite as often as wanted. */
-  async prepare(steps: readonly Step[]): Promise<(crypto: SuiteCrypto) => Promise<void>> {
-    const prepared: ((crypto: SuiteCrypto) => unknown)[] = [];
+  async prepare(steps: readonly Step[]): Promise<PreparedLimit> {
+    const prepared: PreparedStep[] = [];
     for (const step of steps) if (step.count > 0) prepared.push(await this.#prepareOne(step));
-    return async (crypto) => {
-      for (const run of prepared) {
-        const result = run(crypto);
-        if (result instanceof Promise) await result;
-      }
+    return {
+      async renew() {
+        for (const step of prepared) await step.renew?.();
+      },
+      async run(crypto) {
+        for (const step of prepared) {
+          const result = step.run(crypto);
+          if (result instanceof Promise) await result;
+        }
+      },
     };
   }
 
-  async #prepareOne(step: Step): Promise<(crypto: SuiteCrypto) => unknown> {
-    const { call, count, size } = step;
+  async #prepareOne(step: Step): Promise<PreparedStep> {
+    switch (step.call) {
+      case "verify":
+        return this.#prepareVerify(step);
+      case "seal":
+        return this.#prepareSeal(step);
+      case "open":
+        return this.#prepareOpen(step);
+      default:
+        return { run: await this.#prepareRepeated(step) };
+    }
+  }
+
+  async #prepareRepeated({ call, count, size }: Step): Promise<PreparedStep["run"]> {
     const { kdf, aead } = this.#crypto.suite;
     const data = this.#crypto.randomBytes(size);
     const secret = this.#crypto.randomBytes(kdf.size);
@@ -57,36 +86,76 @@ export class Primitives {
         const { privateKey } = await this.#signer(0);
         return (crypto) => repeat(count, () => crypto.sign(privateKey, data));
       }
-      case "verify": {
-        const jobs = await this.#verifyJobs(step, data);
-        const [only] = jobs;
-        if (jobs.length > 1 || only === undefined) return (crypto) => crypto.verifyMany(jobs);
-        const { publicKey, message, signature } = only;
-        return (crypto) => crypto.verify(publicKey, message, signature);
-      }
-      case "seal": {
-        const jobs: SealJob[] = [];
-        for (let i = 0; i < count; i++) {
-          jobs.push({ publicKey: (await this.#recipient(i)).publicKey, plaintext: secret });
-        }
-        return (crypto) => crypto.sealMany(data, jobs);
-      }
-      case "open": {
-        const { publicKey, privateKey } = await this.#recipient(0);
-        const sealed = await this.#crypto.seal(publicKey, data, EMPTY, secret);
-        return (crypto) => repeat(count, () => crypto.open(privateKey, sealed, data, EMPTY));
-      }
       case "sendExport": {
         const { publicKey } = await this.#recipient(0);
         return (crypto) => crypto.sendExport(publicKey, data, EMPTY, kdf.size);
       }
+      default:
+        throw new Error(`${call} is not just repeated`);
     }
   }
 
-  async #verifyJobs({ count, perKey = 1 }: Step, message: Uint8Array): Promise<VerifyJob[]> {
+  async #prepareVerify(step: Step): Promise<PreparedStep> {
+    const message = this.#crypto.randomBytes(step.size);
+    let jobs = await this.#verifyJobs(step, message, this.#signers);
+    const run = (crypto: SuiteCrypto): unknown => {
+      const [only] = jobs;
+      if (jobs.length > 1 || only === undefined) return crypto.verifyMany(jobs);
+      return crypto.verify(only.publicKey, only.message, only.signature);
+    };
+    if (step.newKeys !== true) return { run };
+    const renew = async (): Promise<void> => {
+      jobs = await this.#verifyJobs(step, message, []);
+    };
+    return { run, renew };
+  }
+
+  async #prepareSeal(step: Step): Promise<PreparedStep> {
+    const info = this.#crypto.randomBytes(step.size);
+    let jobs = await this.#sealJobs(step, this.#recipients);
+    const run = (crypto: SuiteCrypto): unknown => crypto.sealMany(info, jobs);
+    if (step.newKeys !== true) return { run };
+    const renew = async (): Promise<void> => {
+      jobs = await this.#sealJobs(step, []);
+    };
+    return { run, renew };
+  }
+
+  /** Each message is encrypted under a key of its own, which the receiver has never seen. */
+  async #prepareOpen({ count, size }: Step): Promise<PreparedStep> {
+    const info = this.#crypto.randomBytes(size);
+    const secret = this.#crypto.randomBytes(this.#crypto.suite.kdf.size);
+    const { publicKey, privateKey } = await this.#recipient(0);
+    const seal = async () => this.#crypto.seal(publicKey, info, EMPTY, secret);
+    let sealed = await seal();
+    return {
+      run: (crypto) => repeat(count, () => crypto.open(privateKey, sealed, info, EMPTY)),
+      async renew() {
+        sealed = await seal();
+      },
+    };
+  }
+
+  async #sealJobs({ count }: Step, recipients: KeyPair[]): Promise<SealJob[]> {
+    const plaintext = this.#crypto.randomBytes(this.#crypto.suite.kdf.size);
+    const jobs: SealJob[] = [];
+    for (let i = 0; i < count; i++) {
+      const { publicKey } = (recipients[i] ??= await this.#crypto.generateKeyPair());
+      jobs.push({ publicKey, plaintext });
+    }
+    return jobs;
+  }
+
+  async #verifyJobs(
+    { count, perKey = 1 }: Step,
+    message: Uint8Array,
+    signers: KeyPair[],
+  ): Promise<VerifyJob[]> {
     const jobs: VerifyJob[] = [];
     for (let i = 0; i < count; i++) {
-      const { publicKey, privateKey } = await this.#signer(Math.floor(i / perKey));
+      const at = Math.floor(i / perKey);
+      const { publicKey, privateKey } = (signers[at] ??=
+        await this.#crypto.generateSignatureKeyPair());
       const signature = await this.#crypto.sign(privateKey, message);
       jobs.push({ publicKey, message, signature });
     }

@@ -146,7 +146,8 @@ const INTRODUCTION = `
 Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`npm run bench\` measures anew, and \`-- --help\` tells
 what else it can do.
 
-Every library runs in a process of its own, and all take turns in one run: A B C A B C, never A A B B. Cells are medians, with the
+Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
+compiled its code; all take turns in one run: A B C A B C, never A A B B. Cells are medians, with the
 95th percentile in brackets; all rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
 mlskit is faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as PrivateMessage
 without padding, GroupInfo with the tree. The receiver is another member, and both are found to be in the same epoch after every

@@ -5,7 +5,7 @@ import { type CryptoProvider, providers, type SuiteCrypto } from "./internals.ts
 import { limitsOf } from "./limit-inputs.ts";
 import { LowLevelLibrary, type LowLevelInvitation } from "./low-level.ts";
 import { coldFixture, type Fixture, RUNS, type Timer, warmFixture } from "./operations.ts";
-import { Primitives } from "./primitives.ts";
+import { type PreparedLimit, Primitives } from "./primitives.ts";
 import type { Answer, Limited, Measured, Request } from "./protocol.ts";
 
 /** With `cpu` the processor's time instead of the wall's, which others on the machine disturb less. */
@@ -26,7 +26,7 @@ let guests: LowLevelInvitation[] = [];
 let fixture: Fixture<LowLevelInvitation> | undefined;
 const primitives = new Map<number, Primitives>();
 /** By group of operations, for the fixture at hand. */
-let limits = new Map<string, PreparedLimit>();
+let limits = new Map<string, GroupLimit>();
 
 async function answer(request: Request): Promise<Answer> {
   switch (request.do) {
@@ -92,39 +92,39 @@ async function limit(group: string, count: number): Promise<Limited> {
   const samples: Record<string, number[]> = {};
   const known = limits.get(group) ?? (await prepareLimit(group));
   limits.set(group, known);
-  for (const [operation, perform] of known.performs) {
-    const times: number[] = [];
-    for (let i = 0; i < count; i++) {
+  // In turns, like the operations: what was done before decides what is in the processor's caches.
+  for (let i = 0; i < count; i++) {
+    for (const [operation, calls] of known.calls) {
+      await calls.renew();
       const crypto = FORGETFUL.has(operation) ? freshProvider().suite(suite) : known.crypto;
       const start = now();
-      await perform(crypto);
+      await calls.run(crypto);
       const end = now();
-      times.push(end - start);
+      (samples[operation] ??= []).push(end - start);
     }
-    samples[operation] = times;
   }
   return { samples, steps: known.steps };
 }
 
-interface PreparedLimit {
+interface GroupLimit {
   readonly steps: Limited["steps"];
-  readonly performs: ReadonlyMap<string, (crypto: SuiteCrypto) => Promise<void>>;
+  readonly calls: ReadonlyMap<string, PreparedLimit>;
   /** With its caches as full as when the operations are repeated. */
   readonly crypto: SuiteCrypto;
 }
 
-async function prepareLimit(group: string): Promise<PreparedLimit> {
+async function prepareLimit(group: string): Promise<GroupLimit> {
   const steps = await limitsOf(group, prepared());
   const shared = primitives.get(suite) ?? new Primitives(freshProvider().suite(suite));
   primitives.set(suite, shared);
   const crypto = freshProvider().suite(suite);
-  const performs = new Map<string, (crypto: SuiteCrypto) => Promise<void>>();
-  for (const [operation, calls] of Object.entries(steps)) {
-    const perform = await shared.prepare(calls);
-    await perform(crypto);
-    performs.set(operation, perform);
+  const calls = new Map<string, PreparedLimit>();
+  for (const [operation, list] of Object.entries(steps)) {
+    const prepared = await shared.prepare(list);
+    await prepared.run(crypto);
+    calls.set(operation, prepared);
   }
-  return { steps, performs, crypto };
+  return { steps, calls, crypto };
 }
 
 async function once(

@@ -85,7 +85,7 @@ test("the calls of a limit are the calls that are made to measure it", async () 
   const shared = new Primitives(providers.nodeProvider().suite(1));
   for (const group of ["join", "commit", "message", "membership", "externalJoin"]) {
     for (const [operation, steps] of Object.entries(await limitsOf(group, fixture))) {
-      const perform = await shared.prepare(steps);
+      const { run: perform } = await shared.prepare(steps);
       const crypto = counter.wrap(providers.nodeProvider()).suite(1);
       const counts = await counter.count(() => perform(crypto));
       expect(counts, operation).toEqual(callsOf(steps));
