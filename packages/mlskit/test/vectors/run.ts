@@ -4,6 +4,7 @@ import type { CryptoProvider } from "../../src/crypto/index.ts";
 import { inlineExecutor, WorkerExecutor } from "./executor.ts";
 import { writeVectors } from "./generate/index.ts";
 import {
+  absentCases,
   givenSet,
   OFFICIAL_SOURCE,
   officialDirectory,
@@ -26,7 +27,9 @@ async function main(args: readonly string[]): Promise<number> {
   if (options.generate) return generate();
   const provider = await providerNamed(options.provider);
   const set = choose(options);
+  const absent = absentCases(set, options.own);
   announce(set, provider);
+  if (absent > 0) console.error(`skipped: the ${absent} official cases, which are not here`);
   const started = performance.now();
   const executor =
     options.jobs > 1 ? new WorkerExecutor(provider.name, options.jobs) : inlineExecutor(provider);
@@ -41,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
   });
   await executor.close();
   if (results.length === 0) throw new OptionError("no file has such a name");
-  const summary = summarize(results);
+  const summary = summarize(results, absent);
   if (options.json) {
     console.log(toJson(set, provider, results, summary));
     console.error(closingLine(summary));
