@@ -35,7 +35,14 @@ import {
   pskRecord,
   storedTypes,
 } from "./record-codecs.ts";
-import { deleteGroupRecords, GroupKeys, groupKey, identityKey, pskKey } from "./record-keys.ts";
+import {
+  deleteGroupRecords,
+  GroupKeys,
+  groupKey,
+  identityKey,
+  MOVED_KEY,
+  pskKey,
+} from "./record-keys.ts";
 import { GroupSession, type SessionHost } from "./session.ts";
 import { readOnly } from "./snapshot.ts";
 import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
@@ -263,6 +270,8 @@ export class ClientCore {
     return this.#lock.run(async () => {
       await requireNotMoved(this.storage);
       const transaction = new Transaction(this.storage);
+      // Also if that changes until the write.
+      transaction.expect(MOVED_KEY, 0);
       try {
         const result = await work(transaction);
         if (transaction.isOpen) await this.finish(transaction, []);

@@ -1,6 +1,7 @@
 /** What an application gives to a client. */
 import type { AuthenticationService } from "../credentials/authentication-service.ts";
 import type { CryptoProvider, Signer } from "../crypto/index.ts";
+import { UsageError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
 import {
   DEFAULT_LIMITS,
@@ -92,6 +93,9 @@ const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 /** With defaults for what was left out. */
 export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore {
   const { types = {} } = options;
+  if ((options.authenticationService as AuthenticationService | undefined) === undefined) {
+    throw new UsageError("NO_AUTHENTICATION_SERVICE", "nobody says which credentials are genuine");
+  }
   return new ClientCore({
     storage: options.storage,
     provider: options.provider,

@@ -1,10 +1,11 @@
 /** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
 import type { MaybePromise } from "../crypto/index.ts";
-import { TransportError } from "../errors.ts";
+import { MlsError, TransportError } from "../errors.ts";
 import type { ClientCore } from "./client-core.ts";
 import { Group } from "./group.ts";
+import { requireNotMoved } from "./move.ts";
 import { Mutex } from "./mutex.ts";
-import { APP_PREFIX, CHECKPOINT_KEY } from "./record-keys.ts";
+import { APP_PREFIX, CHECKPOINT_KEY, MOVED_KEY } from "./record-keys.ts";
 import type { GroupSession } from "./session.ts";
 import { withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "./transaction.ts";
@@ -48,6 +49,9 @@ export class ClientTransaction {
         await core.finish(own.#transaction, sessions);
         for (const send of own.#deliveries) await own.#send(send);
         return result;
+      } catch (error) {
+        if (MlsError.is(error, "STORAGE_CONFLICT")) await requireNotMoved(core.storage);
+        throw error;
       } finally {
         own.#transaction.abort();
         for (const { release } of own.#groups.values()) release();
@@ -113,7 +117,7 @@ export class ClientTransaction {
 
   /** A record of the application's own, written together with the group changes. */
   put(key: string, value: Uint8Array): void {
-    this.#transaction.put(APP_PREFIX + key, value.slice());
+    this.#put(APP_PREFIX + key, value);
   }
 
   delete(key: string): void {
@@ -126,7 +130,13 @@ export class ClientTransaction {
 
   /** One blob of the application, such as the cursor of its last delivery. */
   setCheckpoint(bytes: Uint8Array): void {
-    this.#transaction.put(CHECKPOINT_KEY, bytes.slice());
+    this.#put(CHECKPOINT_KEY, bytes);
+  }
+
+  /** A client that was moved away meanwhile takes no record of the application's any more. */
+  #put(key: string, value: Uint8Array): void {
+    this.#transaction.put(key, value.slice());
+    this.#transaction.expect(MOVED_KEY, 0);
   }
 
   checkpoint(): Promise<Uint8Array | undefined> {

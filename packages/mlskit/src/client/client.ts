@@ -1,5 +1,5 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
-import { EMPTY_BYTES, equalBytes, uint32 } from "../codec/index.ts";
+import { equalBytes, opaque, uint32 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { createGroup } from "../group/create-group.ts";
@@ -57,7 +57,7 @@ import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./outcome.ts";
 import { invalid } from "./failed-message.ts";
 import { acceptJoin, processForGroup, type ProcessOptions } from "./process.ts";
-import { infoOf } from "./receive.ts";
+import { dropExpired, hasExpired, infoOf } from "./receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
 import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
@@ -229,7 +229,9 @@ export class Client {
   }
 
   deleteKeyPackage(reference: Uint8Array): Promise<void> {
-    return this.#core.write(async (transaction) => removeKeyPackage(transaction, reference));
+    return this.#core.write(async (transaction) =>
+      removeKeyPackage(transaction, reference, this.#core.options.clock()),
+    );
   }
 
   /** Usable key packages per identity, and how many to make and publish. Rule P-KP-01. */
@@ -356,7 +358,11 @@ export class Client {
       const { epoch } = staged;
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await requireNotEntered(this.#core, staged);
-      transaction.put(enteredKey(epoch.confirmationTag), EMPTY_BYTES);
+      // Any other package is used up with the Welcome.
+      if (isLastResort(staged.keyPackage)) {
+        const entered = encodeRecord(opaque, staged.reference);
+        transaction.put(enteredKey(epoch.confirmationTag), entered);
+      }
       await consumeKeyPackage(this.#core, transaction, staged.reference);
       await this.#reportStock(transaction, staged.keyPackage);
       const config = this.#config(options.config);
@@ -541,7 +547,13 @@ export class Client {
   }
 
   async #open(handle: number): Promise<Group> {
-    return new Group(await this.#access(handle));
+    const access = await this.#access(handle);
+    const { options } = this.#core;
+    // Keys whose time is over go before the group is used.
+    if (!options.isReadOnly && hasExpired(access.peek(), options.clock())) {
+      await access.operate(dropExpired);
+    }
+    return new Group(access);
   }
 
   async #access(handle: number): Promise<GroupAccess> {

@@ -2,11 +2,10 @@
 import type { AuthenticationService } from "../credentials/authentication-service.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import { leafIndex } from "../tree/tree-math.ts";
-import { expireBuffered } from "./buffer.ts";
 import type { Client } from "./client.ts";
 import { isExpired } from "./dropped-proposals.ts";
 import { accessOf } from "./group.ts";
-import { dropExpired } from "./receive.ts";
+import { dropOverdue } from "./retention.ts";
 import type { GroupSession } from "./session.ts";
 
 /**
@@ -43,8 +42,7 @@ export async function reportExpiry(client: Client, options: ExpiryOptions = {}):
   const { within = TWO_WEEKS } = options;
   for (const group of await client.groups()) {
     await accessOf(group).operate(async (session) => {
-      dropExpired(session);
-      expireBuffered(session);
+      dropOverdue(session);
       if (session.state.status !== "active") return;
       reportLeaf(session, BigInt(within));
       reportProposals(session);

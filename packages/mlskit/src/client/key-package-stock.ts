@@ -249,7 +249,7 @@ async function deleteKeys(
   });
   if (over.length === 0) return 0;
   await core.write(async (transaction) => {
-    for (const { reference } of over) removeKeyPackage(transaction, reference);
+    for (const { reference } of over) removeKeyPackage(transaction, reference, now);
   });
   return over.length;
 }

@@ -1,5 +1,5 @@
 /** Key packages of ours: making, listing, using up, pruning. RFC 9420 §10, §16.8; rules P-KP. */
-import { bytesKey, EMPTY_BYTES, MLS10 } from "../codec/index.ts";
+import { bytesKey, EMPTY_BYTES, MLS10, uint64 } from "../codec/index.ts";
 import { type Credential, credentialTypeOf } from "../credentials/credential.ts";
 import type { Signer, SuiteCrypto } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
@@ -192,8 +192,9 @@ export async function consumeKeyPackage(
   }
   const key = keyPackageKey(reference);
   transaction.expect(key, bundle.version);
-  if (!isLastResort(bundle.keyPackage)) removeKeyPackage(transaction, reference);
-  else transaction.put(usedKey(reference), EMPTY_BYTES);
+  if (!isLastResort(bundle.keyPackage)) {
+    removeKeyPackage(transaction, reference, core.options.clock());
+  } else transaction.put(usedKey(reference), EMPTY_BYTES);
   const { cipherSuite, leafNode } = bundle.keyPackage;
   const { signatureKey } = leafNode;
   transaction.events.push({
@@ -222,11 +223,15 @@ export async function takeKeyPackage(
 }
 
 /** Deletes a package of ours and remembers that there was one, see `ORPHAN_WELCOME`. */
-export function removeKeyPackage(transaction: Transaction, reference: Uint8Array): void {
+export function removeKeyPackage(
+  transaction: Transaction,
+  reference: Uint8Array,
+  now: bigint,
+): void {
   transaction.delete(keyPackageKey(reference));
   transaction.delete(stockKey(reference));
   transaction.delete(usedKey(reference));
-  transaction.put(goneKey(reference), EMPTY_BYTES);
+  transaction.put(goneKey(reference), encodeRecord(uint64, now));
 }
 
 /** Whether a package with this reference was ours once. */
@@ -259,7 +264,7 @@ export async function pruneKeyPackages(
   let pruned = 0;
   for (const { reference, expiresAt } of await listKeyPackages(core)) {
     if (expiresAt + grace >= now) continue;
-    removeKeyPackage(transaction, reference);
+    removeKeyPackage(transaction, reference, now);
     pruned += 1;
   }
   return pruned;

@@ -61,10 +61,11 @@ function afterRollback(
 }
 
 /** The end of the group for us: the last view of its members stays, its secrets go. */
-export function mergeRemoval(state: GroupState, staged: StagedCommit): Merged {
+export function mergeRemoval(state: GroupState, staged: StagedCommit, now: bigint): Merged {
   const merged: GroupState = {
     ...state,
     status: "inactive",
+    ownUpdate: endedAt(now),
     epoch: { ...withoutSecrets(state.epoch), tree: staged.group.tree },
     past: afterRemoval(state.past, staged.summary),
     resumptionPsks: new Map(),
@@ -89,10 +90,11 @@ function afterRemoval(
 }
 
 /** Closes a group from outside a Commit. */
-export function closeGroup(state: GroupState): Merged {
+export function closeGroup(state: GroupState, now: bigint): Merged {
   const closed: GroupState = {
     ...state,
     status: "inactive",
+    ownUpdate: endedAt(now),
     epoch: withoutSecrets(state.epoch),
     past: [],
     resumptionPsks: new Map(),
@@ -103,6 +105,11 @@ export function closeGroup(state: GroupState): Merged {
     buffer: new Map(),
   };
   return { state: closed, erase: () => eraseSecrets(state) };
+}
+
+/** There are no keys of ours to renew any more: from here on it tells since when. */
+function endedAt(now: bigint): GroupState["ownUpdate"] {
+  return { updatedAt: now, messages: 0, sawRemoval: false };
 }
 
 /** The view of an epoch that stays when its secrets go. */

@@ -58,33 +58,47 @@ const movedRecords: Codec<readonly MovedRecord[]> = vector(
  * more, and one that has it open fails with its next operation. Called again, it returns the same
  * blob, so that nothing is lost between this and the import; delete the store afterwards.
  * `key`: 32 bytes, or a CryptoKey for AES-GCM.
- * @throws StateError `SIGNER_NOT_FOUND` if there is no client, StorageError `STORAGE_CONFLICT`
+ * @throws StateError `SIGNER_NOT_FOUND` if there is no client
+ * @throws StorageError `STORAGE_CONFLICT`, `STORAGE_KEY_MISMATCH`
  */
 export async function exportClient(
   storage: Storage,
   key: Uint8Array | CryptoKey,
 ): Promise<Uint8Array> {
-  const moved = await storage.get(MOVED_KEY);
-  if (moved !== undefined) return moved.value;
-  const records = await storage.list("");
-  if (!records.some((record) => record.key === META_KEY)) {
-    throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
+  for (;;) {
+    const records = (await storage.list("")).filter((record) => record.key !== MOVED_KEY);
+    const moved = await storage.get(MOVED_KEY);
+    if (moved !== undefined && records.length === 0) return moved.value;
+    if (moved === undefined && !records.some((record) => record.key === META_KEY)) {
+      throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
+    }
+    // What was written while the client was being sealed, a new key package perhaps, moves as well.
+    const sealed = moved === undefined ? [] : await unseal(moved.value, key);
+    const prefix = moved?.value.slice(0, PREFIX_SIZE) ?? newPrefix();
+    const value = await seal([...sealed, ...records], key, prefix);
+    await storage.write({
+      puts: [{ key: MOVED_KEY, value }],
+      deletes: records.map((record) => record.key),
+      expect: [...records, { key: MOVED_KEY, version: moved?.version ?? 0 }],
+    });
+    for (const record of [...sealed, ...records]) record.value.fill(0);
   }
+}
+
+const newPrefix = (): Uint8Array => concat(Uint8Array.of(FORMAT), randomBytes(ID_SIZE));
+
+async function seal(
+  records: readonly MovedRecord[],
+  key: Uint8Array | CryptoKey,
+  prefix: Uint8Array,
+): Promise<Uint8Array> {
   const plaintext = encode(movedRecords, records);
-  const prefix = concat(Uint8Array.of(FORMAT), randomBytes(ID_SIZE));
   const iv = randomBytes(NONCE_SIZE);
   const algorithm = { name: "AES-GCM", iv, additionalData: prefix as Bytes };
   const storeKey = await importStoreKey(key);
   const sealed = await crypto.subtle.encrypt(algorithm, storeKey, plaintext as Bytes);
   plaintext.fill(0);
-  const blob = concat(prefix, iv, new Uint8Array(sealed));
-  await storage.write({
-    puts: [{ key: MOVED_KEY, value: blob }],
-    deletes: records.map((record) => record.key),
-    expect: records,
-  });
-  for (const { value } of records) value.fill(0);
-  return blob;
+  return concat(prefix, iv, new Uint8Array(sealed));
 }
 
 /**

@@ -113,21 +113,28 @@ async function receivePast(
   decoded: GroupMessage,
   info: MessageInfo,
 ): Promise<Received> {
-  dropExpired(session);
-  const past = session.state.past.find(({ context }) => context.epoch === info.epoch);
+  const { state, environment } = session;
+  const kept = keepPast(state, state.past, environment.now);
+  const past = kept.find(({ context }) => context.epoch === info.epoch);
   if (past === undefined) return { kind: "epochTooOld", info, contentType: "application" };
   const keys = pastKeys(past);
   const opened = open(session, decoded, keys);
   if (opened === "own") return { kind: "ownMessage", info };
   const verified = await VerifiedContent.verify(past.crypto, opened, keys);
+  // In the write of the key that is used; a message that fails writes nothing.
+  dropExpired(session);
   return finish(session, verified, keys, info);
 }
 
 /** Rule mk-111: time ends an epoch's keys also in a group in which nobody commits. */
 export function dropExpired(session: GroupSession): void {
   const { state, environment } = session;
-  const past = keepPast(state, state.past, environment.now);
-  if (past.length < state.past.length) session.state = { ...state, past };
+  if (!hasExpired(state, environment.now)) return;
+  session.state = { ...state, past: keepPast(state, state.past, environment.now) };
+}
+
+export function hasExpired(state: GroupSession["state"], now: bigint): boolean {
+  return keepPast(state, state.past, now).length < state.past.length;
 }
 
 /** A genuine Commit for an epoch in which another one won: somebody may have followed it. */

@@ -7,8 +7,8 @@
  *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
  *   keypackage/<reference>    key package with its private keys
  *   used/<reference>          a last resort of ours that entered a group
- *   gone/<reference>          a key package of ours that was used up or deleted
- *   entered/<tag>             an epoch that was entered by a Welcome, and never is again
+ *   gone/<reference>          since when a key package of ours is used up or deleted
+ *   entered/<tag>             an epoch that was entered with this last resort, and never is again
  *   psk/<id>                  external PSK; psk/<type>:<id> one of a registered type
  *   group/<group id>          handle of the group with this id; names too long for a key are hashed
  *   app/<key>                 the application's own records; app-checkpoint, its checkpoint
@@ -56,9 +56,11 @@ export const keyPackageKey = (reference: Uint8Array): string =>
 export const USED_PREFIX = "used/";
 
 export const usedKey = (reference: Uint8Array): string => USED_PREFIX + toHex(reference);
-export const goneKey = (reference: Uint8Array): string => `gone/${toHex(reference)}`;
+export const GONE_PREFIX = "gone/";
+export const ENTERED_PREFIX = "entered/";
+export const goneKey = (reference: Uint8Array): string => GONE_PREFIX + toHex(reference);
 export const enteredKey = (confirmationTag: Uint8Array): string =>
-  `entered/${toHex(confirmationTag)}`;
+  ENTERED_PREFIX + toHex(confirmationTag);
 export const pskName = (name: PskName): string =>
   name instanceof Uint8Array ? toHex(name) : `${name.pskType}:${toHex(name.body)}`;
 export const pskKey = (name: PskName): string => PSK_PREFIX + shorten(pskName(name));

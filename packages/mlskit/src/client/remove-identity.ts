@@ -28,7 +28,8 @@ export async function removeIdentity(
     await requireUnused(core, transaction, decodeRecord(uint32, value), signatureKey);
   }
   for (const { reference, signatureKey: own } of await listKeyPackages(core)) {
-    if (equalBytes(own, signatureKey)) removeKeyPackage(transaction, reference);
+    if (!equalBytes(own, signatureKey)) continue;
+    removeKeyPackage(transaction, reference, core.options.clock());
   }
   transaction.delete(identityKey(signatureKey));
   transaction.delete(retiredKey(signatureKey));

@@ -30,7 +30,8 @@ export async function freezeClient(core: ClientCore): Promise<void> {
       if (state.status !== "inactive") session.state = { ...state, frozenUpTo: MAX_UINT64 };
     }
     for (const { key } of await core.storage.list(KEY_PACKAGE_PREFIX)) {
-      removeKeyPackage(transaction, fromHex(key.slice(KEY_PACKAGE_PREFIX.length)));
+      const reference = fromHex(key.slice(KEY_PACKAGE_PREFIX.length));
+      removeKeyPackage(transaction, reference, core.options.clock());
     }
     await core.finish(transaction, sessions);
   } finally {

@@ -42,10 +42,11 @@ export function mergeStaged(
   const { summary, next } = staged;
   const { groupId, epoch } = before.epoch.context;
   remember(session, bytes);
+  const { now } = session.environment;
   const merged =
     next === undefined
-      ? mergeRemoval(session.state, staged)
-      : mergeEpoch(session.state, next, summary, session.environment.now);
+      ? mergeRemoval(session.state, staged, now)
+      : mergeEpoch(session.state, next, summary, now);
   session.state = merged.state;
   session.eraseLater(merged.erase);
   if (before.pending !== undefined) {

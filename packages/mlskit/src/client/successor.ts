@@ -168,7 +168,7 @@ export async function closePredecessor(
 ): Promise<void> {
   const { handle, epoch } = session.state;
   if (!equalBytes(epoch.context.groupId, successorId)) {
-    const closed = closeGroup(session.state);
+    const closed = closeGroup(session.state, session.environment.now);
     session.state = closed.state;
     session.eraseLater(closed.erase);
     return;

@@ -28,7 +28,9 @@ export interface ExtensionKind<T, Place extends ExtensionPlace> {
   readonly places: readonly Place[];
 }
 
-/** The RFC's own, except the tree, which the library itself reads and writes. */
+// The RFC's own, except the tree, which the library itself reads and writes.
+
+/** What a member calls itself: it is neither authenticated nor unique. RFC 9420 §5.3.3. */
 export const APPLICATION_ID: ExtensionKind<Uint8Array, "leafNode"> = {
   type: ExtensionType.applicationId,
   codec: ApplicationId,

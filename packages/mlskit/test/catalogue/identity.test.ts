@@ -1,4 +1,5 @@
 /** Catalogue M-ID: identities, credentials, and who believes them. */
+import fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import { expiringMembers } from "../../src/client/production.ts";
 import { decodeRecord, identityRecord, storedTypes } from "../../src/client/record-codecs.ts";
@@ -255,17 +256,32 @@ describe("identities", () => {
     });
   });
 
-  test("M-ID-11: application_id is readable on every member", async () => {
+  test("M-ID-11: application_id is readable on every member, and neither authenticated nor unique", async () => {
     const world = await testGroup({ members: 1 });
-    const { client } = await world.newClient("b");
-    const id = makeExtension(ExtensionType.applicationId, ApplicationId, utf8("device 7"));
-    const { bytes } = await client.createKeyPackage({ leafExtensions: [id] });
     const { group } = world.member(0);
-    await group.commitImmediately({ add: [bytes] });
-    const read = group
-      .members()
-      .map(({ extensions }) => findExtension(extensions, ExtensionType.applicationId));
-    expect(read).toEqual([undefined, id.data]);
+    const id = makeExtension(ExtensionType.applicationId, ApplicationId, utf8("device 7"));
+    const joiners = [(await world.newClient("b")).client, (await world.newClient("c")).client];
+    const add: Uint8Array[] = [];
+    // Two members say the same of themselves, and nobody is asked whether it is true.
+    for (const joiner of joiners) {
+      add.push((await joiner.createKeyPackage({ leafExtensions: [id] })).bytes);
+    }
+    const { welcomes } = await group.commitImmediately({ add });
+    const groups = [group];
+    for (const joiner of joiners) groups.push(await joiner.join(welcomes[0]!.bytes));
+    for (const each of groups) {
+      const read = each
+        .members()
+        .map(({ extensions }) => findExtension(extensions, ExtensionType.applicationId));
+      expect(read).toEqual([undefined, id.data, id.data]);
+    }
+    for (const file of ["extension", "typed-extensions"]) {
+      const url = new URL(`../../src/extensions/${file}.ts`, import.meta.url);
+      const text = fs.readFileSync(url, "utf8").replaceAll(/\s+(\* )?/g, " ");
+      expect(text, file).toMatch(
+        /neither authenticated nor unique[^/]*\*\/ export const Application_?ID/i,
+      );
+    }
   });
 
   test("M-ID-08: a hook says which leaves are one client; by default it is the signature key", async () => {
@@ -400,7 +416,9 @@ test("M-ID-12: there is no client without an authentication service", async () =
   const options = { storage: memoryStorage(), identity: "x" } as Parameters<
     typeof Client.create
   >[0];
-  await expect(Client.create(options)).rejects.toBeDefined();
-  await expect(Client.open(options)).rejects.toBeDefined();
+  const refused = { code: "NO_AUTHENTICATION_SERVICE", blame: "usage" };
+  await expect(Client.create(options)).rejects.toMatchObject(refused);
+  await expect(Client.open(options)).rejects.toMatchObject(refused);
+  await expect(Client.openSnapshot(options)).rejects.toMatchObject(refused);
   expect(await contents(options.storage)).toEqual([]);
 });

@@ -227,6 +227,45 @@ describe("moving", () => {
     }
   });
 
+  test("M-STO-14 what is written while the client is being sealed moves as well, or is not written", async () => {
+    const { world, store } = await copyableWorld();
+    const { client } = world.member(0);
+    const late: Uint8Array[] = [];
+    const slow: Storage = {
+      get: (key) => store(0).get(key),
+      list: async (prefix) => {
+        const found = store(0).list(prefix);
+        // Between the list and the write that retires the store.
+        if (late.length === 0) late.push((await client.createKeyPackage()).reference);
+        return found;
+      },
+      write: (batch) => store(0).write(batch),
+      close: () => undefined,
+    };
+    const sealed = await exportClient(slow, KEY);
+    expect([...store(0).records.keys()]).toEqual(["moved"]);
+    const target = memoryStorage();
+    await importClient({ sealed, key: KEY, storage: target });
+    const moved = (await world.reopen(0, target)).client;
+    const references = (await moved.keyPackages()).map(({ reference }) => reference);
+    expect(references).toEqual(late);
+
+    // The other way round: the store is retired between the first read and the write.
+    const source = store(1);
+    const write = source.write.bind(source);
+    source.write = (batch) => {
+      source.write = write;
+      write({ puts: [{ key: "moved", value: sealed }], deletes: [], expect: [] });
+      write(batch);
+    };
+    const other = world.member(1).client;
+    await expect(other.createKeyPackage()).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+    await expect(other.createKeyPackage()).rejects.toMatchObject({ code: "CLIENT_MOVED" });
+    const note = () => other.transaction(async (tx) => tx.put("note", KEY));
+    await expect(note()).rejects.toMatchObject({ code: "CLIENT_MOVED" });
+    expect([...source.records.keys()].filter((key) => /^(keypackage|app)/.test(key))).toEqual([]);
+  });
+
   test("M-STO-14 an export that somebody overtakes fails and retires nothing", async () => {
     const { world, store } = await copyableWorld();
     const overtaken = new MapStorage();

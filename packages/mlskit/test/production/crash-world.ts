@@ -125,7 +125,8 @@ export class CrashWorld {
       const inner = snapshot.get(name);
       if (name === "alice") {
         const storage = await wrap(inner?.copy() ?? new MapStorage());
-        if (inner === undefined) world.stores.set("alice", storage);
+        const isEmpty = inner === undefined || inner.records.size === 0;
+        if (isEmpty) world.stores.set("alice", storage);
         else await world.open("alice", storage);
       } else if (inner !== undefined && who === "everybody") await world.open(name, inner.copy());
     }

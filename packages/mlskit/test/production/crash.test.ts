@@ -4,7 +4,9 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { Client } from "../../src/client/client.ts";
 import { ClientTransaction } from "../../src/client/client-transaction.ts";
 import { MlsError } from "../../src/errors.ts";
+import * as main from "../../src/index.ts";
 import { Group } from "../../src/index.ts";
+import * as production from "../../src/client/production.ts";
 import { SimulatedDisk } from "../../src/storage/fault-file.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -191,6 +193,11 @@ const READERS: readonly string[] =
   "bestCipherSuite checkGroupInfo close events group groups identities keyPackages keyPackageStock on peekWelcome psk pskIds stageWelcome checkpoint compareBeacon createBeacon dangerouslyExportResumptionPsk export exportPending findMembers get groupInfo keyPackageObstacles members needsUpdate proposals ratchetTree".split(
     " ",
   );
+/** Functions beside the classes that change nothing in a client's store. */
+const PLAIN_FUNCTIONS: readonly string[] =
+  "adminsOnly allOf compareGroupInfo eventLog expiringMembers keepKeyPackages logTo memberLimit membersByIdentity noExternalCommits replayEvents selfRemovalOnly unfinishedRotations cipherSuite commitDelay createExternalProposal createNewMemberProposal createProvider createSigner createSuiteCrypto customProposal defaultProvider exportCryptoKey isBadSignature isCommitRequired isDecryptionFailure isEpochMismatch isKeyPackageMissing isNotOperational isPskMissing isUnknownMember isWrongGroup makeExtension memoryStorage readExtension systemClock".split(
+    " ",
+  );
 const called = new Set<string>();
 /** Those that an operation consists of, not those that prepare it. */
 const runs = new Set<string>();
@@ -230,6 +237,22 @@ describe("P-CR-03 M-STO-09 sto-1: cut at any write, a client is as before or aft
     expect(methods.length).toBeGreaterThan(60);
     const isCut = (name: string): boolean => runs.has(name) || READERS.includes(name);
     expect(methods.filter((name) => !isCut(name))).toEqual([]);
+  });
+
+  test("every function that changes something is among the operations", () => {
+    const sources = ["operations", "production-operations", "export-operations"].map((name) =>
+      fs.readFileSync(new URL(`${name}.ts`, import.meta.url), "utf8"),
+    );
+    const called = (name: string): boolean => sources.some((text) => text.includes(`${name}(`));
+    const names = [production, main].flatMap((module) =>
+      Object.entries(module).flatMap(([name, value]) => {
+        return typeof value === "function" && /^[a-z]/.test(name) ? [name] : [];
+      }),
+    );
+    expect(names.length).toBeGreaterThan(40);
+    const isCut = (name: string): boolean => called(name) || PLAIN_FUNCTIONS.includes(name);
+    expect(names.filter((name) => !isCut(name))).toEqual([]);
+    expect(PLAIN_FUNCTIONS.filter((name) => !names.includes(name))).toEqual([]);
   });
 });
 

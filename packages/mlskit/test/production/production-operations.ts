@@ -2,6 +2,9 @@
 import {
   acknowledgeEvents,
   addDevice,
+  applyRetention,
+  collectRetiredIdentities,
+  commitOrPropose,
   continueSuccession,
   declineWelcome,
   type GroupTransport,
@@ -9,12 +12,15 @@ import {
   processBatches,
   proposeAgain,
   removeDevice,
+  reportExpiry,
   rotateIdentity,
 } from "../../src/client/production.ts";
 import { fromUtf8, utf8 } from "../../src/codec/index.ts";
+import { exportClient, importClient } from "../../src/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
 import { bobCommits, everybody, inGroup, type Operation } from "./operation.ts";
 
+const MOVE_KEY = new Uint8Array(32).fill(6);
 const NO_DIRECTORY = { publish: () => undefined, withdraw: () => undefined };
 
 /** The delivery service takes whatever Alice sends. */
@@ -26,6 +32,28 @@ function transport(world: CrashWorld): GroupTransport {
     },
     catchUp: () => undefined,
     propose: ({ bytes }, group) => world.deliver(bytes, group.id),
+  };
+}
+
+/** A month after the last Commit. */
+function overdue(
+  name: string,
+  run: (now: CrashWorld, id: Uint8Array) => Promise<unknown>,
+): Operation {
+  return {
+    name,
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      const id = await world.group();
+      const commit = await bobCommits(await world.client("bob").group(id), world);
+      await (await world.alice.group(id)).process(commit, { accept: true });
+      return async (now) => {
+        const time = now.clock();
+        now.clock.advance(30 * 86_400);
+        await run(now, id).finally(() => now.clock.set(time));
+      };
+    },
   };
 }
 
@@ -99,6 +127,80 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
     },
     true,
   ),
+  inGroup("commit or propose: committed", async () => (group, now) => {
+    return commitOrPropose(group, () => ({ forcePath: true }), transport(now));
+  }),
+  inGroup("commit or propose: another Commit wins, and the wishes are proposed", async (world) => {
+    const add = [await world.keyPackage("dave")];
+    return (group, now) => {
+      const beaten: GroupTransport = {
+        ...transport(now),
+        deliver: () => ({ type: "conflict" }),
+        catchUp: async () => {
+          if (group.pendingCommit !== undefined) await group.discardCommit();
+        },
+      };
+      return commitOrPropose(group, () => ({ add, forcePath: true }), beaten, { attempts: 1 });
+    };
+  }),
+  {
+    name: "collect an identity that was replaced",
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      const id = await world.group();
+      const from = world.alice.identity;
+      const to = await world.alice.addIdentity({ identity: "alice" });
+      world.directory.add(to);
+      // A key package of the old identity is in the way until it is deleted.
+      const { reference } = await world.alice.createKeyPackage();
+      await rotateIdentity(world.alice, { from, to, transport: transport(world) });
+      await world.alice.group(id);
+      await world.alice.deleteKeyPackage(reference);
+      return (now) => collectRetiredIdentities(now.alice);
+    },
+  },
+  {
+    name: "import a client",
+    prepare: async (world) => {
+      await everybody(world);
+      await world.group();
+      const source = world.stores.get("alice")!;
+      const sealed = await exportClient(source, MOVE_KEY);
+      world.clients.delete("alice");
+      await source.write({ puts: [], deletes: ["moved"], expect: [] });
+      return async (now) => {
+        const storage = now.stores.get("alice")!;
+        await importClient({ sealed, key: MOVE_KEY, storage });
+        await now.open("alice", storage);
+      };
+    },
+  },
+  {
+    name: "apply retention",
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      const id = await world.group();
+      const bob = await world.client("bob").group(id);
+      await bob.send("skipped");
+      await (await world.alice.group(id)).process(await bobCommits(bob, world), { accept: true });
+      const ended = await world.client("bob").createGroup();
+      await ended.add([await world.keyPackage("alice")]);
+      const { welcomes } = await ended.acceptCommit();
+      const left = await world.alice.join(welcomes[0]!.bytes);
+      const { commit } = await ended.remove([left.ownLeafIndex]);
+      await ended.acceptCommit();
+      await left.process(commit, { accept: true });
+      return async (now) => {
+        const time = now.clock();
+        now.clock.advance(500 * 86_400);
+        await applyRetention(now.alice).finally(() => now.clock.set(time));
+      };
+    },
+  },
+  overdue("open a group whose old keys are overdue", (now, id) => now.alice.group(id)),
+  overdue("report what expires", (now) => reportExpiry(now.alice)),
   inGroup("propose what was dropped again", async (world, id) => {
     const group = await world.alice.group(id);
     await group.proposeUpdate();

@@ -25,7 +25,7 @@ try {
     `${values.processes} ${values.threads ? "threads" : "processes"}, ${values.seconds} s, messages ${sent.join(" + ")}: ` +
       `${generations} generations, ${reused} reused, ${lost} messages lost, ${gaps} gaps`,
   );
-  if (reused > 0 || lost > 0) process.exitCode = 1;
+  if (reused > 0 || lost > 0 || gaps > 0) process.exitCode = 1;
 } finally {
   fs.rmSync(folder, { recursive: true, force: true });
 }

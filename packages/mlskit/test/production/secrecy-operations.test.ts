@@ -16,6 +16,7 @@ import { CrashWorld } from "./crash-world.ts";
 import { EXPORT_OPERATIONS } from "./export-operations.ts";
 import { MapStorage } from "./map-storage.ts";
 import { OPERATIONS } from "./operations.ts";
+import { PRODUCTION_OPERATIONS } from "./production-operations.ts";
 import { SecretWatch, type SeenSecret } from "./secret-watch.ts";
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -105,7 +106,9 @@ const counts = { operations: 0, secrets: 0, searches: 0 };
 
 describe("M-SEC-02 M-STO-15 ks-9 nothing that is used up or over is in any byte of any store after", () => {
   test.each(
-    [...OPERATIONS, ...EXPORT_OPERATIONS].map((operation) => [operation.name, operation] as const),
+    [...OPERATIONS, ...PRODUCTION_OPERATIONS, ...EXPORT_OPERATIONS].map(
+      (operation) => [operation.name, operation] as const,
+    ),
   )("%s", async (_, operation) => {
     const store = new Everywhere();
     await store.open();

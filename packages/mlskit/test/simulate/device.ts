@@ -223,7 +223,7 @@ export class Device {
   async storeSize(): Promise<{ readonly bytes: number; readonly records: number }> {
     let [bytes, count] = [0, 0];
     for (const { key, value } of await this.disk.list("")) {
-      if (key.startsWith("app") || key.startsWith("gone/")) continue;
+      if (key.startsWith("app")) continue;
       bytes += key.length + value.length;
       count++;
     }

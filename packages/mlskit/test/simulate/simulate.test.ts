@@ -18,6 +18,11 @@ describe("simulation", () => {
       "groups compared",
       "keys used",
       "outcome: duplicate",
+      "resync",
+      "partitions",
+      "times offline",
+      "outcome: removed",
+      "external join",
     ]) {
       expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
     }

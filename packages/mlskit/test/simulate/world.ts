@@ -1,5 +1,6 @@
 /** Clients, a network and a delivery service under one seed. Everything that happens follows from it. */
 import { createHash } from "node:crypto";
+import { applyRetention } from "../../src/client/production.ts";
 import { fromHex, fromUtf8, toHex } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
@@ -65,6 +66,8 @@ const SERVICE = "delivery service";
 /** More members than this are not added to a group. */
 export const GROUP_SIZE = 8;
 const KEY_PACKAGES = 3;
+/** Seconds that used key packages are remembered: a run of 10,000 steps is a day. */
+const REMEMBERED = 6 * 3600;
 
 export class World {
   readonly random: SeededRandom;
@@ -667,6 +670,8 @@ export class World {
         const isOver = group.status === "inactive";
         if (isOver && this.random.chance(0.5)) await device.client.deleteGroup(group.id);
       }
+      const { records } = await applyRetention(device.client, { usedKeyPackages: REMEMBERED });
+      this.count("used key packages forgotten", records);
     }
   }
 }
