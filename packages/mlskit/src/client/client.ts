@@ -1,5 +1,5 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
-import { equalBytes, opaque, uint32 } from "../codec/index.ts";
+import { equalBytes, uint32 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import { StateError, UsageError } from "../errors.ts";
 import { createGroup } from "../group/create-group.ts";
@@ -30,6 +30,7 @@ import {
   requireNoLiveGroup,
   requireNotEntered,
   isFaultOfWelcome,
+  noteEntered,
   stageExternalJoin,
   stageWelcome,
   welcomeFailure,
@@ -59,7 +60,7 @@ import { invalid } from "./failed-message.ts";
 import { acceptJoin, processForGroup, type ProcessOptions } from "./process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
-import { enteredKey, GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
+import { GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import {
   type BranchRequest,
@@ -358,11 +359,7 @@ export class Client {
       const { epoch } = staged;
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await requireNotEntered(this.#core, staged);
-      // Any other package is used up with the Welcome.
-      if (isLastResort(staged.keyPackage)) {
-        const entered = encodeRecord(opaque, staged.reference);
-        transaction.put(enteredKey(epoch.confirmationTag), entered);
-      }
+      noteEntered(transaction, staged);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
       await this.#reportStock(transaction, staged.keyPackage);
       const config = this.#config(options.config);

@@ -1,5 +1,5 @@
 /** Joining groups. RFC 9420 §12.4.3. */
-import { EMPTY_BYTES } from "../codec/index.ts";
+import { EMPTY_BYTES, opaque } from "../codec/index.ts";
 import { MlsError, StateError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
 import type { Environment } from "../group/environment.ts";
@@ -14,6 +14,7 @@ import {
 } from "../group/join-by-welcome.ts";
 import { type ValidatedGroupInfo, validateGroupInfo } from "../group/validate-group-info.ts";
 import { type PreSharedKeyId, type PskName, pskIdOf } from "../key-schedule/pre-shared-key.ts";
+import { isLastResort } from "../key-packages/key-package.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import type { Capabilities } from "../tree/nodes.ts";
 import type { ClientCore } from "./client-core.ts";
@@ -25,6 +26,7 @@ import { defaultCapabilities, findKeyPackage, wasOurs } from "./key-packages.ts"
 import { findMembers, type MemberSelector } from "./members.ts";
 import { decodeGroupInfo, decodeWelcome } from "./messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
+import { encodeRecord } from "./record-codecs.ts";
 import { enteredKey } from "./record-keys.ts";
 import { Transaction } from "./transaction.ts";
 
@@ -80,6 +82,15 @@ export async function requireNotEntered(core: ClientCore, { epoch }: StagedJoin)
   throw new StateError("GROUP_EXISTS", "this client entered this epoch before", {
     rule: "valn1403",
   });
+}
+
+/** A Welcome for any other package than a last resort cannot be opened again. */
+export function noteEntered(
+  transaction: Transaction,
+  { epoch, keyPackage, reference }: StagedJoin,
+): void {
+  if (!isLastResort(keyPackage)) return;
+  transaction.put(enteredKey(epoch.confirmationTag), encodeRecord(opaque, reference));
 }
 
 /** Rule valn1403: a live group cannot be joined again, a closed one may have a successor. */
