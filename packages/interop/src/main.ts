@@ -23,6 +23,7 @@ import {
   type Judgement,
   limitedRuns,
   type MatrixResult,
+  noRuns,
   total,
 } from "./driver/results.ts";
 import type { Config } from "./driver/script.ts";
@@ -134,18 +135,18 @@ function write(
 
 /** The last line, and the exit code. */
 function conclude(results: readonly MatrixResult[], judged: readonly Judgement[]): number {
-  const sum = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  const sum = noRuns();
   for (const matrix of results) add(sum, total(matrix));
   const rows = judged.flatMap((judgement) => judgement.rows);
   for (const row of rows) {
     const [passed, limited] = [row.passed, limitedRuns(row)];
-    add(sum, { runs: row.runs, passed, limited, failed: row.runs - passed - limited });
+    const failed = row.runs - passed - limited;
+    add(sum, { runs: row.runs, passed, vacuous: 0, limited, failed });
   }
   const names = skipped.length === 0 ? "" : ` (${skipped.join("; ")})`;
-  const { passed, limited, failed } = sum;
-  console.log(
-    `interop: ${passed} passed, ${limited} limited, ${failed} failed, ${skipped.length} skipped${names}`,
-  );
+  const { passed, vacuous, limited, failed } = sum;
+  const counts = `${passed} passed, ${vacuous} vacuous, ${limited} limited, ${failed} failed`;
+  console.log(`interop: ${counts}, ${skipped.length} skipped${names}`);
   return sum.runs > 0 && results.every(isGood) && rows.every(isRight) ? 0 : 1;
 }
 

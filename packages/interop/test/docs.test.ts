@@ -2,19 +2,19 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { DOCUMENT, documentOf, recordedResults } from "../src/driver/docs.ts";
-import type { MatrixResult, ScriptResult } from "../src/driver/results.ts";
+import { type MatrixResult, noRuns, type ScriptResult } from "../src/driver/results.ts";
 
-const NONE = { runs: 0, passed: 0, limited: 0, failed: 0 };
+const NONE = noRuns();
 
 function result(config: string, script: string, runs: number, note?: string): ScriptResult {
   return {
     config,
     script,
     actors: 2,
-    mixed: { runs, passed: runs - 1, limited: 1, failed: 0 },
+    mixed: { runs, passed: runs - 2, vacuous: 1, limited: 1, failed: 0 },
     ours: NONE,
     peers: NONE,
-    suites: { "1 public mixed": { runs, passed: runs - 1, limited: 1, failed: 0 } },
+    suites: { "1 public mixed": { runs, passed: runs - 2, vacuous: 1, limited: 1, failed: 0 } },
     checks: { epochs: 1, authenticators: 1, exports: 1, messages: 1, flags: 1, refusals: 1 },
     observations: note === undefined ? [] : [note],
     failures: [],
@@ -39,8 +39,9 @@ const file = { date: "2026-01-02", seed: "seed", results: [matrix] };
 test("M-INT-06 the document names versions and counts mixed runs, in the overview too", () => {
   const text = documentOf([file]);
   expect(text).toContain("## mlskit 1 × Peer 2");
-  expect(text).toContain("| mlskit 1 × Peer 2 | 1 | 22 mixed | 18 | 4 | 0 |");
-  expect(text).toContain("Runs: mixed 18 of 22 passed, 4 limited, 0 failed.");
+  expect(text).toContain("| mlskit 1 × Peer 2 | 1 | 22 mixed | 14 | 4 | 4 | 0 |");
+  expect(text).toContain("| commit | 12/16 (2 vacuous, 2 limited) |");
+  expect(text).toContain("Runs: mixed 14 of 22 passed, 4 vacuous, 4 limited, 0 failed.");
 });
 
 test("M-INT-06 the document says how many of the possible casts were played, and what was left out", () => {

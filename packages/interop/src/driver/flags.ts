@@ -25,10 +25,9 @@ export function checkTreeBeside(
   tree: Uint8Array,
   wasAsked: boolean,
 ): void {
-  const complaint = wasAsked
-    ? "did not hand out the tree that was asked for"
-    : "handed out a tree that nobody asked for";
-  world.report(actor, tree.length > 0 === wasAsked, complaint);
+  const isThere = tree.length > 0;
+  if (wasAsked) world.requireDone(actor, isThere, "did not hand out the tree that was asked for");
+  else world.report(actor, !isThere, "handed out a tree that nobody asked for");
 }
 
 /** A Commit has a path if it was asked for; visible in public handshakes only. */
@@ -40,7 +39,7 @@ export function checkPath(
 ): void {
   const hasPath = pathOf(commit);
   if (!forcePath || hasPath === undefined) return;
-  world.report(actor, hasPath, "left out the path that was asked for");
+  world.requireDone(actor, hasPath, "left out the path that was asked for");
 }
 
 /** An external Commit carries the PSKs and the removal that were asked for; it is always public. */
@@ -53,9 +52,9 @@ export function checkExternalCommit(
   const types = proposalTypes(commit);
   if (types === undefined) return;
   const count = types.filter((type) => type === "psk").length;
-  world.report(joiner, count === psks.length, "left out PSKs of an external join");
+  world.requireDone(joiner, count === psks.length, "left out PSKs of an external join");
   const removes = types.includes("remove");
-  world.report(joiner, removes === removePrior, "left its prior leaf in place");
+  world.requireDone(joiner, removes === removePrior, "left its prior leaf in place");
 }
 
 /** The group that follows another has the extensions that were asked for. */
@@ -73,7 +72,7 @@ export async function checkExtensions(
   const found = decoded.message.groupContext.extensions.map(({ type, data }) => text(type, data));
   const wanted = expected.map(({ extension_type: type, extension_data: data }) => text(type, data));
   const isRight = found.sort().join() === wanted.sort().join();
-  world.report(asked, isRight, "gave a new group other extensions than were asked for");
+  world.requireDone(asked, isRight, "gave a new group other extensions than were asked for");
 }
 
 /** What a Welcome says about path and tree, with the keys that the joiner showed. */
@@ -87,15 +86,18 @@ export async function checkWelcome(
   const hasPath = commit === undefined ? undefined : pathOf(commit);
   if (forcePath === true || hasPath !== undefined) {
     const isExpected = forcePath === true || hasPath === true;
+    const isRight = opened.hasPathSecret === isExpected;
     const complaint = "made a Welcome whose path secret does not fit its Commit";
-    world.report(sponsor, opened.hasPathSecret === isExpected, complaint);
+    if (forcePath === true) world.requireDone(sponsor, isRight, complaint);
+    else world.report(sponsor, isRight, complaint);
   }
   if (opened.hasTree === undefined) return;
   const isBeside = ratchetTree !== undefined;
   const complaint = isBeside
     ? "put the tree into the Welcome although it was asked for beside it"
     : "left the tree out of a Welcome";
-  world.report(sponsor, opened.hasTree !== isBeside, complaint);
+  if (isBeside) world.requireDone(sponsor, !opened.hasTree, complaint);
+  else world.report(sponsor, opened.hasTree, complaint);
 }
 
 /** Undefined if it cannot be seen. */

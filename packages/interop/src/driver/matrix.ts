@@ -12,6 +12,7 @@ import { type Launched, type Launcher, startAll } from "./processes.ts";
 import {
   type FailedRun,
   type MatrixResult,
+  noRuns,
   type RunKind,
   runsOf,
   type ScriptResult,
@@ -148,14 +149,13 @@ async function runPlanned(
 
 function emptyResult({ config, script }: PlannedScript): ScriptResult {
   const checks = { epochs: 0, authenticators: 0, exports: 0, messages: 0, flags: 0, refusals: 0 };
-  const none = { runs: 0, passed: 0, limited: 0, failed: 0 };
   return {
     config,
     script: script.name,
     actors: script.actors.length,
-    mixed: { ...none },
-    ours: { ...none },
-    peers: { ...none },
+    mixed: noRuns(),
+    ours: noRuns(),
+    peers: noRuns(),
     suites: {},
     checks,
     observations: [],
@@ -212,7 +212,7 @@ function count(
   }
   const { failure } = outcome;
   if (failure === undefined) {
-    for (const tally of tallies) tally.passed += 1;
+    for (const tally of tallies) tally[outcome.isVacuous ? "vacuous" : "passed"] += 1;
     return;
   }
   const limits = possible.filter(({ error }) => error.test(failure.error.message));
@@ -234,7 +234,7 @@ function suiteTally(result: ScriptResult, { suite, encrypt }: PlannedRun, kind: 
   const key = `${suite} ${encrypt ? "private" : "public"} ${kind}`;
   const known = result.suites[key];
   if (known !== undefined) return known;
-  const tally = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  const tally = noRuns();
   result.suites[key] = tally;
   return tally;
 }

@@ -1,9 +1,11 @@
 /** Results as text. */
 import {
+  add,
   type Count,
   type JudgedConfig,
   KINDS,
   type MatrixResult,
+  noRuns,
   type ScriptResult,
   total,
 } from "./results.ts";
@@ -31,9 +33,10 @@ function castOf(cast: Readonly<Record<string, string>>): string {
     .join(", ");
 }
 
-function describeCount({ runs, passed, limited, failed }: Count): string {
+function describeCount({ runs, passed, vacuous, limited, failed }: Count): string {
+  const empty = vacuous === 0 ? "" : `, ${vacuous} vacuous`;
   const limits = limited === 0 ? "" : `, ${limited} limited`;
-  return `${passed}/${runs}${limits}${failed === 0 ? "" : `, ${failed} FAILED`}`;
+  return `${passed}/${runs}${empty}${limits}${failed === 0 ? "" : `, ${failed} FAILED`}`;
 }
 
 /** One line per configuration, and what the second judge does not like. */
@@ -64,21 +67,20 @@ export function matrixTable(matrix: MatrixResult): string[] {
 
 /** Mixed runs if there are any, for only they show that two stacks work together. */
 function cell(matrix: MatrixResult, config: string, column: string): string {
-  const sum = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  const sum = noRuns();
   const hasMixed = total(matrix, ["mixed"]).runs > 0;
   for (const script of matrix.scripts.filter((script) => script.config === config)) {
     for (const kind of hasMixed ? (["mixed"] as const) : KINDS) {
       const count = script.suites[`${column} ${kind}`];
-      if (count === undefined) continue;
-      sum.runs += count.runs;
-      sum.passed += count.passed;
-      sum.limited += count.limited;
+      if (count !== undefined) add(sum, count);
     }
   }
   if (sum.runs === 0) return "–";
-  return sum.limited === 0
-    ? `${sum.passed}/${sum.runs}`
-    : `${sum.passed}/${sum.runs} (${sum.limited} limited)`;
+  const others = [
+    ...(sum.vacuous === 0 ? [] : [`${sum.vacuous} vacuous`]),
+    ...(sum.limited === 0 ? [] : [`${sum.limited} limited`]),
+  ];
+  return `${sum.passed}/${sum.runs}${others.length === 0 ? "" : ` (${others.join(", ")})`}`;
 }
 
 function markdownTable([head = [], ...rows]: readonly (readonly string[])[]): string[] {
@@ -98,7 +100,7 @@ export function checksOf(matrix: MatrixResult): string {
 }
 
 export function summary(matrix: MatrixResult): string[] {
-  const { runs, passed, limited, failed } = total(matrix);
+  const { runs, passed, vacuous, limited, failed } = total(matrix);
   const lines = [
     `servers: ${matrix.servers.join(" × ")} (${matrix.processes} processes)`,
     ...matrixTable(matrix),
@@ -112,6 +114,8 @@ export function summary(matrix: MatrixResult): string[] {
   if (runs !== matrix.expectedRuns) {
     lines.push(`FAILED: ${runs} runs instead of ${matrix.expectedRuns}`);
   }
-  lines.push(`${runs} runs: ${passed} passed, ${limited} limited, ${failed} failed`);
+  lines.push(
+    `${runs} runs: ${passed} passed, ${vacuous} vacuous, ${limited} limited, ${failed} failed`,
+  );
   return lines;
 }

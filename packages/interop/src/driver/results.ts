@@ -7,6 +7,8 @@ export type RunKind = "mixed" | "ours" | "peers";
 export interface Count {
   runs: number;
   passed: number;
+  /** Went through, but a peer left out what was asked for: shows nothing. */
+  vacuous: number;
   /** Failed as the list of known limits of peers says. */
   limited: number;
   failed: number;
@@ -86,14 +88,19 @@ export function runsOf(script: ScriptResult): number {
 }
 
 export function total(matrix: MatrixResult, kinds: readonly RunKind[] = KINDS): Count {
-  const sum = { runs: 0, passed: 0, limited: 0, failed: 0 };
+  const sum = noRuns();
   for (const script of matrix.scripts) for (const kind of kinds) add(sum, script[kind]);
   return sum;
+}
+
+export function noRuns(): Count {
+  return { runs: 0, passed: 0, vacuous: 0, limited: 0, failed: 0 };
 }
 
 export function add(sum: Count, more: Count): void {
   sum.runs += more.runs;
   sum.passed += more.passed;
+  sum.vacuous += more.vacuous;
   sum.limited += more.limited;
   sum.failed += more.failed;
 }

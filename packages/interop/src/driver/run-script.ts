@@ -11,6 +11,8 @@ import { CheckError, type RunSetting, type Tally, World } from "./world.ts";
 export interface RunOutcome {
   readonly tally: Tally;
   readonly observations: readonly string[];
+  /** Nothing failed, but a peer left out what was asked for. */
+  readonly isVacuous: boolean;
   /** Undefined if everything was right. */
   readonly failure:
     | { readonly step: number; readonly action: string; readonly error: Error }
@@ -38,7 +40,8 @@ export async function runScript(script: Script, setting: RunSetting): Promise<Ru
       failure ??= { step: script.steps.length, action: "free", error };
     }
   }
-  return { tally: world.tally, observations: [...world.observations], failure };
+  const { tally, isVacuous } = world;
+  return { tally, observations: [...world.observations], isVacuous, failure };
 }
 
 async function runStep(world: World, index: number, step: Step): Promise<void> {

@@ -69,6 +69,8 @@ export class World {
   };
   /** What peers do differently from what was asked, without failing. */
   readonly observations: Set<string> = new Set();
+  /** Whether a peer left out what the run is about, which therefore shows nothing. */
+  isVacuous = false;
   readonly #messages = new Map<string, Uint8Array>();
   #drawn = 0;
 
@@ -155,6 +157,12 @@ export class World {
     const { name, family } = this.server(actor).description;
     if (this.isOurs(actor)) throw new CheckError(complaint, [name]);
     this.observations.add(`${family}: ${complaint}`);
+  }
+
+  /** As `report`; what a peer leaves out makes the run vacuous. */
+  requireDone(actor: string, isDone: boolean, complaint: string): void {
+    this.report(actor, isDone, complaint);
+    if (!isDone) this.isVacuous = true;
   }
 
   rememberPsk(id: Uint8Array, secret: Uint8Array): void {
