@@ -21,13 +21,19 @@ export interface StoreKeys {
   readonly storeId: Bytes;
   readonly hasReadableKeys: boolean;
   readonly nameKey: CryptoKey;
+  /** Of the sum of all records; a store of the first format has none yet. */
+  readonly sumKey: Uint8Array;
+  readonly hasSum: boolean;
   /** Generation under which new values are written. */
   readonly current: number;
   /** One key, or two while records are being rewritten under the current one. */
   readonly dataKeys: ReadonlyMap<number, CryptoKey>;
 }
 
-const FORMAT = 1;
+/** The first format had no sum of all records. */
+const FORMATS: readonly number[] = [1, 2];
+const FORMAT = 2;
+const SUM_LABEL: Bytes = /* @__PURE__ */ Uint8Array.of(0xff, 0x73, 0x75, 0x6d);
 const FLAG_READABLE_KEYS = 1;
 const STORE_ID_SIZE = 16;
 export const NONCE_SIZE = 12;
@@ -71,7 +77,7 @@ interface Header {
 }
 
 function parseHeader(bytes: Uint8Array): Header {
-  if (bytes.length > 0 && bytes[0] !== FORMAT) {
+  if (bytes.length > 0 && !FORMATS.includes(bytes[0] ?? 0)) {
     throw new StorageError("STORAGE_VERSION", "the store was written by a later release", {
       details: { format: bytes[0] },
     });
@@ -127,6 +133,19 @@ export async function addDataKey(
   );
 }
 
+/** The same in the present format. */
+export async function upgradeHeader(header: Uint8Array, key: CryptoKey): Promise<Bytes> {
+  const { prefix: before, current, wrapped } = parseHeader(header);
+  const prefix = Uint8Array.of(FORMAT, ...before.subarray(1));
+  const again = new Map<number, Bytes>();
+  for (const generation of wrapped.keys()) {
+    const secrets = await unwrap(key, before, generation, wrapped);
+    again.set(generation, await wrap(key, prefix, generation, secrets));
+    secrets.fill(0);
+  }
+  return formatHeader(prefix, current, again);
+}
+
 /** Header with the current data key alone. */
 export function dropOldDataKeys(header: Uint8Array): Bytes {
   const { prefix, current, wrapped } = parseHeader(header);
@@ -150,7 +169,9 @@ export async function openHeader(header: Uint8Array, key: CryptoKey): Promise<St
   }
   if (nameKey === undefined) throw damaged();
   const hasReadableKeys = ((prefix[1] ?? 0) & FLAG_READABLE_KEYS) !== 0;
-  return { storeId: prefix.slice(2), hasReadableKeys, nameKey, current, dataKeys };
+  const sumKey = new Uint8Array(await crypto.subtle.sign("HMAC", nameKey, SUM_LABEL));
+  const hasSum = prefix[0] === FORMAT;
+  return { storeId: prefix.slice(2), hasReadableKeys, nameKey, sumKey, hasSum, current, dataKeys };
 }
 
 async function wrap(

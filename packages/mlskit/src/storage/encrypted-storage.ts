@@ -1,4 +1,5 @@
 /** The encrypting store itself; opened by `encryptedStorage`. */
+import { equalBytes } from "../codec/bytes.ts";
 import { MlsError, StorageError } from "../errors.ts";
 import { byKey, checkBatch, closed, conflict, copyBatch, failed } from "./batch.ts";
 import {
@@ -17,6 +18,16 @@ import {
   unpackRecord,
 } from "./encrypted-records.ts";
 import {
+  addTerm,
+  COUNTER_NAME,
+  HEADER_NAME,
+  incomplete,
+  type Sum,
+  SUM_SIZE,
+  sumOf,
+  termOf,
+} from "./encrypted-sum.ts";
+import {
   compareProgress,
   encodeProgress,
   type RollbackGuard,
@@ -25,19 +36,30 @@ import {
 import { TurnQueue } from "./turn-queue.ts";
 import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
 
-export const HEADER_NAME = "header";
-/** An empty value whose version counts the writes; kept only where there is a guard. */
-const COUNTER_NAME = "counter";
-const MAX_ATTEMPTS = 50;
-const MAX_CACHED_VERSIONS = 50_000;
-const NO_BYTES: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
+const MAX_ATTEMPTS = 200;
+const MAX_CACHED = 50_000;
+
+/** A record of the inner store as last seen. */
+interface Seen {
+  readonly version: number;
+  /** Its part of the sum; undefined where there is no record. */
+  readonly term: Sum | undefined;
+}
+
+const ABSENT: Seen = { version: 0, term: undefined };
 
 export class EncryptedStorage implements Storage {
   readonly #inner: Storage;
   readonly #guard: RollbackGuard | undefined;
   readonly #names: RecordNames;
-  /** Versions of inner records as last seen; a wrong one costs a retry, never a wrong result. */
-  readonly #versions: Map<string, number> = new Map();
+  /**
+   * Read after the sum was, or written by us since. What somebody else wrote since then makes the next
+   * write fail, since that changes the counter, and all of this is forgotten.
+   */
+  readonly #seen: Map<string, Seen> = new Map();
+  #sum: { readonly version: number; readonly value: Sum } | undefined;
+  /** Raised by what may overtake a read, whose result is then not remembered. */
+  #stamp = 0;
   readonly #turns: TurnQueue = new TurnQueue();
   #storeKey: CryptoKey;
   #header: StoredRecord;
@@ -74,12 +96,36 @@ export class EncryptedStorage implements Storage {
     return this.#keys.dataKeys.size > 1;
   }
 
+  /**
+   * Reads everything and sees whether the sum of all records is right. M-STO-04.
+   * @throws StorageError `STORAGE_FAILED`
+   */
+  async verify(): Promise<void> {
+    this.#checkOpen();
+    for (let before = -1; ; ) {
+      const records = await this.#inner.list("");
+      const counter = records.find(({ key }) => key === COUNTER_NAME);
+      const sum = await this.#readSum(counter);
+      if (equalBytes(sum, sumOf(this.#keys, records))) return;
+      // A list that is not of one moment would be right the next time, or after the next write.
+      const version = counter?.version ?? 0;
+      if (version === before) throw incomplete();
+      before = version;
+    }
+  }
+
+  async #readSum(counter: StoredRecord | undefined): Promise<Sum> {
+    if (counter === undefined) return new Uint8Array(SUM_SIZE);
+    if (!this.#keys.dataKeys.has(generationOf(counter))) await this.#reload();
+    // Authentic: the version is bound to the value.
+    return openValue(this.#keys, counter);
+  }
+
   /** Compares the store with what the guard remembers. */
   async checkRollback(): Promise<void> {
     if (this.#guard === undefined) return;
     const counter = await this.#inner.get(COUNTER_NAME);
-    // Authentic: the version is bound to the value.
-    if (counter !== undefined) await openValue(this.#keys, counter);
+    await this.#readSum(counter);
     const writes = counter?.version ?? 0;
     this.#rollback = compareProgress(await this.#guard.recall(), this.#keys.storeId, writes);
   }
@@ -95,9 +141,11 @@ export class EncryptedStorage implements Storage {
 
   async get(key: string): Promise<StoredRecord | undefined> {
     this.#checkOpen();
-    const record = await this.#inner.get(await this.#names.nameOf(key));
+    const name = await this.#names.nameOf(key);
+    const stamp = this.#stamp;
+    const record = await this.#inner.get(name);
     if (record === undefined) return undefined;
-    const found = await this.#open(record);
+    const found = await this.#open(record, stamp);
     // 96 bits of HMAC name a record; should two keys ever share them, it must not go unnoticed.
     if (found.key !== key) throw new StorageError("STORAGE_FAILED", "two keys have one name");
     return found;
@@ -105,8 +153,10 @@ export class EncryptedStorage implements Storage {
 
   async list(prefix: string): Promise<readonly StoredRecord[]> {
     this.#checkOpen();
-    const records = await this.#inner.list(await this.#names.prefixOf(prefix));
-    const found = await Promise.all(records.map((record) => this.#open(record)));
+    const name = await this.#names.prefixOf(prefix);
+    const stamp = this.#stamp;
+    const records = await this.#inner.list(name);
+    const found = await Promise.all(records.map((record) => this.#open(record, stamp)));
     return found.filter(({ key }) => key.startsWith(prefix)).sort(byKey);
   }
 
@@ -115,8 +165,8 @@ export class EncryptedStorage implements Storage {
     checkBatch(batch);
     const copy = copyBatch(batch);
     const keys = [...copy.puts, ...copy.expect].map(({ key }) => key).concat(copy.deletes);
-    // A guard counts all writes, so all of them are in each other's way.
-    if (this.#guard !== undefined) keys.push(COUNTER_NAME);
+    // What changes the sum is in the way of whatever else does.
+    if (copy.puts.length + copy.deletes.length > 0) keys.push(COUNTER_NAME);
     await this.#turns.run(keys, async () => {
       const named = await this.#named(copy);
       for (const { value } of copy.puts) value.fill(0);
@@ -132,7 +182,7 @@ export class EncryptedStorage implements Storage {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     await this.#turns.idle();
-    this.#versions.clear();
+    this.#forget();
     await this.#inner.close();
   }
 
@@ -158,9 +208,12 @@ export class EncryptedStorage implements Storage {
       const old = records.filter(
         (record) => record.key !== HEADER_NAME && generationOf(record) !== this.#keys.current,
       );
-      for (let at = 0; at < old.length; at += batchSize) {
-        await this.#reseal(old.slice(at, at + batchSize));
+      // The counter is written with any of the others.
+      const rows = old.filter(({ key }) => key !== COUNTER_NAME);
+      for (let at = 0; at < rows.length; at += batchSize) {
+        await this.#reseal(rows.slice(at, at + batchSize));
       }
+      if (old.length > 0 && rows.length === 0) await this.#reseal([]);
       if (old.length > 0) continue;
       await this.#replaceHeader(dropOldDataKeys(this.#header.value), this.#storeKey);
     }
@@ -170,19 +223,20 @@ export class EncryptedStorage implements Storage {
   async #reseal(records: readonly StoredRecord[]): Promise<void> {
     const puts = await Promise.all(
       records.map(async (record) => {
-        const plaintext = await openValue(this.#keys, record);
-        const value = await sealValue(this.#keys, record.key, record.version + 1, plaintext);
-        plaintext.fill(0);
-        return { key: record.key, value };
+        return { key: record.key, value: await openValue(this.#keys, record) };
       }),
     );
     const expect = records.map(({ key, version }) => ({ key, version }));
-    for (const { key } of records) this.#versions.delete(key);
+    const keys = [COUNTER_NAME, ...records.map(({ key }) => key)];
     try {
-      await this.#inner.write({ puts, deletes: [], expect: [...expect, this.#header] });
+      await this.#turns.run(keys, async () => {
+        await this.#tryWrite({ puts, deletes: [], expect });
+      });
     } catch (error) {
       if (!MlsError.is(error, "STORAGE_CONFLICT")) throw error;
       await this.#reload();
+    } finally {
+      for (const { value } of puts) value.fill(0);
     }
   }
 
@@ -205,12 +259,24 @@ export class EncryptedStorage implements Storage {
     this.#header = header;
   }
 
-  async #open(record: StoredRecord): Promise<StoredRecord> {
+  async #open(record: StoredRecord, stamp: number): Promise<StoredRecord> {
     if (!this.#keys.dataKeys.has(generationOf(record))) await this.#reload();
     const plaintext = await openValue(this.#keys, record);
-    if (this.#versions.size >= MAX_CACHED_VERSIONS) this.#versions.clear();
-    this.#versions.set(record.key, record.version);
+    if (stamp === this.#stamp) this.#see(record);
     return { ...unpackRecord(this.#keys, record.key, plaintext), version: record.version };
+  }
+
+  #see(record: StoredRecord): Seen {
+    if (this.#seen.size >= MAX_CACHED) this.#seen.clear();
+    const seen = { version: record.version, term: termOf(this.#keys, record) };
+    this.#seen.set(record.key, seen);
+    return seen;
+  }
+
+  #forget(): void {
+    this.#stamp++;
+    this.#seen.clear();
+    this.#sum = undefined;
   }
 
   /**
@@ -219,46 +285,78 @@ export class EncryptedStorage implements Storage {
    * again; only what the caller expected decides about a conflict.
    */
   async #writeNamed(named: WriteBatch): Promise<void> {
+    const isEmpty = named.puts.length + named.deletes.length === 0;
     for (let attempt = 1; ; attempt++) {
       try {
-        const counter = await this.#tryWrite(named);
+        if (isEmpty) {
+          return await this.#inner.write({ ...named, expect: [...named.expect, this.#header] });
+        }
+        const writes = await this.#tryWrite(named);
         if (this.#rollback !== "suspected") {
-          await this.#guard?.remember(encodeProgress(this.#keys.storeId, counter));
+          await this.#guard?.remember(encodeProgress(this.#keys.storeId, writes));
         }
         return;
       } catch (error) {
         if (!MlsError.is(error, "STORAGE_CONFLICT") || attempt === MAX_ATTEMPTS) throw error;
       }
       await this.#reload();
-      for (const { key } of [...named.puts, ...named.expect]) this.#versions.delete(key);
-      this.#versions.delete(COUNTER_NAME);
       for (const [index, { key, version }] of named.expect.entries()) {
-        const actual = await this.#versionOf(key);
+        const actual = (await this.#lookAt(key)).version;
         if (actual !== version) throw conflict(index, version, actual);
       }
     }
   }
 
-  /** @returns how many writes there have been, if that is counted */
-  async #tryWrite(named: WriteBatch): Promise<number> {
-    const expected = new Map(named.expect.map(({ key, version }) => [key, version]));
-    const puts = [...named.puts];
-    if (this.#guard !== undefined) puts.push({ key: COUNTER_NAME, value: NO_BYTES });
-    for (const { key } of puts) {
-      if (!expected.has(key)) expected.set(key, await this.#versionOf(key));
+  /** @returns how many writes there have been */
+  async #tryWrite({ puts, deletes, expect }: WriteBatch): Promise<number> {
+    try {
+      const { version: writes, value } = (this.#sum ??= await this.#loadSum());
+      const sum = Uint8Array.from(value);
+      const expected = new Map(expect.map(({ key, version }) => [key, version]));
+      for (const key of [...puts.map((put) => put.key), ...deletes]) {
+        const seen = await this.#lookAt(key);
+        if (!expected.has(key)) expected.set(key, seen.version);
+        if (seen.term !== undefined) addTerm(sum, seen.term);
+      }
+      const sealed = await Promise.all(
+        puts.map(async (put) => {
+          const version = (expected.get(put.key) ?? 0) + 1;
+          return { key: put.key, version, value: await this.#seal(put.key, version, put.value) };
+        }),
+      );
+      const terms = sealed.map((record) => termOf(this.#keys, record));
+      for (const term of terms) addTerm(sum, term);
+      const counter = await this.#seal(COUNTER_NAME, writes + 1, sum);
+      expected.set(COUNTER_NAME, writes).set(HEADER_NAME, this.#header.version);
+      await this.#inner.write({
+        puts: [...sealed, { key: COUNTER_NAME, value: counter }],
+        deletes,
+        expect: [...expected].map(([key, version]) => ({ key, version })),
+      });
+      this.#stamp++;
+      this.#sum = { version: writes + 1, value: sum };
+      for (const [i, { key, version }] of sealed.entries()) {
+        this.#seen.set(key, { version, term: terms[i] });
+      }
+      for (const key of deletes) this.#seen.set(key, ABSENT);
+      return writes + 1;
+    } catch (error) {
+      this.#forget();
+      throw error;
     }
-    expected.set(HEADER_NAME, this.#header.version);
-    const sealed = await Promise.all(
-      puts.map(async ({ key, value }) => {
-        const version = (expected.get(key) ?? 0) + 1;
-        return { key, value: await this.#seal(key, version, value) };
-      }),
-    );
-    const expect = [...expected].map(([key, version]) => ({ key, version }));
-    await this.#inner.write({ puts: sealed, deletes: named.deletes, expect });
-    for (const { key } of puts) this.#versions.set(key, (expected.get(key) ?? 0) + 1);
-    for (const key of named.deletes) this.#versions.delete(key);
-    return this.#versions.get(COUNTER_NAME) ?? 0;
+  }
+
+  async #loadSum(): Promise<{ readonly version: number; readonly value: Sum }> {
+    this.#forget();
+    const counter = await this.#inner.get(COUNTER_NAME);
+    return { version: counter?.version ?? 0, value: await this.#readSum(counter) };
+  }
+
+  async #lookAt(name: string): Promise<Seen> {
+    const known = this.#seen.get(name);
+    if (known !== undefined) return known;
+    const record = await this.#inner.get(name);
+    return record === undefined ? ABSENT : this.#see(record);
   }
 
   async #seal(name: string, version: number, plaintext: Uint8Array): Promise<Uint8Array> {
@@ -267,14 +365,6 @@ export class EncryptedStorage implements Storage {
     } catch (error) {
       throw failed("a record cannot be encrypted", error);
     }
-  }
-
-  async #versionOf(name: string): Promise<number> {
-    const known = this.#versions.get(name);
-    if (known !== undefined) return known;
-    const version = (await this.#inner.get(name))?.version ?? 0;
-    this.#versions.set(name, version);
-    return version;
   }
 
   /** The batch in names of the inner store, values packed with their keys. */

@@ -1,7 +1,9 @@
 /** Encryption at rest for every store. M-STO-04, P-ENC-01 to P-ENC-05. */
 import { MlsError, StorageError } from "../errors.ts";
-import { EncryptedStorage, HEADER_NAME } from "./encrypted-storage.ts";
-import { createHeader, importStoreKey, openHeader } from "./encrypted-keys.ts";
+import { EncryptedStorage } from "./encrypted-storage.ts";
+import { createHeader, importStoreKey, openHeader, upgradeHeader } from "./encrypted-keys.ts";
+import { sealValue } from "./encrypted-records.ts";
+import { COUNTER_NAME, HEADER_NAME, sumOf } from "./encrypted-sum.ts";
 import type { RollbackGuard } from "./rollback-guard.ts";
 import type { Storage, StoredRecord } from "./storage.ts";
 
@@ -16,6 +18,11 @@ export interface EncryptedStorageOptions {
   readonly dangerouslyReadableKeys?: boolean;
   /** Remembers outside of the store how far it has come. P-MP-05. */
   readonly rollbackGuard?: RollbackGuard;
+  /**
+   * Whether opening reads all records once, to see that none is missing or old; true by default.
+   * Otherwise call {@link EncryptedStorage.verify} when there is time.
+   */
+  readonly verify?: boolean;
 }
 
 /**
@@ -24,8 +31,9 @@ export interface EncryptedStorageOptions {
  * HMACs. What `inner` can still see: how many records there are, their sizes, versions and which of
  * them share a path.
  *
- * What whoever writes to `inner` can still do: leave out a record, or put back an old one together with
- * its old version. A rollback guard notices that of the store as a whole, not of one record alone.
+ * A record that was changed or exchanged is noticed when it is read; one that was left out, or put back
+ * together with its old version, when the store is opened. That the whole store was put back takes a
+ * rollback guard to notice.
  *
  * `key` is 32 bytes, or a CryptoKey (AES-GCM, 256 bits, may be non-extractable). It is never stored.
  * @throws StorageError `STORAGE_KEY_MISMATCH`, `STORAGE_FAILED`, `STORAGE_VERSION`
@@ -37,11 +45,41 @@ export async function encryptedStorage(
   options: EncryptedStorageOptions = {},
 ): Promise<EncryptedStorage> {
   const storeKey = await importStoreKey(key);
-  const header = await headerOf(inner, storeKey, options.dangerouslyReadableKeys === true);
+  const first = await headerOf(inner, storeKey, options.dangerouslyReadableKeys === true);
+  const header = await upgraded(inner, storeKey, first);
   const keys = await openHeader(header.value, storeKey);
   const storage = new EncryptedStorage(inner, storeKey, header, keys, options.rollbackGuard);
+  if (options.verify !== false) await storage.verify();
   await storage.checkRollback();
   return storage;
+}
+
+/** A store of the first format gets the sum of its records, in one write with the new header. */
+async function upgraded(
+  inner: Storage,
+  storeKey: CryptoKey,
+  first: StoredRecord,
+): Promise<StoredRecord> {
+  for (let header = first; ; ) {
+    const keys = await openHeader(header.value, storeKey);
+    if (keys.hasSum) return header;
+    const records = await inner.list("");
+    const version = (records.find(({ key }) => key === COUNTER_NAME)?.version ?? 0) + 1;
+    const sum = await sealValue(keys, COUNTER_NAME, version, sumOf(keys, records));
+    const puts = [
+      { key: HEADER_NAME, value: await upgradeHeader(header.value, storeKey) },
+      { key: COUNTER_NAME, value: sum },
+    ];
+    const expect = [{ key: COUNTER_NAME, version: version - 1 }, ...records, header];
+    try {
+      await inner.write({ puts, deletes: [], expect });
+    } catch (error) {
+      if (!MlsError.is(error, "STORAGE_CONFLICT")) throw error;
+    }
+    const found = await inner.get(HEADER_NAME);
+    if (found === undefined) throw new StorageError("STORAGE_FAILED", "the store lost its header");
+    header = found;
+  }
 }
 
 /** The header of the store; of processes that create a store at the same time, one succeeds. */

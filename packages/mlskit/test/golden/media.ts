@@ -4,10 +4,10 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { fromHex, toHex } from "../../src/codec/index.ts";
-import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { fileStorage } from "../../src/storage/file.ts";
+import { indexedDbStorage } from "../../src/storage/indexeddb.ts";
 import { type SqliteDatabase, sqliteStorage } from "../../src/storage/sqlite.ts";
-import type { Storage } from "../../src/storage/storage.ts";
+import type { Storage, StoredRecord } from "../../src/storage/storage.ts";
 import { MapStorage } from "../production/map-storage.ts";
 import { STORE_KEY } from "./world.ts";
 
@@ -35,7 +35,6 @@ function inFile(extension: string, name: string, open: Medium["open"]): Medium {
 
 const openSqlite = async (directory: string): Promise<Storage> => {
   fs.mkdirSync(directory, { recursive: true });
-  const require = createRequire(import.meta.url);
   const { Database } = require("node-sqlite3-wasm") as {
     Database: new (file: string) => SqliteDatabase;
   };
@@ -64,15 +63,89 @@ const dump: Medium = {
   },
 };
 
+const require = createRequire(import.meta.url);
+const { IDBFactory, IDBKeyRange } = require("fake-indexeddb") as typeof globalThis & {
+  IDBFactory: new () => IDBFactory;
+};
+Object.assign(globalThis, { IDBKeyRange });
+
+/** A database as IndexedDB itself sees it; made without the store's help. */
+interface DatabaseDump {
+  readonly version: number;
+  readonly stores: readonly {
+    readonly name: string;
+    readonly keyPath: string | string[] | null;
+    readonly records: readonly (readonly [key: string, version: number, value: string])[];
+  }[];
+}
+
+const factories = new Map<string, IDBFactory>();
+const DATABASE = "golden";
+
+function factoryOf(directory: string): IDBFactory {
+  const known = factories.get(directory) ?? new IDBFactory();
+  factories.set(directory, known);
+  return known;
+}
+
+const settled = <T>(request: IDBRequest<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error as Error);
+  });
+
+const indexedDb: Medium = {
+  extension: "indexeddb",
+  open: async (directory) => {
+    await loading.get(directory);
+    const factory = factoryOf(directory);
+    return indexedDbStorage(DATABASE, { factory, dangerouslyUnencrypted: true });
+  },
+  load: (directory, golden) => {
+    const dump = JSON.parse(Buffer.from(golden).toString("utf8")) as DatabaseDump;
+    const request = factoryOf(directory).open(DATABASE, dump.version);
+    request.onupgradeneeded = () => {
+      for (const { name, keyPath, records } of dump.stores) {
+        const store = request.result.createObjectStore(name, { keyPath });
+        for (const [key, version, value] of records) {
+          store.put({ key, value: fromHex(value), version });
+        }
+      }
+    };
+    loading.set(
+      directory,
+      settled(request).then((database) => database.close()),
+    );
+  },
+  save: async (directory) => {
+    const database = await settled(factoryOf(directory).open(DATABASE));
+    const stores: DatabaseDump["stores"][number][] = [];
+    for (const name of database.objectStoreNames) {
+      const store = database.transaction(name).objectStore(name);
+      const found = (await settled(store.getAll())) as StoredRecord[];
+      const records = found.map(({ key, version, value }) => [key, version, toHex(value)] as const);
+      stores.push({ name, keyPath: store.keyPath, records });
+    }
+    const { version } = database;
+    database.close();
+    return Buffer.from(JSON.stringify({ version, stores } satisfies DatabaseDump));
+  },
+};
+const loading = new Map<string, Promise<void>>();
+
+const openEncrypted = (directory: string): Promise<Storage> =>
+  fileStorage(directory, { key: STORE_KEY });
+
 export const MEDIA: readonly Medium[] = [
   dump,
   inFile("file", "records", (directory) =>
     fileStorage(directory, { dangerouslyUnencrypted: true }),
   ),
-  inFile("encrypted", "records", async (directory) =>
-    encryptedStorage(await fileStorage(directory, { dangerouslyUnencrypted: true }), STORE_KEY),
-  ),
+  // Of the first format, without a sum of all records; and of the second.
+  inFile("encrypted", "records", openEncrypted),
+  inFile("encrypted-2", "records", openEncrypted),
   inFile("sqlite", "store.db", openSqlite),
+  indexedDb,
 ];
 
 export const readGolden = (file: string): Uint8Array => gunzipSync(fs.readFileSync(file));

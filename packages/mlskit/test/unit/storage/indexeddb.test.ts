@@ -46,7 +46,7 @@ if (Factory === undefined) {
     await storage.close();
     const raw = await indexedDbStorage("hidden", { factory, dangerouslyUnencrypted: true });
     const records = await raw.list("");
-    expect(records).toHaveLength(2);
+    expect(records).toHaveLength(3);
     for (const record of records) {
       const text = record.key + Buffer.from(record.value).toString("latin1");
       expect(text).not.toContain("secret");
