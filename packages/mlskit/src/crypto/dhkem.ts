@@ -1,9 +1,11 @@
 /** DHKEM(Group, HKDF): encapsulation and key derivation. RFC 9180 §4.1, §7.1.3. */
 import { isAllZero, utf8 } from "../codec/bytes.ts";
+import { lendEncoding } from "../codec/scratch.ts";
+import type { Writer } from "../codec/writer.ts";
 import { MlsError } from "../errors.ts";
 import type { CipherSuite } from "./cipher-suite.ts";
 import type { HpkeKeyPair, MaybePromise } from "./crypto-provider.ts";
-import { expand, type Hmac } from "./hkdf.ts";
+import { expand, type Hmac, truncate } from "./hkdf.ts";
 import { invalidPublicKey } from "./key-format.ts";
 import { andThen, attempt } from "./maybe-promise.ts";
 import type { SuitePrimitives } from "./suite-primitives.ts";
@@ -23,16 +25,33 @@ export class LabeledHkdf {
   }
 
   extract(salt: Uint8Array, label: Uint8Array, ikm: Uint8Array): Uint8Array {
-    const labeled = join(VERSION, this.#suiteId, label, ikm);
-    const prk = this.#hmac(salt, labeled);
-    labeled.fill(0);
-    return prk;
+    return lendEncoding(
+      (writer) => this.#write(writer, label, ikm),
+      (labeled) => this.#hmac(salt, labeled),
+    );
   }
 
   expand(prk: Uint8Array, label: Uint8Array, info: Uint8Array, length: number): Uint8Array {
-    const size = new Uint8Array([length >> 8, length & 0xff]);
-    const labeled = join(size, VERSION, this.#suiteId, label, info);
-    return expand(this.#hmac, this.#size, prk, labeled, length);
+    const isShort = length <= this.#size;
+    return lendEncoding(
+      (writer) => {
+        writer.uint16(length);
+        this.#write(writer, label, info);
+        // Up to one hash, HKDF-Expand is a single HMAC over the info and a counter of 1.
+        if (isShort) writer.uint8(1);
+      },
+      (labeled) =>
+        isShort
+          ? truncate(this.#hmac(prk, labeled), length)
+          : expand(this.#hmac, this.#size, prk, labeled, length),
+    );
+  }
+
+  #write(writer: Writer, label: Uint8Array, data: Uint8Array): void {
+    writer.bytes(VERSION);
+    writer.bytes(this.#suiteId);
+    writer.bytes(label);
+    writer.bytes(data);
   }
 }
 

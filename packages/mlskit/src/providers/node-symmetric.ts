@@ -20,10 +20,11 @@ export function nodeHash(name: HashName): HashFunction {
   const oneShot = crypto.hash as typeof crypto.hash | undefined;
   if (oneShot === undefined) return digestWithoutString(name);
   const size = HASH_SIZE[name];
-  const scratch = Buffer.alloc(size);
   return (data) => {
-    scratch.write(oneShot(name, data, "binary"), 0, size, "binary");
-    return plain(scratch);
+    const text = oneShot(name, data, "binary");
+    const hash = new Uint8Array(size);
+    for (let i = 0; i < size; i++) hash[i] = text.charCodeAt(i);
+    return hash;
   };
 }
 

@@ -33,12 +33,18 @@ const LeafBinding: Codec<LeafBinding> = struct({
   leafIndex: uint32 as Codec<LeafIndex>,
 });
 
-/** LeafNodeTBS. Leaves from key packages know no group, so `binding` is not used for them. */
-export function leafNodeTbs(leaf: LeafNode, binding: LeafBinding | undefined): Uint8Array {
+/**
+ * LeafNodeTBS in parts: it is never needed without something around it. Leaves from key packages know
+ * no group, so `binding` is not used for them.
+ */
+export function leafNodeTbs(
+  leaf: LeafNode,
+  binding: LeafBinding | undefined,
+): readonly Uint8Array[] {
   const fields = signedPart(leaf);
-  if (leaf.origin.source === "keyPackage") return fields;
+  if (leaf.origin.source === "keyPackage") return [fields];
   if (binding === undefined) throw new InternalError("a leaf of a group needs its binding");
-  return concat(fields, encode(LeafBinding, binding));
+  return [fields, encode(LeafBinding, binding)];
 }
 
 /**
@@ -68,25 +74,27 @@ export async function signLeafNode(
     });
   }
   const { encryptionKey, signatureKey, credential, capabilities, origin, extensions } = fields;
-  const withSignature = (signature: Uint8Array): LeafNode =>
-    withEncoding(LeafNodeFields, {
-      encryptionKey,
-      signatureKey,
-      credential,
-      capabilities,
-      origin,
-      extensions,
-      signature,
-    });
-  const tbs = leafNodeTbs(withSignature(EMPTY_BYTES), binding);
-  return withSignature(await signWithLabel(signer, SIGNATURE_LABELS.leafNode, tbs));
+  const unsigned = withEncoding(LeafNodeFields, {
+    encryptionKey,
+    signatureKey,
+    credential,
+    capabilities,
+    origin,
+    extensions,
+    signature: EMPTY_BYTES,
+  });
+  const tbs = leafNodeTbs(unsigned, binding);
+  const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, ...tbs);
+  // The signature is the last field, so that everything before it need not be encoded again.
+  const encoded = concat(signedPart(unsigned), encode(opaque, signature));
+  return { ...unsigned, encoded, signature };
 }
 
 /** The check that a leaf's signature was made with its own key (valn0102), for a batch. */
 export function verifyJob(leaf: LeafNode, binding: LeafBinding | undefined): SignatureJob {
   return {
     publicKey: leaf.signatureKey,
-    message: labeledContent(SIGNATURE_LABELS.leafNode, leafNodeTbs(leaf, binding)),
+    message: labeledContent(SIGNATURE_LABELS.leafNode, ...leafNodeTbs(leaf, binding)),
     signature: leaf.signature,
     rule: "valn0102",
     what: "leaf node",

@@ -65,7 +65,7 @@ export async function forgeLeaf(
   const fields: LeafNodeFields = { ...plainFields(leaf), ...changes, signature: EMPTY_BYTES };
   const unsigned = withEncoding(LooseLeafNode, fields);
   const tbs = leafNodeTbs(unsigned, binding as LeafBinding | undefined);
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, tbs);
+  const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, ...tbs);
   return withEncoding(LooseLeafNode, {
     ...fields,
     signature: alterSignature?.(signature) ?? signature,
