@@ -1,4 +1,5 @@
 /** Who of several members commits the same pending proposals, and when. Rule P-OWN-05. */
+import { removedByCustom } from "../group/custom-types.ts";
 import type { RegisteredTypes } from "../group/environment.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
 
@@ -42,6 +43,5 @@ function leaverOf(
   types: RegisteredTypes,
 ): number | undefined {
   if (proposal.type === "remove") return proposal.removed;
-  if (proposal.type !== "custom") return undefined;
-  return types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
+  return removedByCustom(proposal, sender, types);
 }

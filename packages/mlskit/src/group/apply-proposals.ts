@@ -5,6 +5,7 @@ import type { CustomProposal, ReInit } from "../messages/proposal.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { type LeafIndex, leafIndex } from "../tree/tree-math.ts";
+import { changeExtensionsBy, removedByCustom } from "./custom-types.ts";
 import type { RegisteredTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import type { Committer } from "./proposal-list.ts";
@@ -128,7 +129,7 @@ function collectChanges(
         extensionsPosition = position;
         break;
       case "custom": {
-        const leaf = types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
+        const leaf = removedByCustom(proposal, sender, types);
         if (leaf !== undefined) remove(leaf, entry, position);
         break;
       }
@@ -166,8 +167,9 @@ function changeExtensions(
     if (proposals.length === 0) continue;
     // Which of them is to blame is hard to say; the last one goes first.
     const current = extensions;
-    const change = type.changeExtensions.bind(type);
-    extensions = blaming([...positions].reverse(), () => change(current, proposals));
+    extensions = blaming([...positions].reverse(), () =>
+      changeExtensionsBy(type, current, proposals),
+    );
     position ??= positions[0];
   }
   return { extensions, position };

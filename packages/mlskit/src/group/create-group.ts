@@ -11,6 +11,7 @@ import { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
 import { checkContextSupport, checkExternalSenderList } from "./context-extensions.ts";
 import { checkCredentials } from "./credential-checks.ts";
+import { checkExtensionsByTypes } from "./custom-types.ts";
 import type { Environment } from "./environment.ts";
 import { type Epoch, encodeContext } from "./epoch.ts";
 import { identityOf } from "./evaluate-proposals.ts";
@@ -76,7 +77,7 @@ function checkCreation(
   try {
     checkContextExtensionTypes(extensions);
     checkContextSupport(tree, extensions);
-    for (const type of types.proposals.values()) type.checkExtensions?.([], extensions);
+    checkExtensionsByTypes([], extensions, types);
   } catch (cause) {
     throw new UsageError("INVALID_EXTENSION", "the creator does not support these extensions", {
       rule: "mk-108",

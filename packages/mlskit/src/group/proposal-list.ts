@@ -2,6 +2,7 @@
 import { bytesKey, EMPTY_BYTES, encode } from "../codec/index.ts";
 import { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import { type RuleId, violation } from "../rules.ts";
+import { removedByCustom } from "./custom-types.ts";
 import type { RegisteredTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import { blaming, ProposalFault, type ProposalEntry } from "./proposal-entry.ts";
@@ -72,7 +73,7 @@ function checkMemberList(
         if (type?.byReferenceOnly === true && reference === undefined) {
           throw fault("mk-116", "this type of proposal is committed by reference only", [i]);
         }
-        if (type?.removes?.(proposal, sender) === committer) {
+        if (removedByCustom(proposal, sender, types) === committer) {
           throw fault("mk-116", "a committer may not commit its own departure", [i]);
         }
         break;
@@ -152,8 +153,7 @@ function leafChange(
   if (proposal.type === "update" && sender.type === "member") {
     return { leaf: sender.leafIndex, rank: 0 };
   }
-  if (proposal.type !== "custom") return undefined;
-  const leaf = types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
+  const leaf = removedByCustom(proposal, sender, types);
   return leaf === undefined ? undefined : { leaf, rank: 2 };
 }
 

@@ -1,12 +1,12 @@
 /** What a proposal must satisfy on its own, given who sent it. RFC 9420 §12.1, §12.1.8. */
-import { StateError, UsageError, ValidationError } from "../errors.ts";
 import { check, violation } from "../rules.ts";
 import type { ContentWireFormat } from "../framing/authenticated-content.ts";
 import type { Sender } from "../framing/framed-content.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
-import { type CustomProposal, type Proposal, proposalTypeOf } from "../messages/proposal.ts";
+import { type Proposal, proposalTypeOf } from "../messages/proposal.ts";
 import { ExtensionType, type Extension } from "../extensions/extension.ts";
 import { leafIndex } from "../tree/tree-math.ts";
+import { checkExtensionsByTypes, removedByCustom, validateCustom } from "./custom-types.ts";
 import type { RegisteredTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import { type CachedProposal, cacheKey, type ProposalCache } from "./proposal-entry.ts";
@@ -44,26 +44,12 @@ export function checkProposal(
       return;
     case "groupContextExtensions":
       checkContextExtensionTypes(proposal.extensions);
-      for (const type of types.proposals.values()) {
-        type.checkExtensions?.(epoch.context.extensions, proposal.extensions);
-      }
-      return;
-    case "custom":
-      return askApplication(proposal, sender, types);
-  }
-}
-
-/**
- * The application's hook for a type. Its refusal speaks of the proposal, so it blames the sender even
- * if the hook took the errors of a caller: what a peer sends makes no call of ours fail.
- */
-function askApplication(proposal: CustomProposal, sender: Sender, types: RegisteredTypes): void {
-  try {
-    types.proposals.get(proposal.proposalType)?.validate?.(proposal, sender);
-  } catch (cause) {
-    if (!(cause instanceof UsageError || cause instanceof StateError)) throw cause;
-    const message = "the application refuses the proposal";
-    throw new ValidationError("INVALID_PROPOSAL", message, { details: cause.details, cause });
+      return checkExtensionsByTypes(epoch.context.extensions, proposal.extensions, types);
+    case "custom": {
+      validateCustom(proposal, sender, types);
+      const leaf = removedByCustom(proposal, sender, types);
+      return leaf === undefined ? undefined : checkRemoveTarget(epoch, leaf);
+    }
   }
 }
 
@@ -145,14 +131,12 @@ export function checkNotRepeated(
   cache: ProposalCache,
   types: RegisteredTypes,
 ): void {
-  if (proposal.type !== "custom" || cache.has(cacheKey(reference))) return;
-  const leaf = types.proposals.get(proposal.proposalType)?.removes?.(proposal, sender);
+  if (cache.has(cacheKey(reference))) return;
+  const leaf = removedByCustom(proposal, sender, types);
   if (leaf === undefined) return;
   for (const other of cache.values()) {
-    if (other.proposal.type !== "custom") continue;
-    const type = types.proposals.get(other.proposal.proposalType);
     check(
-      type?.removes?.(other.proposal, other.sender) !== leaf,
+      removedByCustom(other.proposal, other.sender, types) !== leaf,
       "mk-115",
       "INVALID_PROPOSAL",
       "a member proposes to leave twice in one epoch",

@@ -1,7 +1,7 @@
 /** Catalogue M-CUS: types of the application's own. RFC 9420 §13. */
 import { expect, test } from "vitest";
 import { equalBytes, opaque, struct, uint16, utf8 } from "../../src/codec/index.ts";
-import { type MlsError, PolicyError, UsageError } from "../../src/errors.ts";
+import { type MlsError, PolicyError, StateError, UsageError } from "../../src/errors.ts";
 import {
   Client,
   createExternalProposal,
@@ -12,6 +12,7 @@ import {
   ExtensionRegistry,
   type Group,
   memoryStorage,
+  type Proposal,
   type RegisteredTypes,
   TypedExtensions,
 } from "../../src/index.ts";
@@ -22,11 +23,12 @@ import {
   type TestGroupOptions,
 } from "../../src/testing/index.ts";
 import { type Capabilities, decodeMlsMessage, skipOpaque } from "../../src/wire.ts";
+import { nothingChanges } from "../support/assertions.ts";
 import { acceptAnyCredential, testEnvironment } from "../support/environment.ts";
 import { newDesk, seat } from "../support/forge-clients.ts";
 import { contents } from "../support/forge-join.ts";
 import { externalSenders, required } from "../support/forge-lists.ts";
-import { forgeExternalCommit, forgeProposal } from "../support/forge.ts";
+import { forgeCommit, forgeExternalCommit, forgeProposal } from "../support/forge.ts";
 import { newClient, newSigner } from "../support/parties.ts";
 import { TestGroup as Parties } from "../support/test-group.ts";
 
@@ -250,6 +252,92 @@ test("M-CUS-05: a validation hook runs for each custom type on receipt and in Co
     new UsageError("INVALID_PROPOSAL", "the receiver refuses the body"),
   ]) {
     await refusedOnReceipt(refusal);
+  }
+});
+
+type Hook = "validate" | "removes" | "checkExtensions" | "changeExtensions";
+
+/** A client among parties, whose hook does what it is told to. */
+async function hooked(hook: Hook, act: () => undefined) {
+  let isOn = false;
+  const types = registered({
+    [hook]: (...parameters: readonly unknown[]) => {
+      if (isOn) return act();
+      return hook === "changeExtensions" ? parameters[0] : undefined;
+    },
+  });
+  const client = { capabilities: { proposals: [CUSTOM], extensions: [ONE, TWO] } };
+  const environment = testEnvironment({ types: registered() });
+  const parties = await Parties.of(["alice", "bob"], { client, environment });
+  const group = await seat(parties, await newDesk("dave", { types }));
+  const turn = (on: boolean): void => void (isOn = on);
+  const list: readonly Proposal[] =
+    hook === "checkExtensions"
+      ? [{ type: "groupContextExtensions", extensions: [{ type: ONE, data: utf8("x") }] }]
+      : [proposal];
+  return { parties, group, turn, list };
+}
+
+const HOOKS = ["validate", "removes", "checkExtensions", "changeExtensions"] as const;
+
+test.each(HOOKS)("M-CUS-05: a refusal by the hook %s blames the sender", async (hook) => {
+  for (const refusal of [
+    new UsageError("INVALID_LENGTH", "what decoders of the application throw"),
+    new StateError("MISSING_PSK", "what the application looked for is not there"),
+    new PolicyError("POLICY_REJECTED", "the application does not want it"),
+  ]) {
+    const { parties, group, turn, list } = await hooked(hook, () => {
+      throw refusal;
+    });
+    const alice = parties.party("alice");
+    const sent = await forgeProposal(alice, list[0]!);
+    const { bytes } = await forgeCommit(alice, { proposals: list });
+    turn(true);
+    const code = refusal instanceof PolicyError ? refusal.code : "INVALID_PROPOSAL";
+    // What a list makes of the extensions is asked once there is a list.
+    if (hook !== "changeExtensions") {
+      const proposed = await nothingChanges(() => group.process(sent.bytes));
+      expect(proposed).toMatchObject({ kind: "invalidProposal", error: { code } });
+    }
+    const committed = await nothingChanges(() => group.process(bytes));
+    expect(committed).toMatchObject({ kind: "invalid", error: { code } });
+    // One that was stored before does not stop us.
+    turn(false);
+    expect((await group.process(sent.bytes)).kind).toBe("proposal");
+    turn(true);
+    const { unused } = await group.commit();
+    expect(unused).toMatchObject([{ reason: { code } }]);
+  }
+});
+
+test.each(HOOKS)("M-CUS-05: a mistake in the hook %s is thrown, and repaired", async (hook) => {
+  const { parties, group, turn, list } = await hooked(hook, () => {
+    throw new TypeError("a mistake of the application's");
+  });
+  const alice = parties.party("alice");
+  const sent = await forgeProposal(alice, list[0]!);
+  const { bytes } = await forgeCommit(alice, { proposals: list });
+  for (const message of hook === "changeExtensions" ? [bytes] : [sent.bytes, bytes]) {
+    turn(true);
+    await nothingChanges(() => expect(group.process(message)).rejects.toThrow(TypeError));
+    turn(false);
+  }
+  expect((await group.process(sent.bytes)).kind).toBe("proposal");
+  expect((await group.process(bytes)).kind).toBe("commit");
+});
+
+test("M-CUS-05: a type removes members only", async () => {
+  for (const target of [3, 99, -1, 0.5]) {
+    const { parties, group, turn } = await hooked("removes", () => target as never);
+    const alice = parties.party("alice");
+    const sent = await forgeProposal(alice, proposal);
+    const { bytes } = await forgeCommit(alice, { proposals: [proposal] });
+    turn(true);
+    const error = { rule: "valn0701" };
+    const proposed = await nothingChanges(() => group.process(sent.bytes));
+    expect(proposed).toMatchObject({ kind: "invalidProposal", error });
+    const committed = await nothingChanges(() => group.process(bytes));
+    expect(committed).toMatchObject({ kind: "invalid", error });
   }
 });
 
