@@ -36,7 +36,25 @@ export async function validatePath(
   const [endEntity, ...rest] = chain.map(parseCertificate);
   if (endEntity === undefined) throw new Distrust("the chain is empty");
   checkEndEntity(endEntity, signatureKey, rules.purpose);
-  const path = anchor([endEntity, ...rest], rules.roots);
+  let failure: Distrust | undefined;
+  for (const path of anchored([endEntity, ...rest], rules.roots)) {
+    try {
+      await checkPath(path, now, rules, known);
+      return path;
+    } catch (error) {
+      if (!(error instanceof Distrust)) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure ?? new Distrust("the chain does not lead to a trusted root");
+}
+
+async function checkPath(
+  path: CertificatePath,
+  now: bigint,
+  { provider }: PathRules,
+  known: KnownSignatures,
+): Promise<void> {
   for (const certificate of path) checkValidity(certificate, now);
   for (const [at, certificate] of path.entries()) {
     const issuer = path[at + 1];
@@ -45,24 +63,29 @@ export async function validatePath(
     if (!equalBytes(certificate.issuer, issuer.subject)) {
       throw new Distrust("a certificate names another issuer than the next in the chain");
     }
-    await checkSignatureOnce(certificate, issuer, rules.provider, known);
+    await checkSignatureOnce(certificate, issuer, provider, known);
   }
-  return path;
 }
 
-/** The chain up to its first trusted certificate, with the root put in if it was left out. */
-function anchor(path: CertificatePath, roots: readonly Certificate[]): CertificatePath {
+/**
+ * The chain up to its first trusted certificate, with the root put in if it was left out: one path for
+ * each root of that name, since an authority that changes its key keeps its name.
+ */
+function anchored(
+  path: CertificatePath,
+  roots: readonly Certificate[],
+): readonly CertificatePath[] {
   const [endEntity, ...issuers] = path;
   const isRoot = ({ encoded }: Certificate): boolean =>
     roots.some((root) => equalBytes(root.encoded, encoded));
   // A root among the end entities is trusted for its own sake.
-  if (isRoot(endEntity)) return [endEntity];
+  if (isRoot(endEntity)) return [[endEntity]];
   const at = issuers.findIndex(isRoot);
-  if (at !== -1) return [endEntity, ...issuers.slice(0, at + 1)];
+  if (at !== -1) return [[endEntity, ...issuers.slice(0, at + 1)]];
   const last = issuers.at(-1) ?? endEntity;
-  const root = roots.find(({ subject }) => equalBytes(subject, last.issuer));
-  if (root === undefined) throw new Distrust("the chain does not lead to a trusted root");
-  return [endEntity, ...issuers, root];
+  return roots
+    .filter(({ subject }) => equalBytes(subject, last.issuer))
+    .map((root): CertificatePath => [endEntity, ...issuers, root]);
 }
 
 /** RFC 9420 §5.3: the key in the leaf is that of the end entity, and it is there for signing. */

@@ -127,6 +127,29 @@ describe("paths", () => {
     expect(await judge(chain, { roots })).toEqual(refusal("trusted root"));
   });
 
+  test("M-X509-02 of several roots with one name, the one that signed is found", async () => {
+    const chain = await chainOf(1);
+    const namesakes = [(await newRoot(1)).certificate, (await newRoot(7)).certificate];
+    const { certificate } = chain.root;
+    for (const roots of [
+      [...namesakes, certificate],
+      [certificate, ...namesakes],
+    ]) {
+      expect(await judge(chain, { roots })).toBe(true);
+    }
+    expect(await judge(chain, { roots: namesakes })).toEqual(
+      refusal("signature of a certificate is wrong"),
+    );
+    const expired = await issue(chain.root, {
+      subject: "root",
+      key: chain.root.signer,
+      isAuthority: true,
+      notAfter: NOW - 1n,
+    });
+    expect(await judge(chain, { roots: [expired] })).toEqual(refusal("expired"));
+    expect(await judge(chain, { roots: [expired, certificate] })).toBe(true);
+  });
+
   test("M-X509-02 validity is judged at the given time, bounds included", async () => {
     const chain = await chainOf(1, { notBefore: NOW - 10n, notAfter: NOW + 10n });
     expect(await judge(chain, {}, NOW - 11n)).toEqual(refusal("not valid yet"));
