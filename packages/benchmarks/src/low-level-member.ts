@@ -22,9 +22,8 @@ import {
 } from "./internals.ts";
 
 const types: WireTypes = environments.wireTypes({
-  proposals: new Map(),
-  credentials: new Map(),
-  extensions: new Set(),
+  types: { proposals: new Map(), credentials: new Map(), extensions: new Set() },
+  limits: environments.DEFAULT_LIMITS,
 });
 
 export class LowLevelMember implements Member {

@@ -153,7 +153,7 @@ export class ClientCore {
 
   /** Types for reading records. */
   get stored(): ReturnType<typeof storedTypes> {
-    return storedTypes(wireTypes(this.options.types));
+    return storedTypes(wireTypes(this.options));
   }
 
   /** Storage handle of the group with this id. @throws StateError `GROUP_NOT_FOUND` */

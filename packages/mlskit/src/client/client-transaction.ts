@@ -67,6 +67,7 @@ export class ClientTransaction {
     const open = await this.#lock(handle);
     return new Group({
       types: core.options.types,
+      limits: core.options.limits,
       isTransaction: true,
       transportTimeout: core.options.transportTimeout,
       peek: () => open.session.state,

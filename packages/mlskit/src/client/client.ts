@@ -289,9 +289,9 @@ export class Client {
 
   /** The suite that all these clients and we support, the one we prefer. RFC 9420 §11. */
   bestCipherSuite(keyPackages: readonly Uint8Array[]): number | undefined {
-    const { provider, types } = this.#core.options;
-    const packages = keyPackages.map((bytes) => decodeKeyPackage(bytes, types));
-    return provider.suites.find((suite) => {
+    const { options } = this.#core;
+    const packages = keyPackages.map((bytes) => decodeKeyPackage(bytes, options));
+    return options.provider.suites.find((suite) => {
       return packages.every(({ leafNode }) => leafNode.capabilities.cipherSuites.includes(suite));
     });
   }
@@ -469,7 +469,7 @@ export class Client {
 
   /** Takes any MLS message and finds its group. */
   async process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
-    const arrived = readArrived(bytes, wireTypes(this.#core.options.types));
+    const arrived = readArrived(bytes, wireTypes(this.#core.options));
     if ("failure" in arrived) return invalid(arrived.failure, undefined);
     const { message } = arrived;
     if (message.wireFormat !== "publicMessage" && message.wireFormat !== "privateMessage") {
@@ -558,6 +558,7 @@ export class Client {
     const loaded = await core.load(handle);
     return {
       types: core.options.types,
+      limits: core.options.limits,
       isTransaction: false,
       transportTimeout: core.options.transportTimeout,
       peek: () => core.stateOf(loaded),

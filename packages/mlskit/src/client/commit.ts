@@ -171,11 +171,10 @@ export function proposalsByValue(session: GroupSession, request: CommitRequest):
   }
   const removes = [...(swap?.remove ?? []), ...(request.remove ?? [])];
   const adds = [...(swap?.add ?? []), ...(request.add ?? [])];
-  const { types } = session.environment;
   const proposals: Proposal[] = [];
   for (const removed of removes) proposals.push(removal(session, removed));
   for (const bytes of adds) {
-    proposals.push({ type: "add", keyPackage: decodeKeyPackage(bytes, types) });
+    proposals.push({ type: "add", keyPackage: decodeKeyPackage(bytes, session.environment) });
   }
   for (const psk of pskIds(session, request)) proposals.push({ type: "psk", psk });
   const extensions = newExtensions(session, request);

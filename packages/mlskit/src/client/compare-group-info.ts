@@ -25,7 +25,7 @@ export interface GroupInfoComparison {
 export function compareGroupInfo(group: Group, bytes: Uint8Array): Promise<GroupInfoComparison> {
   return accessOf(group).operate(async (session) => {
     const { state, environment } = session;
-    const groupInfo = decodeGroupInfo(bytes, environment.types);
+    const groupInfo = decodeGroupInfo(bytes, environment);
     const { groupId, epoch, confirmedTranscriptHash: theirs } = groupInfo.groupContext;
     const { crypto, context } = state.epoch;
     check(

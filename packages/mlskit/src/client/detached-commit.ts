@@ -70,7 +70,7 @@ export async function acceptDetached(
     for (const { level, id, bytes } of tree.changedChunks(undefined)) {
       if (bytes !== undefined) chunks.push({ level, id, bytes });
     }
-    const types = storedTypes(wireTypes(session.environment.types));
+    const types = storedTypes(wireTypes(session.environment));
     const pending = await decodePending(record, crypto, chunks, types, session.signer);
     session.state = { ...session.state, pending };
     return acceptPending(access, session);

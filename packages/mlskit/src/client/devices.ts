@@ -48,7 +48,7 @@ export async function addDevice(
   keyPackage: (group: Group) => MaybePromise<Uint8Array>,
   options: DeviceJobOptions,
 ): Promise<JobResult> {
-  const { types } = coreOfClient(client).options;
+  const { options: rules } = coreOfClient(client);
   const name = `device-add/${nameOf(device)}`;
   await begin(client, name, options.groups);
   return runJob(
@@ -57,7 +57,7 @@ export async function addDevice(
     async (group) => {
       if (leavesOf(group, device).length > 0) return undefined;
       const bytes = await keyPackage(group);
-      const { signatureKey } = decodeKeyPackage(bytes, types).leafNode;
+      const { signatureKey } = decodeKeyPackage(bytes, rules).leafNode;
       if (!device.signatureKeys.some((key) => equalBytes(key, signatureKey))) {
         throw new StateError("NO_MATCHING_KEY_PACKAGE", "the key package is of another device");
       }

@@ -34,7 +34,7 @@ export async function* processBatches(
   options: SyncOptions = {},
 ): AsyncGenerator<readonly Outcome[], void, void> {
   const { batch: size = DEFAULT_BATCH, signal } = options;
-  const types = wireTypes(coreOfClient(client).options.types);
+  const types = wireTypes(coreOfClient(client).options);
   let batch: Uint8Array[] = [];
   const run = (): Promise<readonly Outcome[]> => {
     const taken = batch;

@@ -241,7 +241,7 @@ export class Group {
   /** Takes any message for this group. Throws for our own mistakes and the store's, not for the network's. */
   process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
     const access = this.#access;
-    const arrived = readArrived(bytes, wireTypes(access.types));
+    const arrived = readArrived(bytes, wireTypes(access));
     return access.operate((session) => processForGroup(access, session, arrived, options));
   }
 
@@ -251,7 +251,7 @@ export class Group {
     options: ProcessOptions = {},
   ): Promise<readonly Outcome[]> {
     const access = this.#access;
-    const arrivals = messages.map((bytes) => readArrived(bytes, wireTypes(access.types)));
+    const arrivals = messages.map((bytes) => readArrived(bytes, wireTypes(access)));
     return access.operate(async (session) => {
       const outcomes: Outcome[] = [];
       for (const arrived of arrivals) {
@@ -466,7 +466,7 @@ export class Group {
   /** Why this key package could not be added now; empty if it could. */
   keyPackageObstacles(keyPackage: Uint8Array): Promise<readonly MlsError[]> {
     return this.#access.operate(async ({ state, environment }) => {
-      const decoded = decodeKeyPackage(keyPackage, environment.types);
+      const decoded = decodeKeyPackage(keyPackage, environment);
       return keyPackageObstacles(state.epoch, decoded, environment);
     });
   }

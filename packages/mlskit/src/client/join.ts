@@ -153,7 +153,7 @@ export async function checkGroupInfo(
   ratchetTree: Uint8Array | undefined,
 ): Promise<ValidatedGroupInfo> {
   const environment = joinEnvironment(core);
-  const groupInfo = decodeGroupInfo(bytes, core.options.types);
+  const groupInfo = decodeGroupInfo(bytes, core.options);
   const crypto = core.options.provider.suite(groupInfo.groupContext.cipherSuite);
   return validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
 }
@@ -188,7 +188,7 @@ export async function stageExternalJoin(
 ): Promise<StagedExternalJoin> {
   const { provider, types } = core.options;
   const environment = joinEnvironment(core);
-  const groupInfo = decodeGroupInfo(bytes, types);
+  const groupInfo = decodeGroupInfo(bytes, environment);
   if (request.resync === undefined) {
     await requireNoLiveGroup(core, groupInfo.groupContext.groupId);
   }

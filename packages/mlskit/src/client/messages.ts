@@ -7,7 +7,7 @@ import {
   decodeMlsMessageInPlace,
   type MlsMessage,
 } from "../framing/mls-message.ts";
-import { type RegisteredTypes, wireTypes } from "../group/environment.ts";
+import { type DecodingRules, wireTypes } from "../group/environment.ts";
 import type { KeyPackage } from "../key-packages/key-package.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import type { Welcome } from "../messages/welcome.ts";
@@ -28,8 +28,8 @@ export function readArrived(received: Uint8Array, types: WireTypes): Arrived {
 }
 
 /** @throws DecodeError, UnsupportedError, also if it is something else */
-export function decodeKeyPackage(bytes: Uint8Array, types: RegisteredTypes): KeyPackage {
-  const message = decodeMlsMessage(bytes, wireTypes(types));
+export function decodeKeyPackage(bytes: Uint8Array, rules: DecodingRules): KeyPackage {
+  const message = decodeMlsMessage(bytes, wireTypes(rules));
   if (message.wireFormat !== "keyPackage") throw wrongKind("a key package", message);
   return message.message;
 }
@@ -42,8 +42,8 @@ export function decodeWelcome(bytes: Uint8Array): Welcome {
 }
 
 /** @throws DecodeError, UnsupportedError, also if it is something else */
-export function decodeGroupInfo(bytes: Uint8Array, types: RegisteredTypes): GroupInfo {
-  const message = decodeMlsMessage(bytes, wireTypes(types));
+export function decodeGroupInfo(bytes: Uint8Array, rules: DecodingRules): GroupInfo {
+  const message = decodeMlsMessage(bytes, wireTypes(rules));
   if (message.wireFormat !== "groupInfo") throw wrongKind("a GroupInfo", message);
   return message.message;
 }

@@ -95,6 +95,6 @@ async function complete(
 ): Promise<Pick<StoredProposal, "proposal" | "ownUpdate">> {
   if (request.type !== undefined) return { proposal: request };
   if ("leaf" in request) return createUpdate(state.epoch, request.leaf, environment);
-  const keyPackage = decodeKeyPackage(request.keyPackage, environment.types);
+  const keyPackage = decodeKeyPackage(request.keyPackage, environment);
   return { proposal: { type: "add", keyPackage } };
 }

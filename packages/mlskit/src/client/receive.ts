@@ -170,7 +170,7 @@ function open(
     const { membershipKey } = state.epoch.secrets;
     return OpenedContent.fromPublic(keys.crypto, decoded.message, keys.contextBytes, membershipKey);
   }
-  const types = wireTypes(environment.types);
+  const types = wireTypes(environment);
   return OpenedContent.fromPrivate(keys, decoded.message, environment.limits, types);
 }
 

@@ -32,7 +32,7 @@ export function decodeBuffered(
   session: GroupSession,
   { bytes }: BufferedMessage,
 ): GroupMessage | undefined {
-  const decoded = decodeMlsMessageInPlace(bytes, wireTypes(session.environment.types));
+  const decoded = decodeMlsMessageInPlace(bytes, wireTypes(session.environment));
   const { wireFormat } = decoded;
   return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
 }

@@ -98,7 +98,7 @@ async function collect(
 }
 
 function isUsable(core: ClientCore, bytes: Uint8Array): boolean {
-  const { origin } = decodeKeyPackage(bytes, core.options.types).leafNode;
+  const { origin } = decodeKeyPackage(bytes, core.options).leafNode;
   return origin.source === "keyPackage" && origin.lifetime.notAfter > core.options.clock();
 }
 

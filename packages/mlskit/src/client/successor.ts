@@ -87,11 +87,10 @@ async function commonOptions(
   const made = await makeKeyPackage(core, identity, signer, request.leaf ?? {});
   const { crypto, initKey, ...creator } = made;
   initKey.erase();
-  const { types } = core.options;
   return {
     crypto,
     creator,
-    keyPackages: keyPackages.map((bytes) => decodeKeyPackage(bytes, types)),
+    keyPackages: keyPackages.map((bytes) => decodeKeyPackage(bytes, core.options)),
     forcePath: request.forcePath ?? true,
     ratchetTree: request.ratchetTree ?? state.config.ratchetTree,
   };

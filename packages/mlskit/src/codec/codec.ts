@@ -8,7 +8,7 @@
  *
  * A field missing from the codec does not compile. Field order in the codec is wire order.
  */
-import { UsageError } from "../errors.ts";
+import { DecodeError, UsageError } from "../errors.ts";
 import { copyBytes, EMPTY_BYTES } from "./bytes.ts";
 import { Reader, type WireTypes } from "./reader.ts";
 import { encode } from "./scratch.ts";
@@ -129,9 +129,15 @@ export function struct<T extends object>(
   };
 }
 
-/** `T items<V>`: the length header counts bytes, and the last element ends exactly where it says. */
+/**
+ * `T items<V>`: the length header counts bytes, and the last element ends exactly where it says.
+ * `maximum` finds the items that a list of others may have.
+ */
 /* @__NO_SIDE_EFFECTS__ */
-export function vector<T>(item: Codec<T>): Codec<readonly T[]> {
+export function vector<T>(
+  item: Codec<T>,
+  maximum?: (types: WireTypes) => number | undefined,
+): Codec<readonly T[]> {
   return {
     write(writer, values) {
       writer.vector((inner) => {
@@ -140,8 +146,14 @@ export function vector<T>(item: Codec<T>): Codec<readonly T[]> {
     },
     read(reader) {
       const inner = reader.vector();
+      const bound = maximum?.(reader.types) ?? Infinity;
       const values: T[] = [];
-      while (inner.remaining > 0) values.push(item.read(inner));
+      while (inner.remaining > 0) {
+        if (values.length >= bound) {
+          throw new DecodeError("a list has more items than are accepted", { rule: "mk-14" });
+        }
+        values.push(item.read(inner));
+      }
       return values;
     },
   };

@@ -10,6 +10,9 @@ export interface WireTypes {
   readonly credentials: ReadonlyMap<number, SkipBody>;
   /** Of PreSharedKeyIDs: what lies between psktype and psk_nonce. */
   readonly psks?: ReadonlyMap<number, SkipBody> | undefined;
+  /** What lists may have at most; undefined: anything that fits. Rule mk-14. */
+  readonly maximumExtensions?: number | undefined;
+  readonly maximumCertificates?: number | undefined;
 }
 
 /** Moves the reader past the body of a registered type; the bytes passed over are its body. */

@@ -35,14 +35,17 @@ export interface CustomCredential {
 
 export type Credential = BasicCredential | X509Credential | CustomCredential;
 
-const certificate: Codec<Uint8Array> = opaque;
+const certificates: Codec<readonly Uint8Array[]> = vector(
+  opaque as Codec<Uint8Array>,
+  ({ maximumCertificates }) => maximumCertificates,
+);
 
 export const Credential: Codec<Credential> = union<"type", Credential>(
   "type",
   uint16,
   {
     basic: [CredentialType.basic, struct({ identity: opaque })],
-    x509: [CredentialType.x509, struct({ certificates: vector(certificate) })],
+    x509: [CredentialType.x509, struct({ certificates })],
   },
   {
     code: (credential) => credential.credentialType,

@@ -29,7 +29,10 @@ export interface Extension {
 
 export const Extension: Codec<Extension> = struct({ type: uint16, data: opaque });
 
-const list: Codec<readonly Extension[]> = vector(Extension);
+const list: Codec<readonly Extension[]> = vector(
+  Extension,
+  ({ maximumExtensions }) => maximumExtensions,
+);
 
 /** `Extension extensions<V>`, in which no type occurs twice. RFC 9420 §13.4. */
 export const Extensions: Codec<readonly Extension[]> = {

@@ -133,13 +133,21 @@ export interface RegisteredTypes {
 
 const wireTypesOf: WeakMap<RegisteredTypes, WireTypes> = /* @__PURE__ */ new WeakMap();
 
+/** What decoders have to know. */
+export type DecodingRules = Pick<Environment, "types" | "limits">;
+
 /** For decoding what the registered types may occur in. Asked once per message. */
-export function wireTypes(types: RegisteredTypes): WireTypes {
+export function wireTypes({ types, limits }: DecodingRules): WireTypes {
+  const { maximumExtensions, maximumCertificates } = limits;
   const known = wireTypesOf.get(types);
-  if (known !== undefined) return known;
+  const isKnown =
+    known?.maximumExtensions === maximumExtensions &&
+    known.maximumCertificates === maximumCertificates;
+  if (isKnown) return known;
   const proposals = new Map<number, SkipBody>();
   for (const [type, { skip }] of types.proposals) proposals.set(type, skip ?? skipOpaque);
-  const made = { proposals, credentials: types.credentials, psks: types.psks };
+  const { credentials, psks } = types;
+  const made = { proposals, credentials, psks, maximumExtensions, maximumCertificates };
   wireTypesOf.set(types, made);
   return made;
 }
@@ -160,6 +168,10 @@ export interface GroupLimits extends SecretTreeLimits {
   readonly maximumProposalsPerCommit: number;
   /** PSKs that a Commit or a Welcome may name. RFC 9420 §8.4 cannot count more than 65535. */
   readonly maximumPsks: number;
+  /** Extensions of one leaf, key package, GroupContext or GroupInfo of others. */
+  readonly maximumExtensions: number;
+  /** Certificates of one X.509 credential, before any of them is looked at. */
+  readonly maximumCertificates: number;
   readonly maximumWelcomeSecrets: number;
   /** Messages that each of our ratchets encrypts in an epoch, at most. RFC 9420 §15.2. */
   readonly maximumGenerations: number;
@@ -175,6 +187,8 @@ export const DEFAULT_LIMITS: GroupLimits = {
   maximumLeaves: 2 ** 20,
   maximumProposalsPerCommit: 100_000,
   maximumPsks: MAX_PSKS,
+  maximumExtensions: 1000,
+  maximumCertificates: 100,
   maximumWelcomeSecrets: 100_000,
   maximumGenerations: GENERATION_LIMIT,
 };

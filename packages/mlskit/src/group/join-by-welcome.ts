@@ -36,7 +36,7 @@ import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { privateKeysFromPathSecret } from "../tree/private-keys.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { type LeafIndex, leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
-import { type Environment, wireTypes } from "./environment.ts";
+import { type DecodingRules, type Environment, wireTypes } from "./environment.ts";
 import type { Epoch } from "./epoch.ts";
 import { checkExtensionsListed, validateGroupInfo } from "./validate-group-info.ts";
 import { checkWelcomePsks } from "./welcome-psks.ts";
@@ -153,10 +153,10 @@ async function openSecrets(
   crypto: SuiteCrypto,
   { welcome, bundle }: Pick<OpenedWelcome, "welcome" | "bundle">,
   encrypted: Welcome["secrets"][number]["encryptedGroupSecrets"],
-  { limits, types: registered }: Pick<Environment, "limits" | "types">,
+  environment: DecodingRules,
 ): Promise<Pick<OpenedWelcome, "psks" | "joinerSecret" | "pathSecret">> {
   const { encryptedGroupInfo } = welcome;
-  const types = wireTypes(registered);
+  const types = wireTypes(environment);
   const plaintext = await asWelcomeFailure(() =>
     decryptWithLabel(crypto, bundle.initKey.bytes, "Welcome", encryptedGroupInfo, encrypted),
   );
@@ -167,7 +167,7 @@ async function openSecrets(
     "INVALID_WELCOME",
     "the joiner secret has the wrong length",
   );
-  if (secrets.psks.length > limits.maximumPsks) {
+  if (secrets.psks.length > environment.limits.maximumPsks) {
     throw new DecodeError("a Welcome has more PSKs than are accepted", { rule: "mk-14" });
   }
   const pathSecret =
@@ -194,7 +194,7 @@ export async function openGroupInfo(
   const plaintext = await asWelcomeFailure(() =>
     crypto.aeadOpen(key, nonce, empty, welcome.encryptedGroupInfo),
   );
-  const types: WireTypes = wireTypes(environment.types);
+  const types: WireTypes = wireTypes(environment);
   const groupInfo = decodeInPlace(GroupInfo, plaintext, "GroupInfo", types);
   return { groupInfo, member };
 }

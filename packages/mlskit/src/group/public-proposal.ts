@@ -35,7 +35,7 @@ export async function acceptPublicProposals(
 ): Promise<readonly CachedProposal[]> {
   const accepted = new Map<string, CachedProposal>();
   for (const bytes of messages) {
-    const message = decodeMlsMessage(bytes, wireTypes(environment.types));
+    const message = decodeMlsMessage(bytes, wireTypes(environment));
     const isProposal =
       message.wireFormat === "publicMessage" &&
       message.message.content.content.contentType === "proposal";

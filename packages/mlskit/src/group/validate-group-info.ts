@@ -59,7 +59,7 @@ export async function validateGroupInfo(
   );
   checkContextExtensionTypes(context.extensions);
   checkExtensionsKnown(groupInfo, environment);
-  const types = wireTypes(environment.types);
+  const types = wireTypes(environment);
   const received = treeOf(crypto, groupInfo, ratchetTree, environment, types);
   await checkSignature(crypto, groupInfo, received);
   check(

@@ -54,7 +54,7 @@ export async function observe(
   environment: Environment,
   options: ObserveOptions = {},
 ): Promise<ObservationStep> {
-  const message = decodeMlsMessage(bytes, wireTypes(environment.types));
+  const message = decodeMlsMessage(bytes, wireTypes(environment));
   switch (message.wireFormat) {
     case "privateMessage":
       return observePrivate(state, message.message);

@@ -102,7 +102,7 @@ export function decodeState(
   if (bytes[0] !== FORMAT) {
     throw new UnsupportedError("UNSUPPORTED_SNAPSHOT", "the snapshot has another format");
   }
-  const wire = wireTypes(types);
+  const wire = wireTypes({ types, limits });
   const snapshot = decode(Snapshot, bytes, "observer snapshot", wire);
   const { context, confirmationTag } = snapshot;
   const crypto = provider.suite(context.cipherSuite);

@@ -3,7 +3,12 @@ import { EMPTY_BYTES, equalBytes } from "../codec/index.ts";
 import type { CryptoProvider, Signer } from "../crypto/index.ts";
 import { type MlsError, StateError } from "../errors.ts";
 import { decodeMlsMessage } from "../framing/mls-message.ts";
-import type { Environment, MemberView, RegisteredTypes } from "../group/environment.ts";
+import {
+  type Environment,
+  type MemberView,
+  type RegisteredTypes,
+  wireTypes,
+} from "../group/environment.ts";
 import { groupView, type PublicEpoch } from "../group/epoch.ts";
 import { createExternalProposal } from "../group/external-proposal.ts";
 import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
@@ -233,7 +238,8 @@ async function validate(
   { groupInfo, ratchetTree }: GroupDescription,
   environment: Environment,
 ): Promise<ValidatedGroupInfo> {
-  const info = groupInfo instanceof Uint8Array ? decodeGroupInfo(groupInfo) : groupInfo;
+  const info =
+    groupInfo instanceof Uint8Array ? decodeGroupInfo(groupInfo, environment) : groupInfo;
   const { cipherSuite, extensions } = info.groupContext;
   const known = new Set([...environment.types.extensions, ...extensions.map(({ type }) => type)]);
   const types = { ...environment.types, extensions: known };
@@ -241,8 +247,8 @@ async function validate(
   return validateGroupInfo(crypto, info, ratchetTree, { ...environment, types });
 }
 
-function decodeGroupInfo(bytes: Uint8Array): GroupInfo {
-  const message = decodeMlsMessage(bytes);
+function decodeGroupInfo(bytes: Uint8Array, environment: Environment): GroupInfo {
+  const message = decodeMlsMessage(bytes, wireTypes(environment));
   if (message.wireFormat === "groupInfo") return message.message;
   throw new StateError("NOT_A_GROUP_INFO", "the message is not a GroupInfo");
 }

@@ -5,6 +5,7 @@ import type { KeyPackageDirectory } from "../client/key-package-directory.ts";
 import type { PublishedKeyPackage } from "../client/key-packages.ts";
 import { identityOfCredential } from "../client/members.ts";
 import { decodeKeyPackage } from "../client/messages.ts";
+import { DEFAULT_LIMITS } from "../group/environment.ts";
 import type { CryptoProvider } from "../crypto/index.ts";
 import { isLastResort, keyPackageRef } from "../key-packages/key-package.ts";
 import { validateKeyPackages } from "../key-packages/key-package-validation.ts";
@@ -101,7 +102,7 @@ export class VirtualKeyPackageDirectory implements KeyPackageDirectory {
 
   async #check(bytes: Uint8Array): Promise<Entry> {
     const types = { proposals: new Map(), credentials: new Map(), extensions: new Set<number>() };
-    const keyPackage = decodeKeyPackage(bytes, types);
+    const keyPackage = decodeKeyPackage(bytes, { types, limits: DEFAULT_LIMITS });
     const { cipherSuite, leafNode } = keyPackage;
     const crypto = this.#provider.suite(cipherSuite);
     const lifetime = { now: this.#clock(), mode: "strict", maximum: undefined } as const;

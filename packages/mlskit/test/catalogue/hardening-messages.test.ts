@@ -7,9 +7,11 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { EMPTY_BYTES, equalBytes, utf8 } from "../../src/codec/index.ts";
 import type { SuiteCrypto } from "../../src/crypto/index.ts";
 import { DEFAULT_LIMITS } from "../../src/group/environment.ts";
+import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import { PublicGroup } from "../../src/observer/public-group.ts";
 import { agree, expectRule, refuses, unchanged } from "../support/assertions.ts";
+import { certificateFor } from "../rules/certificates.ts";
 import { acceptAnyCredential, testEnvironment } from "../support/environment.ts";
 import {
   type ContentForgery,
@@ -19,6 +21,7 @@ import {
   forgeExternalCommit,
   forgeMessage,
   forgeProposal,
+  groupInfoMessage,
   type LeafChanges,
   withNode,
   withParent,
@@ -27,15 +30,17 @@ import { Door, type DoorForgery } from "../support/forge-join.ts";
 import {
   ABLE,
   add,
+  extend,
   EXTENDED,
   knowing,
   psk,
   pskId,
+  publicGroup,
   refusedEverywhere,
   remove,
   stranger,
 } from "../support/forge-lists.ts";
-import { capabilitiesFor, newClient, provider } from "../support/parties.ts";
+import { capabilitiesFor, newClient, newSigner, provider } from "../support/parties.ts";
 import { TestGroup } from "../support/test-group.ts";
 
 const NAMES = ["alice", "bob", "carol", "dave"];
@@ -114,6 +119,93 @@ describe("M-SEC-04: work is bounded before it is done", () => {
     });
     await door.refusesWelcome(fewer, "valn1401");
     await door.opens();
+  });
+
+  /** Everybody who reads this stops there, before a key is used. */
+  async function stopsAtTwo(
+    limit: Partial<typeof DEFAULT_LIMITS>,
+    client: KeyPackageBundle,
+  ): Promise<void> {
+    const group = await TestGroup.of(NAMES, { client: ABLE });
+    const alice = group.party("alice");
+    const { bytes } = await forgeCommit(alice, { proposals: [add(client)] });
+    for (const party of group.members.slice(1)) {
+      party.environment = limits(limit);
+      const refuse = () => refuses(party, () => party.receive(bytes), "mk-14");
+      expect(await costOf(refuse)).toBe(0);
+    }
+    const server = publicGroup(group);
+    const watch = () => expectRule(() => server.process(bytes, limits(limit)), "mk-14");
+    expect(await costOf(watch)).toBe(0);
+    const door = await Door.of({ client: { limits: limit } });
+    const leaf = { type: "leaf", leaf: client.keyPackage.leafNode } as const;
+    const forgery: DoorForgery = { alter: (nodes) => withNode(nodes, 0, leaf) };
+    await door.refusesWelcome(await door.forgedWelcome(forgery), "mk-14");
+    const info = groupInfoMessage(await door.forgedInfo(forgery));
+    await door.refusesInfo(info, "mk-14");
+    const watching = limits(limit);
+    const start = () =>
+      expectRule(() => PublicGroup.start(provider, { groupInfo: info }, watching), "mk-14");
+    expect(await costOf(start)).toBe(0);
+    await door.opens();
+  }
+
+  test("M-SEC-04 the extensions of a leaf, before keys are used", async () => {
+    const types = [0x1111, 0x2222, 0x3333];
+    const extensions = types.map((type) => ({ type, data: EMPTY_BYTES }));
+    const leaf = { extensions };
+    const client = await stranger({ leaf }, { capabilities: { extensions: types } });
+    await stopsAtTwo({ maximumExtensions: 2 }, client);
+  });
+
+  test("M-SEC-04 the certificates of a leaf, before one is looked at", async () => {
+    const certificates = [1, 2, 3].map((byte) => new Uint8Array(100).fill(byte));
+    const credential = { type: "x509", certificates } as const;
+    const client = await stranger({ leaf: { credential } });
+    await stopsAtTwo({ maximumCertificates: 2 }, client);
+  });
+
+  test("M-SEC-04 the extensions of a key package, a GroupContext and a GroupInfo", async () => {
+    const extensions = [0x1111, 0x2222, 0x3333].map((type) => ({ type, data: EMPTY_BYTES }));
+    const group = await TestGroup.of(NAMES);
+    const [alice, bob] = [group.party("alice"), group.party("bob")];
+    bob.environment = limits({ maximumExtensions: 2 });
+    for (const proposal of [add(await stranger({ fields: { extensions } })), extend(extensions)]) {
+      const messages = [
+        (await forgeCommit(alice, { proposals: [proposal] })).bytes,
+        (await forgeProposal(alice, proposal)).bytes,
+      ];
+      for (const bytes of messages) {
+        const refuse = () => refuses(bob, () => bob.receive(bytes), "mk-14");
+        expect(await costOf(refuse)).toBe(0);
+      }
+    }
+    const door = await Door.of({ client: { limits: { maximumExtensions: 2 } } });
+    const forgery: DoorForgery = { alterExtensions: (list) => [...list, ...extensions] };
+    await door.refusesWelcome(await door.forgedWelcome(forgery), "mk-14");
+    await door.refusesInfo(groupInfoMessage(await door.forgedInfo(forgery)), "mk-14");
+    await door.opens();
+  });
+
+  test("M-SEC-04 whatever is at the limit is accepted", async () => {
+    const types = [0x1111, 0x2222];
+    const extensions = types.map((type) => ({ type, data: EMPTY_BYTES }));
+    const environment = limits({ maximumExtensions: 2, maximumCertificates: 2 });
+    const group = await TestGroup.of(NAMES, {
+      environment,
+      client: { capabilities: { credentials: [1, 2] } },
+    });
+    const signer = await newSigner();
+    const certificates = [certificateFor(signer.publicKey), new Uint8Array(100)];
+    const client = await newClient("erin", {
+      signer,
+      credential: { type: "x509", certificates },
+      capabilities: { credentials: [1, 2], extensions: types },
+      leafExtensions: extensions,
+      extensions,
+    });
+    await group.add("alice", new Map([["erin", client]]));
+    await agree(group);
   });
 
   test("M-SEC-04 the size of a tree, and the entries of a Welcome, before keys are used", async () => {

@@ -182,7 +182,7 @@ export class Party {
 
   #open(bytes: Uint8Array): readonly [OpenedContent, EpochKeys] | "own" {
     const { epoch, environment } = this;
-    const types = wireTypes(environment.types);
+    const types = wireTypes(environment);
     const { wireFormat, message } = decodeMlsMessage(bytes, types);
     if (wireFormat === "publicMessage") {
       const { content } = message;
@@ -238,7 +238,7 @@ export class Observer {
   /** Checks what can be checked; changes nothing but the cache of proposals. */
   async receive(bytes: Uint8Array): Promise<PublicCommit | CachedProposal> {
     const { crypto, context, contextBytes, tree } = this.epoch;
-    const message = decodeMlsMessage(bytes, wireTypes(this.environment.types));
+    const message = decodeMlsMessage(bytes, wireTypes(this.environment));
     if (message.wireFormat !== "publicMessage") throw new InternalError("not readable from here");
     const { content } = message.message;
     checkGroupAndEpoch(content, context, content.content.contentType === "commit");
@@ -270,7 +270,7 @@ export async function join(
   environment: Environment,
   ratchetTree?: Uint8Array,
 ): Promise<StagedJoin> {
-  const message = decodeMlsMessage(welcome, wireTypes(environment.types));
+  const message = decodeMlsMessage(welcome, wireTypes(environment));
   if (message.wireFormat !== "welcome") throw new InternalError("not a Welcome");
   const find = (reference: Uint8Array): KeyPackageBundle | undefined =>
     bundles.find(({ keyPackage }) => {

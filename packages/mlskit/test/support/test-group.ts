@@ -165,7 +165,7 @@ export class TestGroup {
   /** To all members but the sender, and to the observer if it can read it. */
   async deliver(bytes: Uint8Array, sender: string): Promise<void> {
     for (const party of this.members) if (party.name !== sender) await party.receive(bytes);
-    const { wireFormat } = decodeMlsMessage(bytes, wireTypes(this.environment.types));
+    const { wireFormat } = decodeMlsMessage(bytes, wireTypes(this.environment));
     if (wireFormat === "publicMessage") await this.observer.receive(bytes);
   }
 

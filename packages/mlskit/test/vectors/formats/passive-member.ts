@@ -106,7 +106,7 @@ export class PassiveMember {
   async #open(bytes: Uint8Array): Promise<VerifiedContent> {
     const epoch = this.#current;
     const { crypto, context } = epoch;
-    const types = wireTypes(this.environment.types);
+    const types = wireTypes(this.environment);
     const keys = currentKeys(epoch);
     const message = decodeMlsMessage(bytes, types);
     let opened: OpenedContent | "own";
