@@ -6,6 +6,7 @@ import { encodeMlsMessage } from "../framing/mls-message.ts";
 import { wireTypes } from "../group/environment.ts";
 import { createGroupInfo } from "../group/group-info-creation.ts";
 import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
+import { withoutKeys } from "../group/proposal-entry.ts";
 import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
@@ -202,8 +203,8 @@ export class Group {
     return this.#state.epoch.tree.encode();
   }
 
-  get pendingProposals(): readonly StoredProposal[] {
-    return [...this.#state.proposals.values()];
+  get pendingProposals(): readonly Omit<StoredProposal, "ownUpdate">[] {
+    return [...this.#state.proposals.values()].map(withoutKeys);
   }
 
   /** Pending proposals with what is to be known of them, in order of arrival. */

@@ -21,6 +21,12 @@ export interface ProposalEntry {
   readonly ownUpdate?: OwnUpdate | undefined;
 }
 
+/** What may be shown of a proposal: not the keys of an Update of ours. Catalogue M-EXP-09. */
+export function withoutKeys<T extends ProposalEntry>(entry: T): Omit<T, "ownUpdate"> {
+  const { ownUpdate: _, ...shown } = entry;
+  return shown;
+}
+
 /** A proposal that was sent on its own in the current epoch. */
 export interface CachedProposal extends ProposalEntry {
   readonly reference: Uint8Array;

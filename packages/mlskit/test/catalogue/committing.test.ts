@@ -19,11 +19,11 @@ import {
 import { webCryptoProvider } from "../../src/providers/webcrypto/index.ts";
 import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 import { decodeMlsMessage, type ProposalOrRef, skipOpaque, type Welcome } from "../../src/wire.ts";
-import { acceptAnyCredential } from "../support/environment.ts";
+import { acceptAnyCredential, testEnvironment } from "../support/environment.ts";
 import { newDesk, seat } from "../support/forge-clients.ts";
 import { externalSenders, pskId, updateBy } from "../support/forge-lists.ts";
-import { forgeCommit } from "../support/forge.ts";
-import { newSigner } from "../support/parties.ts";
+import { forgeCommit, forgeExternalCommit, forgeProposal } from "../support/forge.ts";
+import { newClient, newSigner } from "../support/parties.ts";
 import { TestGroup as Parties } from "../support/test-group.ts";
 
 const CUSTOM = 0xf001;
@@ -361,12 +361,16 @@ test("M-COM-08: a path is sent unless it was declined and nothing demands one, a
     await a.dropAllProposals();
   }
   // Receivers.
-  const parties = await Parties.of(["alice", "bob"]);
-  const group = await seat(parties, await newDesk("dave"));
+  const environment = testEnvironment({ types: TYPES });
+  const client = { capabilities: { proposals: [CUSTOM, LIGHT, SELF_REMOVE] } };
+  const parties = await Parties.of(["alice", "bob"], { environment, client });
+  const group = await seat(parties, await newDesk("dave", { types: TYPES }));
   const lists: Proposal[][] = [
     [],
     [{ type: "remove", removed: 1 }],
     [{ type: "groupContextExtensions", extensions: [] }],
+    [customProposal(CUSTOM, utf8("x"))],
+    [customProposal(CUSTOM, utf8("x")), ...light],
   ];
   const alice = parties.party("alice");
   const rule = "valn1206";
@@ -374,12 +378,31 @@ test("M-COM-08: a path is sent unless it was declined and nothing demands one, a
     const { bytes } = await forgeCommit(alice, { proposals, path: false });
     expect(await group.process(bytes)).toMatchObject({ kind: "invalid", error: { rule } });
   }
-  const pathless = await forgeCommit(alice, { proposals: [reInit], path: false });
-  expect((await group.process(pathless.bytes, { accept: false })).kind).toBe("reinit");
-  const { cached, bytes: update } = await updateBy(parties.party("bob"));
-  await group.process(update, { accept: true });
-  const covering = await forgeCommit(alice, { proposals: [cached], path: false });
-  expect(await group.process(covering.bytes)).toMatchObject({ kind: "invalid", error: { rule } });
+  const newcomer = add[0]!;
+  const invited = decodeMlsMessage(newcomer);
+  if (invited.wireFormat !== "keyPackage") throw new Error("a key package was expected");
+  const none: Proposal[][] = [[reInit], light, [{ type: "add", keyPackage: invited.message }]];
+  for (const proposals of none) {
+    const { bytes } = await forgeCommit(alice, { proposals, path: false });
+    const { kind } = await group.process(bytes, { accept: false });
+    expect(kind).toBe(proposals[0] === reInit ? "reinit" : "commit");
+  }
+  const bob = parties.party("bob");
+  const departure = await forgeProposal(bob, selfRemove());
+  for (const { cached, bytes } of [await updateBy(bob), departure]) {
+    await group.process(bytes, { accept: true });
+    const covering = await forgeCommit(alice, { proposals: [cached], path: false });
+    expect(await group.process(covering.bytes)).toMatchObject({ kind: "invalid", error: { rule } });
+    await group.dropAllProposals();
+  }
+  // An ExternalInit stands in an external commit, which has a rule of its own for this.
+  const { bytes } = await forgeExternalCommit(await newClient("erin", client), alice, {
+    path: false,
+  });
+  expect(await group.process(bytes)).toMatchObject({
+    kind: "invalid",
+    error: { rule: "valn0405" },
+  });
 });
 
 /** A store that counts its writes. */

@@ -5,10 +5,18 @@ import { accessOf } from "../../src/client/group.ts";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
 import { deleteExporterSecret, exportCryptoKey, type Group } from "../../src/index.ts";
-import { type TestGroup, testGroup } from "../../src/testing/index.ts";
+import {
+  seededProvider,
+  type TestGroup,
+  testGroup,
+  type TestGroupOptions,
+} from "../../src/testing/index.ts";
+import { SecretWatch } from "../production/secret-watch.ts";
 
-async function three(): Promise<{ world: TestGroup; a: Group; b: Group; c: Group }> {
-  const world = await testGroup();
+async function three(
+  options: TestGroupOptions = {},
+): Promise<{ world: TestGroup; a: Group; b: Group; c: Group }> {
+  const world = await testGroup(options);
   const [a, b, c] = world.groups as readonly [Group, Group, Group];
   return { world, a, b, c };
 }
@@ -185,20 +193,98 @@ test("M-EXP-08: tree, tree hash, confirmation tag and transcript hashes can be c
   for (const [i, value] of view(a).entries()) expect(value).not.toEqual(before[i]);
 });
 
+/** What DeriveSecret makes for sharing. RFC 9420 §8.7. */
+const OPEN: readonly string[] = ["authentication"];
+
+function attempt(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch (error) {
+    return error;
+  }
+}
+
+/** Everything that is reachable from outside, through getters, too. */
+function reachable(root: unknown): string {
+  const seen = new Set<unknown>();
+  const found: string[] = [];
+  const visit = (value: unknown): void => {
+    if (value instanceof Uint8Array) return void found.push(toHex(value));
+    if (typeof value !== "object" || value === null || seen.has(value)) return;
+    seen.add(value);
+    if (value instanceof Map || value instanceof Set) for (const each of value) visit(each);
+    for (let at: object | null = value; at !== null; at = Object.getPrototypeOf(at) as object) {
+      if (at === Object.prototype || at === Array.prototype) break;
+      for (const name of Reflect.ownKeys(at)) {
+        if (name === "constructor") continue;
+        const { get, value: held } = Object.getOwnPropertyDescriptor(at, name) ?? {};
+        visit(get === undefined ? held : attempt(() => get.call(value) as unknown));
+      }
+    }
+  };
+  visit(root);
+  return found.join("\n");
+}
+
 test("M-EXP-09: internal secrets are no public property and print as redacted", async () => {
-  const { world, a, b } = await three();
+  const watch = new SecretWatch(seededProvider("M-EXP-09"));
+  const { world, a, b, c } = await three({ provider: watch.provider });
+  const events: unknown[] = [];
+  for (const { client } of world.members) client.on((event) => void events.push(event));
+  const { client: dave } = await world.newClient("dave");
+  const keyPackage = await dave.createKeyPackage();
   const sent = await b.proposeUpdate();
   await a.process(sent.bytes, { accept: true });
-  await b.queue({ type: "remove", removed: 2 });
-  const { commit } = await a.commit();
-  const outcome = await b.process(commit);
-  const shown = [a, b, world.members[0]!.client, a.pendingCommit, outcome, b.pendingProposals];
-  const bytes = b.dangerouslyExportResumptionPsk();
-  const known = [toHex(bytes), [...bytes].join("")];
+  const { client } = world.members[0]!;
+  const shown: unknown[] = [a, b, client, events, sent, await b.proposals(), b.pendingProposals];
+  const pending = await a.add([keyPackage.bytes], { groupInfo: true });
+  shown.push(pending, a.pendingCommit, pending.next, pending.summary);
+  const outcome = await b.process(pending.commit);
+  shown.push(outcome, await c.process(sent.bytes), await c.process(pending.commit));
+  await c.dropAllProposals();
+  await c.proposeUpdate();
+  shown.push(c.pendingProposals, await c.commit(), c);
+  const accepted = await a.acceptCommit();
+  const { welcomes } = accepted;
+  shown.push(accepted, await dave.peekWelcome(welcomes[0]!.bytes));
+  const message = await a.send("hello");
+  shown.push(message, await a.groupInfo(), dave, await dave.keyPackages(), keyPackage);
+  const staged = await dave.stageWelcome(welcomes[0]!.bytes);
+  const errors = await Promise.all([
+    dave.join(message.bytes).catch((error: unknown) => error),
+    a.process(message.bytes.slice(0, -1)),
+    a.commit({ remove: [99] }).catch((error: unknown) => error),
+  ]);
+  shown.push(...errors);
+  // Everything that was ever derived, in every form that a log would give it.
+  const secrets = [...watch.seen.values()].filter(({ label }) => !OPEN.includes(label));
+  const labels = new Set(secrets.map(({ label }) => label));
+  for (const label of ["init", "joiner", "path", "node", "epoch", "secret", "key", "nonce"]) {
+    expect(labels).toContain(label);
+  }
+  for (const value of [...shown, staged]) {
+    const texts = [
+      inspect(value, { depth: 20, showHidden: true, maxArrayLength: Infinity }),
+      JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? `${each}` : each)),
+      value instanceof Error ? `${value.message} ${value.stack}` : "",
+    ].map((text = "") => text.replaceAll(/"\d+":/g, "").replaceAll(/[^\w,]/g, ""));
+    for (const { value: secret, label } of secrets) {
+      const base64 = Buffer.from(secret).toString("base64").replaceAll(/\W/g, "");
+      const forms = [toHex(secret), [...secret].join(), base64];
+      for (const form of forms) {
+        expect(
+          texts.some((text) => text.includes(form)),
+          label,
+        ).toBe(false);
+      }
+    }
+  }
+  // The low-level state of a staged join is made of Secrets; what an application gets is not.
   for (const value of shown) {
-    const text = inspect(value, { depth: 20, showHidden: true });
-    expect(text).not.toMatch(/initSecret|joinerSecret|commitSecret|pathSecret|encryptionSecret/);
-    for (const form of known) expect(text.replaceAll(/\W/g, "")).not.toContain(form);
+    const open = reachable(value);
+    for (const { value: secret, label } of secrets) {
+      expect(open.includes(toHex(secret)), label).toBe(false);
+    }
   }
   expect(Object.keys(a)).toEqual([]);
   const secret = new Secret(utf8("very secret"));

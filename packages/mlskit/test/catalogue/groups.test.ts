@@ -16,6 +16,7 @@ import {
 } from "../../src/index.ts";
 import { FaultStorage, faultStorage, testGroup } from "../../src/testing/index.ts";
 import { decode, decodeMlsMessage, findExtension, GroupContext } from "../../src/wire.ts";
+import { accessOf } from "../../src/client/group.ts";
 import { contents } from "../support/forge-join.ts";
 
 const required = makeExtension(ExtensionType.requiredCapabilities, RequiredCapabilities, {
@@ -370,6 +371,39 @@ describe("groups", () => {
       "application",
       "generationTooOld",
     ]);
+  });
+
+  test("M-GRP-13: 4096 skipped keys in a group, or as many as configured, whoever sent them", async () => {
+    // 33 senders: 128 ratchets of 32 would be needed to fill the default, so that more are allowed in each.
+    for (const [maximumSkippedKeys, senders, skipped] of [
+      [undefined, 5, 1000],
+      [10, 3, 6],
+    ] as const) {
+      const config = {
+        outOfOrderTolerance: 1000,
+        maximumForwardDistance: 1000,
+        ...(maximumSkippedKeys === undefined ? {} : { maximumSkippedKeys }),
+      };
+      const world = await testGroup({ members: senders + 1, config });
+      const [receiver, ...others] = world.groups as [Group, ...Group[]];
+      const limit = maximumSkippedKeys ?? 4096;
+      expect(receiver.config.maximumSkippedKeys).toBe(limit);
+      const kept = () => accessOf(receiver).peek().epoch.secretTree.skippedKeyCount;
+      const early: Uint8Array[][] = [];
+      for (const [i, group] of others.entries()) {
+        const texts = Array.from({ length: skipped + 1 }, () => "x");
+        const sent = (await group.sendMany(texts)).map(({ bytes }) => bytes);
+        early.push(sent.slice(0, -1));
+        expect(await kinds(receiver, [sent.at(-1)!])).toEqual(["application"]);
+        expect(kept()).toBe(Math.min(limit, (i + 1) * skipped));
+      }
+      // What there was no room for is lost, and only that.
+      const outcomes = await kinds(receiver, early.flat());
+      const read = outcomes.filter((kind) => kind === "application").length;
+      const lost = outcomes.filter((kind) => kind === "generationTooOld").length;
+      expect([read, lost]).toEqual([limit, others.length * skipped - limit]);
+      expect(kept()).toBe(0);
+    }
   });
 
   test("M-GRP-14: settings change later and are stored; a narrower window drops the oldest only", async () => {

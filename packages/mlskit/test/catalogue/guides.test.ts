@@ -92,6 +92,8 @@ test("M-FRK-07: the guide says of each way of recovery what it keeps and what it
     expect(text).toContain(name);
     expect(calls).toContain(`${name}(`);
   }
-  const evidence = /type ForkEvidence = (.+);/.exec(readFileSync(source("client/fork.ts"), "utf8"));
+  const evidence = /type ForkEvidence = (.+);/.exec(
+    readFileSync(source("client/events.ts"), "utf8"),
+  );
   for (const [, kind] of evidence![1]!.matchAll(/"(\w+)"/g)) expect(text).toContain(`\`${kind}\``);
 });

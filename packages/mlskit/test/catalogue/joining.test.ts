@@ -25,10 +25,11 @@ import {
   RatchetTreeNodes,
   viewPublicCommit,
 } from "../../src/wire.ts";
+import { refuses } from "../support/assertions.ts";
 import { newDesk, seat } from "../support/forge-clients.ts";
 import { bundleOf, contents, Door } from "../support/forge-join.ts";
-import { forgeExternalCommit, forgeWelcome } from "../support/forge.ts";
-import { newClient } from "../support/parties.ts";
+import { forgeExternalCommit, forgeLeaf, forgeWelcome, treeOfLeaves } from "../support/forge.ts";
+import { join, newClient } from "../support/parties.ts";
 import { TestGroup as Parties } from "../support/test-group.ts";
 
 /** A group of two, and a client that was invited with this request. */
@@ -158,7 +159,23 @@ describe("joining by a Welcome", () => {
     const other = await bundleOf((await door.client.createKeyPackage()).bytes);
     const forged = await forgeWelcome(door.next, { joiners: [other] });
     await door.refusesWelcome(forged.bytes, "mk-99", { code: "INVALID_WELCOME" });
+    const strange = await door.forgedWelcome({ context: { cipherSuite: 3 } });
+    await door.refusesWelcome(strange, "valn1404", { code: "INVALID_GROUP_INFO" });
     await door.opens();
+    // Our keys and a valid signature of ours are not enough.
+    const parties = await Parties.of(["alice"]);
+    const alice = parties.party("alice");
+    const frank = await newClient("frank");
+    const { leafNode } = frank.keyPackage;
+    const extensions = [{ type: 1, data: Uint8Array.of(1, 0x21) }];
+    const changed = await forgeLeaf(leafNode, { extensions }, { signer: frank.signer });
+    for (const own of [changed, leafNode]) {
+      const nodes = treeOfLeaves([alice.bundle.keyPackage.leafNode, own]);
+      const { bytes: invited } = await forgeWelcome(alice.epoch, { joiners: [frank], nodes });
+      const enter = () => join(invited, [frank], parties.environment);
+      if (own === leafNode) expect((await enter()).epoch.ownLeaf).toBe(1);
+      else await refuses(frank, enter, "mk-99", { code: "INVALID_WELCOME" });
+    }
   });
 
   test("M-JOIN-10: what a path secret yields is compared with the tree up to the root", async () => {

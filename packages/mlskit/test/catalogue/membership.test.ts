@@ -11,11 +11,14 @@ import {
   type Outcome,
   type RegisteredTypes,
 } from "../../src/index.ts";
-import { broadcast, testGroup, type TestGroup } from "../../src/testing/index.ts";
+import { broadcast, seededProvider, testGroup, type TestGroup } from "../../src/testing/index.ts";
+import { accessOf } from "../../src/client/group.ts";
+import { SecretWatch } from "../production/secret-watch.ts";
 import { acceptAnyCredential } from "../support/environment.ts";
 import { contents } from "../support/forge-join.ts";
 import { externalSenders } from "../support/forge-lists.ts";
 import { newSigner } from "../support/parties.ts";
+import { stateOf } from "../support/snapshot.ts";
 
 /** Key packages of new clients, and the clients. */
 async function newcomers(world: TestGroup, ...names: readonly string[]) {
@@ -331,6 +334,43 @@ describe("membership", () => {
     expect((await group.process(late.bytes)).kind).toBe("application");
     expect(await isStored()).toBe(false);
     expect((await client.group(group.id)).status).toBe("inactive");
+  });
+
+  test("M-MEM-16: of all secrets nothing is left but the past epochs that policy keeps", async () => {
+    const watch = new SecretWatch(seededProvider("M-MEM-16"));
+    for (const pastEpochs of [0, 3]) {
+      const { provider } = watch;
+      const world = await testGroup({ members: 3, provider, config: { pastEpochs } });
+      const { client, group } = world.member(2);
+      await group.proposeUpdate();
+      await world.deliver((await group.proposeUpdate()).bytes, 2);
+      await world.commit(0);
+      await world.say(0, "kept keys, used keys");
+      await world.say(2, "from the one that goes");
+      await group.commit({ forcePath: true });
+      const held = async (): Promise<ReadonlySet<string>> => {
+        const text = JSON.stringify(await stateOf(client));
+        const found = [...watch.seen].filter(([hex]) => text.includes(hex));
+        return new Set(found.map(([, { label }]) => label));
+      };
+      // The search finds them as long as they are there.
+      expect([...(await held())]).toEqual(
+        expect.arrayContaining(["init", "exporter", "resumption", "private key", "tree"]),
+      );
+      await world.commit(0, { remove: [2] });
+      expect(group.status).toBe("inactive");
+      const { epoch, pending, resumptionPsks, proposals } = accessOf(group).peek();
+      const left = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];
+      expect(left.filter(({ length }) => length > 0)).toEqual([]);
+      expect([...epoch.secretTree.nodes(), ...epoch.secretTree.ratchets()]).toEqual([]);
+      expect([pending, resumptionPsks.size, proposals.size]).toEqual([undefined, 0, 0]);
+      const ofPastEpochs = ["sender data", "tree", "handshake", "application", "secret"];
+      const kept = [...(await held())].filter((label) => !ofPastEpochs.includes(label));
+      expect(kept).toEqual([]);
+      expect((await held()).size > 0).toBe(pastEpochs > 0);
+      await group.deletePastEpochs();
+      expect([...(await held())]).toEqual([]);
+    }
   });
 
   test("M-MEM-17: one Welcome for all, one per joiner, or batches, each naming whom it serves", async () => {

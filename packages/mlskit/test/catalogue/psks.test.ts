@@ -3,10 +3,20 @@ import { expect, test } from "vitest";
 import { equalBytes, toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
 import type { Group, Proposal } from "../../src/index.ts";
+import type { PreSharedKeyId } from "../../src/key-schedule/pre-shared-key.ts";
+import type { RuleId } from "../../src/rules.ts";
 import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 import { newDesk, seat } from "../support/forge-clients.ts";
-import { psk, pskId, resumption } from "../support/forge-lists.ts";
-import { forgeCommit, forgeProposal } from "../support/forge.ts";
+import { refuses } from "../support/assertions.ts";
+import { psk, pskId, resumption, withPsks } from "../support/forge-lists.ts";
+import {
+  forgeCommit,
+  forgeExternalCommit,
+  forgeProposal,
+  forgeWelcome,
+  treeOfLeaves,
+} from "../support/forge.ts";
+import { join, newClient } from "../support/parties.ts";
 import { TestGroup as Parties } from "../support/test-group.ts";
 
 interface World {
@@ -110,6 +120,48 @@ test("M-PSK-06: usages reinit and branch belong to their flows", async () => {
     await expect(a.commit({ proposals })).rejects.toMatchObject({ rule });
     const { bytes } = await forgeCommit(parties.party("alice"), { proposals, applied: [] });
     expect(await group.process(bytes)).toMatchObject({ error: { rule } });
+  }
+});
+
+test("M-PSK-06: a Welcome has one PSK of usage reinit or branch at most, and an external commit none", async () => {
+  const environment = withPsks();
+  const parties = await Parties.of(["alice"], { environment });
+  const alice = parties.party("alice");
+  const bob = await newClient("bob");
+  const nodes = treeOfLeaves([alice.bundle, bob].map(({ keyPackage }) => keyPackage.leafNode));
+  const invite = async (ids: readonly PreSharedKeyId[], epoch: bigint): Promise<Uint8Array> => {
+    const psks = ids.map((id) => ({ id, secret: new Secret(utf8(`the ${id.type} secret`)) }));
+    const context = { epoch };
+    return (await forgeWelcome(alice.epoch, { joiners: [bob], nodes, psks, context })).bytes;
+  };
+  const other = new Uint8Array(32).fill(8);
+  const cases: readonly [RuleId, readonly PreSharedKeyId[], bigint][] = [
+    ["valn1401", [resumption("reinit"), resumption("branch")], 1n],
+    ["valn1401", [resumption("reinit"), { ...resumption("reinit"), nonce: other }], 1n],
+    ["valn1401", [resumption("branch"), { ...resumption("branch"), nonce: other }], 1n],
+    // Outside of their flows, which begin a group.
+    ["valn1412", [resumption("reinit")], 2n],
+    ["valn1412", [resumption("branch")], 2n],
+  ];
+  for (const [rule, ids, epoch] of cases) {
+    const bytes = await invite(ids, epoch);
+    const enter = () => join(bytes, [bob], environment);
+    await refuses(bob, enter, rule, { as: "VAL", code: "INVALID_WELCOME" });
+  }
+  for (const ids of [
+    [resumption("branch"), pskId("id"), resumption("application")],
+    [resumption("reinit"), pskId("id")],
+  ]) {
+    expect((await join(await invite(ids, 1n), [bob], environment)).psks).toEqual(ids);
+  }
+  for (const [usage, rule] of [
+    ["reinit", "valn0801"],
+    ["branch", "valn0802"],
+  ] as const) {
+    const { bytes } = await forgeExternalCommit(bob, alice, {
+      proposals: (init) => [init, psk(resumption(usage))],
+    });
+    await refuses(alice, () => alice.receive(bytes), rule);
   }
 });
 
