@@ -66,10 +66,8 @@ export class ClientTransaction {
     const handle = await core.handleOf(groupId);
     const open = await this.#lock(handle);
     return new Group({
-      types: core.options.types,
-      limits: core.options.limits,
+      options: core.options,
       isTransaction: true,
-      transportTimeout: core.options.transportTimeout,
       peek: () => open.session.state,
       operate: (operation) =>
         open.lock.run(async () => {

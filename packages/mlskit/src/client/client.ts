@@ -557,10 +557,8 @@ export class Client {
     const core = this.#core;
     const loaded = await core.load(handle);
     return {
-      types: core.options.types,
-      limits: core.options.limits,
+      options: core.options,
       isTransaction: false,
-      transportTimeout: core.options.transportTimeout,
       peek: () => core.stateOf(loaded),
       operate: (operation) => core.operate(handle, operation),
     };

@@ -61,12 +61,12 @@ function requireDurable({ isTransaction }: GroupAccess): void {
 }
 
 async function ask(
-  { transportTimeout }: GroupAccess,
+  { options }: GroupAccess,
   pending: PendingCommitView,
   deliver: DeliverCommit,
 ): Promise<DeliveryAnswer> {
   try {
-    return await withTimeLimit(deliver(pending), transportTimeout);
+    return await withTimeLimit(deliver(pending), options.transportTimeout);
   } catch (cause) {
     throw new TransportError("TRANSPORT_RETRY", "it is not known whether the Commit arrived", {
       cause,

@@ -242,7 +242,7 @@ export class Group {
   /** Takes any message for this group. Throws for our own mistakes and the store's, not for the network's. */
   process(bytes: Uint8Array, options: ProcessOptions = {}): Promise<Outcome> {
     const access = this.#access;
-    const arrived = readArrived(bytes, wireTypes(access));
+    const arrived = readArrived(bytes, wireTypes(access.options));
     return access.operate((session) => processForGroup(access, session, arrived, options));
   }
 
@@ -252,7 +252,7 @@ export class Group {
     options: ProcessOptions = {},
   ): Promise<readonly Outcome[]> {
     const access = this.#access;
-    const arrivals = messages.map((bytes) => readArrived(bytes, wireTypes(access)));
+    const arrivals = messages.map((bytes) => readArrived(bytes, wireTypes(access.options)));
     return access.operate(async (session) => {
       const outcomes: Outcome[] = [];
       for (const arrived of arrivals) {
@@ -379,7 +379,7 @@ export class Group {
    * if there is nothing for us to commit. Who proposed may commit at once.
    */
   get commitDelay(): number | undefined {
-    return commitDelayFor(this.#state, this.#access.types);
+    return commitDelayFor(this.#state, this.#access.options.types);
   }
 
   // Proposals

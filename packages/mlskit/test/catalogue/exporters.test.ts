@@ -265,9 +265,9 @@ test("M-EXP-09: internal secrets are no public property and print as redacted", 
   for (const value of [...shown, staged]) {
     const texts = [
       inspect(value, { depth: 20, showHidden: true, maxArrayLength: Infinity }),
-      JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? `${each}` : each)),
+      JSON.stringify([value], (_, each: unknown) => (typeof each === "bigint" ? `${each}` : each)),
       value instanceof Error ? `${value.message} ${value.stack}` : "",
-    ].map((text = "") => text.replaceAll(/"\d+":/g, "").replaceAll(/[^\w,]/g, ""));
+    ].map((text) => text.replaceAll(/"\d+":/g, "").replaceAll(/[^\w,]/g, ""));
     for (const { value: secret, label } of secrets) {
       const base64 = Buffer.from(secret).toString("base64").replaceAll(/\W/g, "");
       const forms = [toHex(secret), [...secret].join(), base64];
