@@ -41,6 +41,10 @@ const OWN_PROCESSES = 2;
 const skipped: string[] = [];
 
 async function main(options: Options): Promise<number> {
+  if (options.help) {
+    console.log(USAGE);
+    return 0;
+  }
   if (options.writesDocs) {
     writeDocs();
     return 0;
@@ -83,7 +87,7 @@ async function drive(
     rotates: options.short,
     seed: options.seed,
     provokesPeers: false,
-    jobs: options.jobs,
+    jobs: options.jobs ?? (options.short ? 2 : 1),
     progress: (result) => console.log(describeScript(result)),
   });
   console.log(`\n${summary(matrix).join("\n")}`);

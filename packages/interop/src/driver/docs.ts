@@ -69,7 +69,7 @@ export function recordedResults(): ResultFile[] {
 export function documentOf(files: readonly ResultFile[]): string {
   const matrices = files.flatMap(({ results }) => results);
   const sections = files.flatMap(sectionsOf);
-  return `${[...INTRODUCTION, ...overview(matrices), ...sections, ...limits()].join("\n")}\n`;
+  return `${[...INTRODUCTION, ...COMMANDS, ...overview(matrices), ...sections, ...limits()].join("\n")}\n`;
 }
 
 /** Others follow by their names. */
@@ -91,6 +91,22 @@ const INTRODUCTION: readonly string[] = [
   "Only mixed runs, in which several implementations are in one group, show that they work together.",
   "Runs of one implementation with itself are counted apart. A run in which a peer left out what was",
   "asked for (a path, a PSK, a tree beside the Welcome, extensions) is vacuous, and not counted as passed.",
+  "",
+];
+
+/** How to get such results. */
+const COMMANDS: readonly string[] = [
+  "| command | plays |",
+  "| --- | --- |",
+  "| `npm run interop` | mlskit alone, then with mls-go, which Go builds through its module proxy, then both before the second judge |",
+  "| `npm run interop -- --short` | one cast per script, suites and forms in turn |",
+  "| `npm run interop -- --self` | mlskit alone |",
+  '| `npm run interop -- --run "PROGRAM --port {port}=VERSION"` | with a server that is built already (repeat); `--client HOST:PORT=VERSION`: with one that runs |',
+  "| `npm run interop -- --judge PROGRAM=VERSION` | the working group's runner instead of the driver |",
+  "",
+  "`--spread` plays every cast once, each in another suite and form; `npm run interop -- --help` lists all options. What",
+  "is absent (the official scripts, Go, a module) is named in the last line and counted as skipped. A peer that was",
+  "asked for and does not start is a failure.",
   "",
 ];
 
@@ -201,6 +217,7 @@ function judgement(date: string, { runner, suites, rows }: Judgement): string[] 
     "",
     `${date}, both handshake forms: the working group's runner (${runner}).`,
     "With several clients each script is played once per suite and form, and the runner draws who plays whom.",
+    "It does not see what a peer leaves out: runs that the driver would call vacuous are among those that passed.",
     "",
     `| clients | suites | ${configs.join(" | ")} | mixed |`,
     `| --- | --- | ${configs.map(() => "--- | ").join("")}--- |`,

@@ -14,7 +14,8 @@ export interface Options {
   readonly clients: readonly Peer[];
   /** Servers to be started: a command line in which `{port}` stands for the port. */
   readonly commands: readonly Peer[];
-  readonly jobs: number;
+  /** Undefined: two where that saves waiting, otherwise one. */
+  readonly jobs: number | undefined;
   /** A server of mls-go that was built elsewhere. */
   readonly mlsGo: Peer | undefined;
   /** The working group's runner, built elsewhere, in place of the driver. */
@@ -30,6 +31,7 @@ export interface Options {
   readonly broken: Fault | undefined;
   readonly json: string | undefined;
   readonly writesDocs: boolean;
+  readonly help: boolean;
 }
 
 export class BadUsage extends Error {}
@@ -77,7 +79,7 @@ export function parseOptions(args: readonly string[]): Options {
     casts: "all",
     clients: [],
     commands: [],
-    jobs: 1,
+    jobs: undefined,
     mlsGo: undefined,
     judge: undefined,
     together: false,
@@ -90,6 +92,7 @@ export function parseOptions(args: readonly string[]): Options {
     broken: undefined,
     json: undefined,
     writesDocs: false,
+    help: false,
   };
   const rest = [...args];
   for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
@@ -113,6 +116,7 @@ const FLAGS: Readonly<Record<string, ((draft: Draft) => void) | undefined>> = {
   "--one-cast": (draft) => (draft.casts = "one"),
   "--spread": (draft) => (draft.casts = "spread"),
   "--together": (draft) => (draft.together = true),
+  "--help": (draft) => (draft.help = true),
   "--docs": (draft) => (draft.writesDocs = true),
 };
 
