@@ -57,11 +57,16 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
   const portions = planned.flatMap((script, i) => portionsOf(script, scripts[i]));
   const told = new Set<ScriptResult>();
   const work = async (pool: ServerPool): Promise<void> => {
+    let failed: PlannedScript | undefined;
     for (let portion = portions.shift(); portion !== undefined; portion = portions.shift()) {
       const { script, result } = portion;
+      // No other script shall suffer from what a failure left behind.
+      if (failed !== undefined && failed !== script) {
+        pool.stop();
+        failed = undefined;
+      }
       const isClean = await runPlanned(options, await pool.servers(), portion, shown, expected);
-      // Nothing shall suffer from what a failure left behind.
-      if (!isClean) pool.stop();
+      if (!isClean) failed = script;
       if (runsOf(result) < script.runs.length || told.has(result)) continue;
       told.add(result);
       options.progress(result);
