@@ -80,6 +80,9 @@ describe.runIf(existsSync(program))("npm run interop", () => {
       expect(stderr).toContain(`spawn ${peer} ENOENT`);
       expect(stdout).not.toContain("passed");
       expect(status).toBe(1);
+      const ending = interop(["--run", `${process.execPath} --version {port}`, ...script]);
+      expect(ending.stderr).toContain(`${process.execPath} ended with 0 before it answered`);
+      expect(ending.status).toBe(1);
     },
     PATIENCE,
   );

@@ -46,7 +46,11 @@ export function program(
       const child = spawn(file, args(port), { stdio: ["ignore", "ignore", "ignore"] });
       // Rejects if there is no such program.
       await once(child, "spawn");
-      return launched(await Connection.open(`127.0.0.1:${port}`), child);
+      const end = once(child, "exit").then(([code]) => {
+        throw new Error(`${file} ended with ${code} before it answered`);
+      });
+      const connection = await Promise.race([Connection.open(`127.0.0.1:${port}`), end]);
+      return launched(connection, child);
     },
   };
 }
