@@ -1,13 +1,17 @@
+import fs from "node:fs";
+import path from "node:path";
 import { expect, test } from "vitest";
 import { encryptedStorage, type EncryptedStorage } from "../../../src/storage/encrypted.ts";
 import { faultStorage } from "../../../src/storage/fault.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
 import { memoryStorage } from "../../../src/storage/memory.ts";
-import { sqliteStorage, type SqliteDatabase } from "../../../src/storage/sqlite.ts";
+import { sqliteStorage } from "../../../src/storage/sqlite.ts";
 import type { Storage, StoredRecord } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
+import { limitedBatches, tornBatches } from "./torn-batches.ts";
 import { limitedFile, tornFile } from "./torn-file.ts";
+import { type DatabaseClass, limitedSqlite, tornSqlite } from "./torn-sqlite.ts";
 import type { StorageHarness } from "../../../src/storage/contract.ts";
 import { optionalModule } from "./optional-modules.ts";
 
@@ -45,9 +49,18 @@ const onMemory = () => {
   // A fault store leaves its inner store open.
   return async () => faultStorage(inner);
 };
-contractOn("memory", onMemory);
-contractOn("memory, with a rollback guard", onMemory, { rollbackGuard: guard() });
 const wrap = (inner: Storage) => encryptedStorage(inner, key);
+const faultsOn = (around: typeof wrap): Pick<StorageHarness, "torn" | "limited"> => ({
+  torn: (prepare, work) => tornBatches(memoryStorage, around, prepare, work),
+  limited: () => limitedBatches(memoryStorage(), around),
+});
+contractOn("memory", onMemory, {}, faultsOn(wrap));
+contractOn(
+  "memory, with a rollback guard",
+  onMemory,
+  { rollbackGuard: guard() },
+  faultsOn((inner) => encryptedStorage(inner, key, { rollbackGuard: guard() })),
+);
 contractOn(
   "a file",
   () => {
@@ -61,16 +74,26 @@ contractOn(
   },
 );
 
-const Sqlite = optionalModule("node-sqlite3-wasm")?.["Database"] as
-  | (new (
-      file: string,
-    ) => SqliteDatabase)
-  | undefined;
+const Sqlite = optionalModule("node-sqlite3-wasm")?.["Database"] as DatabaseClass | undefined;
 if (Sqlite !== undefined) {
-  contractOn("SQLite", () => {
-    const inner = sqliteStorage(new Sqlite(":memory:"), { dangerouslyUnencrypted: true });
-    return async () => faultStorage(await inner);
-  });
+  const newFile = (): string => {
+    const directory = newDirectory();
+    fs.mkdirSync(directory);
+    return path.join(directory, "store.db");
+  };
+  const harness = { Database: Sqlite, newFile, options: { key } };
+  contractOn(
+    "SQLite",
+    () => {
+      const inner = sqliteStorage(new Sqlite(":memory:"), { dangerouslyUnencrypted: true });
+      return async () => faultStorage(await inner);
+    },
+    {},
+    {
+      torn: (prepare, work) => tornSqlite(harness, prepare, work),
+      limited: () => limitedSqlite(harness),
+    },
+  );
 }
 
 function guard() {

@@ -7,6 +7,7 @@ import {
 import type { Storage } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
 import { optionalModule } from "./optional-modules.ts";
+import { limitedDatabase, tornDatabase } from "./torn-indexeddb.ts";
 
 const fake = optionalModule("fake-indexeddb");
 const Factory = fake?.["IDBFactory"] as (new () => IDBFactory) | undefined;
@@ -28,9 +29,13 @@ if (Factory === undefined) {
       names.set(storage, name);
       return storage;
     };
+    const openIn = (own: IDBFactory, name: string): Promise<Storage> =>
+      indexedDbStorage(name, { ...options, factory: own });
     describeContract(title, {
       open: () => open(`store-${++count}`),
       reopen: (storage) => open(names.get(storage) as string),
+      torn: (prepare, write) => tornDatabase(() => new Factory(), openIn, prepare, write),
+      limited: () => limitedDatabase(new Factory(), openIn),
     });
   };
   contractOf("M-STO-05: IndexedDB store (encrypted), sto-8 contract", { factory, key });

@@ -1,17 +1,15 @@
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { type SqliteDatabase, sqliteStorage } from "../../../src/storage/sqlite.ts";
-import type { StorageWork } from "../../../src/storage/contract.ts";
+import { sqliteStorage } from "../../../src/storage/sqlite.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
 import { optionalModule } from "./optional-modules.ts";
+import { type DatabaseClass, limitedSqlite, openSqlite, tornSqlite } from "./torn-sqlite.ts";
 
 const newDirectory = temporaryDirectories();
 const files = new WeakMap<Storage, string>();
-
-type Database = SqliteDatabase & { close(): void };
 
 /** Driver module and the name of its database class. */
 const drivers = [
@@ -22,25 +20,20 @@ const drivers = [
 ] as const;
 
 for (const [name, exported] of drivers) {
-  const Database = optionalModule(name)?.[exported] as (new (file: string) => Database) | undefined;
+  const Database = optionalModule(name)?.[exported] as DatabaseClass | undefined;
   if (Database === undefined || !runs(Database)) {
     describe.skip(`M-STO-06: SQLite store on ${name} (not installed)`, () => {
       test("contract", () => undefined);
     });
     continue;
   }
+  const harness = {
+    Database,
+    newFile,
+    options: { lockTimeout: 100, dangerouslyUnencrypted: true },
+  } as const;
   const open = async (file: string): Promise<Storage> => {
-    const database = new Database(file);
-    const storage = await sqliteStorage(database, {
-      dangerouslyUnencrypted: true,
-      lockTimeout: 100,
-    });
-    const close = storage.close.bind(storage);
-    storage.close = () => {
-      void close();
-      database.close();
-      storage.close = close;
-    };
+    const storage = await openSqlite(harness, file);
     files.set(storage, file);
     return storage;
   };
@@ -48,16 +41,8 @@ for (const [name, exported] of drivers) {
   describeContract(`M-STO-06: SQLite store on ${name}, sto-8 contract`, {
     open: () => open(newFile()),
     reopen: (storage) => open(files.get(storage) as string),
-    torn: (prepare, write) => torn(Database, open, prepare, write),
-    limited: async () => {
-      const database = new Database(newFile());
-      return {
-        storage: await sqliteStorage(database, { dangerouslyUnencrypted: true }),
-        // As large as it is; pages that are free already can be used.
-        fill: () => void database.exec("PRAGMA max_page_count = 1"),
-        free: () => void database.exec("PRAGMA max_page_count = 1000000"),
-      };
-    },
+    torn: (prepare, write) => tornSqlite(harness, prepare, write),
+    limited: () => limitedSqlite(harness),
   });
 
   test(`M-STO-15: ${name}: no replaced or deleted value is left in any byte of the files`, async () => {
@@ -136,50 +121,6 @@ for (const [name, exported] of drivers) {
   });
 }
 
-/** The files as they are after every single call of the driver, as if the process had died there. */
-async function* torn(
-  Database: new (file: string) => Database,
-  open: (file: string) => Promise<Storage>,
-  prepare: StorageWork,
-  write: StorageWork,
-): AsyncGenerator<Storage> {
-  const file = newFile();
-  const storage = await open(file);
-  await prepare(storage);
-  await storage.close();
-  const copies: string[] = [];
-  const database = new Database(file);
-  // With hardly a cache, pages go to the disk before the commit, and their old values to the journal.
-  database.exec("PRAGMA cache_size = 1");
-  const keepCopy = <T>(value: T): T => {
-    const copy = newFile();
-    fs.cpSync(path.dirname(file), path.dirname(copy), { recursive: true });
-    // One driver locks by a directory, which outlives its process.
-    fs.rmSync(`${copy}.lock`, { recursive: true, force: true });
-    copies.push(copy);
-    return value;
-  };
-  const watched = await sqliteStorage(
-    {
-      exec: (sql) => keepCopy(database.exec(sql)),
-      prepare: (sql) => {
-        const statement = database.prepare(sql);
-        return {
-          run: (...all) => keepCopy(statement.run(...all)),
-          all: (...all) => statement.all(...all),
-          finalize: () => statement.finalize?.(),
-        };
-      },
-    },
-    { dangerouslyUnencrypted: true },
-  );
-  copies.length = 0;
-  await write(watched);
-  await watched.close();
-  database.close();
-  for (const copy of copies) yield await open(copy);
-}
-
 function newFile(): string {
   const directory = newDirectory();
   fs.mkdirSync(directory);
@@ -187,7 +128,7 @@ function newFile(): string {
 }
 
 /** A driver may be installed without its native part. */
-function runs(Database: new (file: string) => Database): boolean {
+function runs(Database: DatabaseClass): boolean {
   try {
     new Database(":memory:").close();
     return true;
