@@ -118,11 +118,11 @@ class OtherBuffer {
   }
 
   async #open(): Promise<[key: string, message: BufferedMessage][]> {
-    const { transaction, host } = this.#session;
+    const { transaction } = this.#session;
     const keys = new GroupKeys(this.#handle);
     await transaction.expectCurrent(keys.version);
     transaction.put(keys.version, EMPTY_BYTES);
-    transaction.onCommit(() => host.markStale(this.#handle));
+    transaction.overtaken.add(this.#handle);
     const found: [string, BufferedMessage][] = [];
     for (const [key, value] of await transaction.list(keys.buffered(""))) {
       found.push([key, decodeRecord(bufferedRecord, value)]);

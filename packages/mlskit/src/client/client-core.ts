@@ -118,7 +118,6 @@ export class ClientCore {
       isReadOnly: options.isReadOnly,
       bufferedBytes: options.bufferedBytes,
       contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
-      markStale: (handle) => this.#markStale(handle),
     };
   }
 
@@ -324,18 +323,19 @@ export class ClientCore {
     const { eventLog } = this.options;
     if (eventLog === undefined || events.length === 0) {
       await transaction.commit();
-      this.#publish(sessions, events, undefined);
+      this.#publish(transaction, sessions, events, undefined);
       return;
     }
     // One at a time, so that listeners hear events in the order of their numbers.
     await this.#logLock.run(async () => {
       const first = await eventLog.append(this.storage, transaction, events);
       await transaction.commit();
-      this.#publish(sessions, events, first);
+      this.#publish(transaction, sessions, events, first);
     });
   }
 
   #publish(
+    { overtaken }: Transaction,
     sessions: readonly GroupSession[],
     events: readonly ClientEvent[],
     first: bigint | undefined,
@@ -345,7 +345,16 @@ export class ClientCore {
       const { state, version } = session;
       this.#show(state.handle, state, version + 1);
     }
+    for (const handle of overtaken) this.#markStale(handle);
     this.events.emit(events, first);
+  }
+
+  /** Tells of what changed nothing, and is stored like other events. */
+  async report(event: ClientEvent): Promise<void> {
+    if (this.options.isReadOnly) return this.events.emit([event]);
+    const transaction = new Transaction(this.storage);
+    transaction.events.push(event);
+    await this.finish(transaction, []);
   }
 
   environment(transaction: Transaction, config: GroupConfig): Environment {

@@ -339,7 +339,7 @@ export class Client {
     try {
       return await stageWelcome(this.#core, welcome, options);
     } catch (error) {
-      if (isFaultOfWelcome(error)) this.#core.events.emit([welcomeFailure(welcome, error)]);
+      if (isFaultOfWelcome(error)) await this.#core.report(welcomeFailure(welcome, error));
       throw error;
     }
   }

@@ -146,6 +146,7 @@ async function reportSecondCommit(
   const past = session.state.past.find(({ context }) => context.epoch === info.epoch);
   if (past === undefined) return;
   const keys = pastKeys(past);
+  if (isFrom(past.ownLeaf, decoded)) return;
   try {
     const opened =
       decoded.wireFormat === "publicMessage"
@@ -158,6 +159,13 @@ async function reportSecondCommit(
     // Not genuine, or out of reach by now: no evidence of anything.
     if (!(error instanceof MlsError)) throw error;
   }
+}
+
+/** Of ours, in an envelope that says so: one that lost the race, and that nobody else follows. */
+function isFrom(leaf: number, { wireFormat, message }: GroupMessage): boolean {
+  if (wireFormat !== "publicMessage") return false;
+  const { sender } = message.content;
+  return sender.type === "member" && sender.leafIndex === leaf;
 }
 
 function open(

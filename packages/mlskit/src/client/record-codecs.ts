@@ -87,9 +87,14 @@ export const RAW: Codec<Uint8Array> = {
   read: (reader) => reader.rest(),
 };
 
+/** Read once: the record, which is the reader's own, does not keep it. */
 export const secret: Codec<Secret> = mapped(
   opaque,
-  (bytes) => Secret.copyOf(bytes),
+  (bytes) => {
+    const copy = Secret.copyOf(bytes);
+    bytes.fill(0);
+    return copy;
+  },
   (value) => value.bytes,
 );
 

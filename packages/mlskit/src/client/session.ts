@@ -22,8 +22,6 @@ export interface SessionHost {
   /** Bytes of early messages that all groups together may keep. */
   readonly bufferedBytes: number;
   contextOf(handle: number): Promise<GroupContext>;
-  /** The store holds something else than memory does. */
-  markStale(handle: number): void;
 }
 
 export interface SessionContext {

@@ -13,6 +13,8 @@ export class Transaction implements RecordSink {
   readonly #onAbort: (() => void)[] = [];
   /** Of what concerns no group; those of groups are with their sessions. */
   readonly events: ClientEvent[] = [];
+  /** Handles of groups that are changed behind the backs of those who have them in memory. */
+  readonly overtaken: Set<number> = new Set();
   #isOpen = true;
 
   constructor(storage: Storage) {
@@ -52,10 +54,10 @@ export class Transaction implements RecordSink {
     this.expect(key, (await this.#storage.get(key))?.version ?? 0);
   }
 
-  /** Reads through the transaction's own writes. */
+  /** Reads through the transaction's own writes. What is returned is the caller's. */
   async get(key: string): Promise<Uint8Array | undefined> {
     this.checkOpen();
-    if (this.#writes.has(key)) return this.#writes.get(key);
+    if (this.#writes.has(key)) return this.#writes.get(key)?.slice();
     const record = await this.#storage.get(key);
     return record?.value;
   }
@@ -68,7 +70,7 @@ export class Transaction implements RecordSink {
     for (const [key, value] of this.#writes) {
       if (!key.startsWith(prefix)) continue;
       if (value === undefined) found.delete(key);
-      else found.set(key, value);
+      else found.set(key, value.slice());
     }
     return found;
   }

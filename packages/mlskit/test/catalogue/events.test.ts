@@ -234,6 +234,24 @@ describe("events", () => {
     ]);
   });
 
+  test("M-EVT-05: a Welcome that failed is stored and numbered like everything else", async () => {
+    const world = await testGroup({ members: 1, eventLog: eventLog() });
+    const { client } = await world.newClient("bob");
+    const heard: (bigint | undefined)[] = [];
+    client.on((_, sequence) => heard.push(sequence));
+    const { bytes } = await client.createKeyPackage();
+    const { welcomes } = await world.member(0).group.commitImmediately({ add: [bytes] });
+    const broken = welcomes[0]!.bytes.slice();
+    broken[broken.length - 1]! ^= 1;
+    for (let i = 0; i < 2; i++) {
+      await expect(client.stageWelcome(broken)).rejects.toMatchObject({ blame: "crypto" });
+    }
+    const stored = await replayEvents(client);
+    expect(stored.map(({ event }) => event.type)).toEqual(["welcomeFailed", "welcomeFailed"]);
+    expect(heard).toEqual(stored.map(({ sequence }) => sequence));
+    await client.join(welcomes[0]!.bytes);
+  });
+
   test("M-EVT-02: and so are forks and full buffers", async () => {
     const config = { bufferedMessages: 1 };
     const world = await testGroup({ members: 3, config });

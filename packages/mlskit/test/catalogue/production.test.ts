@@ -421,6 +421,33 @@ describe("buffering", () => {
     expect(events.filter(({ type }) => type === "bufferFull")).toEqual([]);
   });
 
+  test("P-BUF-02 P-TX-04: a group that is in the same transaction and has to make room is read again", async () => {
+    const clock = testClock();
+    const world = await testGroup({ members: 2, clock, bufferedBytes: 1000 });
+    const [alice, bob] = world.members.map(({ client }) => client) as [Client, Client];
+    const made: { id: Uint8Array; commit: Uint8Array; early: Uint8Array }[] = [];
+    for (let i = 0; i < 2; i++) {
+      const { group } = await alice.createGroupWith([(await bob.createKeyPackage()).bytes]);
+      const { welcomes } = await group.acceptCommit();
+      await bob.join(welcomes[0]!.bytes);
+      const { commit } = await group.update();
+      await group.acceptCommit();
+      const { bytes: early } = await group.send("x".repeat(450));
+      made.push({ id: group.id, commit, early });
+    }
+    const [first, second] = made as [(typeof made)[0], (typeof made)[0]];
+    await bob.process(first.early);
+    clock.advance(1);
+    await bob.transaction(async (tx) => {
+      await (await tx.group(first.id)).configure({ pastEpochs: 2 });
+      await (await tx.group(second.id)).process(second.early);
+    });
+    const group = await bob.group(first.id);
+    expect(replayedOf(await group.process(first.commit, { accept: true }))).toEqual([]);
+    const other = await bob.group(second.id);
+    expect(replayedOf(await other.process(second.commit, { accept: true }))).toHaveLength(1);
+  });
+
   test("P-BUF-02: group, epoch and size are checked before anything is stored", async () => {
     const world = await testGroup({ members: 2, config: { bufferedBytes: 5000 } });
     const [a, b] = world.groups as [Group, Group];

@@ -119,6 +119,23 @@ describe("outcomes of incoming messages, and what is stored", () => {
     expect(events).toMatchObject([{ type: "forkSuspected", evidence: "secondCommit" }]);
   });
 
+  test("an own Commit that was discarded and comes back later is stale, and no sign of a fork", async () => {
+    for (const send of ["private", "public"] as const) {
+      const w = await three({ config: { handshake: { send, accept: "both" } } });
+      const events: ClientEvent[] = [];
+      const { commit } = await w.b.update();
+      await w.b.discardCommit();
+      await w.world.commit(0);
+      w.world.member(1).client.on((event) => events.push(event));
+      await expectOutcome(w, commit, { kind: "stale", contentType: "commit" }, []);
+      expect(events, send).toEqual([]);
+      // Others cannot know that it was given up.
+      w.world.member(2).client.on((event) => events.push(event));
+      await w.c.process(commit);
+      expect(events, send).toMatchObject([{ type: "forkSuspected", evidence: "secondCommit" }]);
+    }
+  });
+
   test("of the next epoch: future, raw bytes; beyond: farFuture, nothing", async () => {
     const w = await three();
     await w.a.commitImmediately();
@@ -265,7 +282,7 @@ describe("outcomes of incoming messages, and what is stored", () => {
     });
     expect(known).toEqual([]);
     const entered = await changes(storage, () => client.join(welcome));
-    for (const kind of ["entered", "gone", "group", "h", "keypackage", "meta", "t"]) {
+    for (const kind of ["gone", "group", "h", "keypackage", "meta", "t"]) {
       expect(entered).toContain(kind);
     }
     await group.commitImmediately({ remove: [1] });

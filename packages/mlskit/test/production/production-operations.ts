@@ -16,6 +16,7 @@ import {
   rotateIdentity,
 } from "../../src/client/production.ts";
 import { fromUtf8, utf8 } from "../../src/codec/index.ts";
+import { MlsError } from "../../src/errors.ts";
 import { exportClient, importClient } from "../../src/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
 import { bobCommits, everybody, inGroup, type Operation } from "./operation.ts";
@@ -96,6 +97,22 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
         .createGroupWith([await world.keyPackage("alice")]);
       const { welcomes } = await group.acceptCommit();
       return (now) => declineWelcome(now.alice, welcomes[0]!.bytes);
+    },
+  },
+  {
+    name: "report a Welcome that failed",
+    prepare: async (world) => {
+      await everybody(world);
+      const { group } = await world
+        .client("bob")
+        .createGroupWith([await world.keyPackage("alice")]);
+      const { welcomes } = await group.acceptCommit();
+      const broken = welcomes[0]!.bytes.slice();
+      broken[broken.length - 1]! ^= 1;
+      return (now) =>
+        now.alice.stageWelcome(broken).catch((error: unknown) => {
+          if (!(error instanceof MlsError) || error.blame !== "crypto") throw error;
+        });
     },
   },
   inGroup(

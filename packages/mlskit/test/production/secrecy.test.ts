@@ -4,11 +4,17 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { toHex } from "../../src/codec/index.ts";
-import { Client, type Group, KeyDirectory } from "../../src/index.ts";
+import {
+  acceptDetached,
+  Client,
+  commitDetached,
+  type Group,
+  KeyDirectory,
+} from "../../src/index.ts";
 import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { type SqliteDatabase, sqliteStorage } from "../../src/storage/sqlite.ts";
-import type { Storage } from "../../src/storage/storage.ts";
+import type { Storage, StoredRecord } from "../../src/storage/storage.ts";
 import { seededProvider, testClock } from "../../src/testing/index.ts";
 import { allBytes, temporaryDirectories } from "../unit/storage/directories.ts";
 import { MapStorage } from "./map-storage.ts";
@@ -80,6 +86,16 @@ class Watched {
     });
     this.directory.add(client.identity);
     return client;
+  }
+
+  /** Alice, as after a restart. */
+  open(): Promise<Client> {
+    return Client.open({
+      storage: this.medium.storage,
+      provider: this.watch.provider,
+      clock: this.#clock,
+      authenticationService: this.directory,
+    });
   }
 
   /** Secrets that are in the store now. */
@@ -232,6 +248,57 @@ for (const [name, make] of Object.entries(media)) {
     });
   });
 }
+
+test("M-SEC-02 what a store hands out is wiped once it was read", async () => {
+  const inner = new MapStorage();
+  const handed: Uint8Array[] = [];
+  const hand = (record: StoredRecord): StoredRecord => {
+    handed.push(record.value);
+    return record;
+  };
+  const storage: Storage = {
+    get: (key) => {
+      const record = inner.get(key);
+      return record === undefined ? undefined : hand(record);
+    },
+    list: (prefix) => inner.list(prefix).map(hand),
+    write: (batch) => inner.write(batch),
+    close: () => undefined,
+  };
+  const world = new Watched({ storage, bytes: () => bytesOf(inner) });
+  const alice = await world.client("alice");
+  const bob = await world.client("bob");
+  const a = await alice.createGroup();
+  await a.add([(await bob.createKeyPackage()).bytes]);
+  const { welcomes } = await a.acceptCommit();
+  const b = await bob.join(welcomes[0]!.bytes);
+  const psk = new Uint8Array(32).fill(0xd7);
+  for (const client of [alice, bob]) await client.putPsk(psk.subarray(0, 4), psk);
+  for (const from of [b, a]) {
+    const { bytes } = await from.send("hello");
+    await (from === a ? b : a).process(bytes);
+  }
+  await b.proposeUpdate();
+  await a.update();
+  const key = new Uint8Array(32).fill(8);
+  handed.length = 0;
+  const again = await world.open();
+  const group = await again.group(a.id);
+  await group.discardCommit();
+  const detached = await commitDetached(group, key, { psks: [psk.subarray(0, 4)] });
+  await b.process(detached.commit, { accept: true });
+  await acceptDetached(group, key, detached);
+  await again.keyPackages();
+  await group.send("after");
+  const secrets = [...world.watch.seen.values()];
+  expect(handed.length).toBeGreaterThan(15);
+  expect(secrets.length).toBeGreaterThan(50);
+  const found = secrets.filter(({ value }) =>
+    handed.some((bytes) => Buffer.from(bytes).includes(Buffer.from(value))),
+  );
+  expect(found.map(({ label }) => label)).toEqual([]);
+  expect(handed.some((bytes) => Buffer.from(bytes).includes(Buffer.from(psk)))).toBe(false);
+});
 
 test("M-SEC-02 M-STO-04 an encrypted store shows no secret at all, not even those in use", async () => {
   const inner = new MapStorage();
