@@ -86,7 +86,7 @@ async function drive(
     forms: options.forms,
     rotates: options.short,
     seed: options.seed,
-    provokesPeers: false,
+    provokesPeers: options.provokesPeers,
     jobs: options.jobs ?? (options.short ? 2 : 1),
     progress: (result) => console.log(describeScript(result)),
   });

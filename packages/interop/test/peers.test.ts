@@ -6,6 +6,7 @@ import { PEER_LIMITS } from "../src/driver/peer-limits.ts";
 import { isGood, total } from "../src/driver/results.ts";
 import type { Script } from "../src/driver/script.ts";
 import type { CallName } from "../src/protocol.ts";
+import { hex } from "../src/bytes.ts";
 import { errors, PATIENCE, play, server } from "./play.ts";
 
 type Message = Record<string, unknown>;
@@ -139,6 +140,33 @@ test(
     // Charlie is the peer in every second cast, of which one is the peer's alone.
     expect(total(matrix, ["mixed"])).toMatchObject({ runs: 6, passed: 3, vacuous: 3, failed: 0 });
     expect(isGood(matrix)).toBe(true);
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-07 a peer that is provoked is not failed for what it accepts, but it is noted",
+  async () => {
+    const answers = new Map<string, Message>();
+    const forgiving: Habits = {
+      Unprotect: async (pass, request) => {
+        const key = hex(request["ciphertext"] as Uint8Array);
+        const known = answers.get(key);
+        if (known !== undefined) return known;
+        const answer = await pass(request);
+        answers.set(key, answer);
+        return answer;
+      },
+    };
+    const configs = [{ name: "branch", scripts: [BRANCH] }];
+    const launchers = [server(), peer("Peer", forgiving)];
+    const changes = { configs, onlySuites: [1], forms: [false] };
+    const note = "Peer: Unprotect accepted a replayed message";
+    for (const provokesPeers of [false, true]) {
+      const matrix = await play({ configs: [], launchers }, { ...changes, provokesPeers });
+      expect(errors(matrix)).toEqual([]);
+      expect(matrix.scripts[0]?.observations.includes(note)).toBe(provokesPeers);
+    }
   },
   PATIENCE,
 );

@@ -22,6 +22,8 @@ export interface Options {
   readonly judge: Peer | undefined;
   /** All servers in one mix, rather than ours with each of them. */
   readonly together: boolean;
+  /** Whether peers too are given what must be refused; what they let pass is noted. */
+  readonly provokesPeers: boolean;
   readonly suites: readonly number[] | undefined;
   readonly configs: readonly string[] | undefined;
   readonly scripts: readonly string[] | undefined;
@@ -47,6 +49,8 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --judge PROGRAM[=VERSION]      the working group's runner, instead of the driver
   --jobs N             as much is played at the same time, by servers of its own
   --together           all servers in one mix, instead of mlskit with each
+  --provoke-peers      peers too get tampered input: what they accept is noted,
+                       what they do not survive fails
   --suite N            only this suite (repeat)
   --config NAME        only this configuration (repeat)
   --script NAME        only this script (repeat)
@@ -83,6 +87,7 @@ export function parseOptions(args: readonly string[]): Options {
     mlsGo: undefined,
     judge: undefined,
     together: false,
+    provokesPeers: false,
     suites: undefined,
     configs: undefined,
     scripts: undefined,
@@ -115,6 +120,7 @@ const FLAGS: Readonly<Record<string, ((draft: Draft) => void) | undefined>> = {
   "--short": (draft) => (draft.short = true),
   "--one-cast": (draft) => (draft.casts = "one"),
   "--spread": (draft) => (draft.casts = "spread"),
+  "--provoke-peers": (draft) => (draft.provokesPeers = true),
   "--together": (draft) => (draft.together = true),
   "--help": (draft) => (draft.help = true),
   "--docs": (draft) => (draft.writesDocs = true),
