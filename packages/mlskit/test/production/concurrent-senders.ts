@@ -1,4 +1,4 @@
-/** Real processes, or threads, that send from one file store at the same time. P-MP-02, sto-4. */
+/** Real processes, or threads, that send from one store at the same time. P-MP-02, sto-4. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
@@ -6,9 +6,9 @@ import type { Readable, Writable } from "node:stream";
 import { Worker } from "node:worker_threads";
 import { fromHex, fromUtf8, toHex } from "../../src/codec/index.ts";
 import { Client, KeyDirectory } from "../../src/index.ts";
-import { fileStorage } from "../../src/storage/file.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { compile } from "../support/compile.ts";
+import { openSenderStore, type SenderStore } from "./sender-store.ts";
 
 export interface SendersReport {
   /** Messages by process. */
@@ -30,6 +30,7 @@ export async function runSenders(
   processes: number,
   seconds: number,
   kind: SenderKind = "process",
+  store: SenderStore = "file",
 ): Promise<SendersReport> {
   const program = compile("test/production/sender.ts", path.join(folder, "program"));
   const directory = path.join(folder, "store");
@@ -42,10 +43,7 @@ export async function runSenders(
     trust.add(client.identity);
     return client;
   };
-  const sender = await make(
-    "sender",
-    await fileStorage(directory, { dangerouslyUnencrypted: true }),
-  );
+  const sender = await make("sender", await openSenderStore(store, directory));
   const receiver = await make("receiver", memoryStorage());
   const group = await sender.createGroup();
   await group.add([(await receiver.createKeyPackage()).bytes]);
@@ -64,6 +62,7 @@ export async function runSenders(
     id,
     name,
     String(seconds),
+    store,
   ]);
   const messages = outputs.flatMap((lines) =>
     lines.map((line) => {

@@ -1,6 +1,6 @@
 /**
- * One of several processes or threads that use the same file store at the same time. Started by
- * concurrent-senders.ts. Arguments: directory, group id, name of the process, seconds.
+ * One of several processes or threads that use the same store at the same time. Started by
+ * concurrent-senders.ts. Arguments: directory, group id, name of the process, seconds, kind of store.
  */
 import { fromHex, toHex, utf8 } from "../../src/codec/index.ts";
 import {
@@ -10,12 +10,12 @@ import {
   MlsError,
   type SentApplicationMessage,
 } from "../../src/index.ts";
-import { fileStorage } from "../../src/storage/file.ts";
+import { openSenderStore, type SenderStore } from "./sender-store.ts";
 
-const [, , directory = "", groupId = "", name = "", seconds = "1"] = process.argv;
+const [, , directory = "", groupId = "", name = "", seconds = "1", store = "file"] = process.argv;
 
 const client = await Client.open({
-  storage: await fileStorage(directory, { dangerouslyUnencrypted: true }),
+  storage: await openSenderStore(store as SenderStore, directory),
   authenticationService: new KeyDirectory(),
 });
 const id = fromHex(groupId);
