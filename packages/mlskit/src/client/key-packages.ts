@@ -23,8 +23,8 @@ import { goneKey, KEY_PACKAGE_PREFIX, keyPackageKey, stockKey, usedKey } from ".
 import type { Transaction } from "./transaction.ts";
 
 export interface KeyPackageOptions {
-  /** Default: an hour ago to 83 days from now. */
-  readonly lifetime?: Lifetime | undefined;
+  /** A window, or seconds from now. Default: an hour ago to 83 days from now. */
+  readonly lifetime?: Lifetime | bigint | undefined;
   readonly capabilities?: Capabilities | undefined;
   /** Of the key package. */
   readonly extensions?: readonly Extension[] | undefined;
@@ -68,8 +68,8 @@ const HOUR = 3600n;
 const DAY = 86_400n;
 
 /** An hour of tolerance for clocks, and less than the 84 days that peers accept. */
-export function defaultLifetime(now: bigint): Lifetime {
-  return { notBefore: now - HOUR, notAfter: now + 83n * DAY };
+export function defaultLifetime(now: bigint, duration: bigint = 83n * DAY): Lifetime {
+  return { notBefore: now - HOUR, notAfter: now + duration };
 }
 
 /** What this client supports, and no type that everybody supports. RFC 9420 §7.2. */
@@ -98,6 +98,7 @@ export async function makeKeyPackage(
   const { provider, types, clock, limits } = core.options;
   const crypto = provider.suite(identity.cipherSuite);
   const { credential } = identity;
+  const { lifetime } = options;
   let capabilities = options.capabilities;
   if (capabilities === undefined) {
     capabilities = defaultCapabilities(provider.suites, types, credential);
@@ -114,10 +115,10 @@ export async function makeKeyPackage(
     signer,
     credential,
     capabilities,
-    lifetime: options.lifetime ?? defaultLifetime(clock()),
+    lifetime: typeof lifetime === "object" ? lifetime : defaultLifetime(clock(), lifetime),
     extensions,
     leafExtensions: options.leafExtensions,
-    maxLifetime: options.lifetime === undefined ? limits.maximumLifetime : undefined,
+    maxLifetime: lifetime === undefined ? limits.maximumLifetime : undefined,
   });
   return { keyPackage, ...privateKeys, signer, crypto };
 }

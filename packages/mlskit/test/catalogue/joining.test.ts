@@ -90,7 +90,7 @@ describe("joining by a Welcome", () => {
   });
 
   test("M-JOIN-04: entering is one write that stores the group and deletes the key package", async () => {
-    const { bob, storage, welcome } = await invitation({
+    const { bob, storage, welcome, world } = await invitation({
       storage: () => faultStorage(memoryStorage()),
     });
     if (!(storage instanceof FaultStorage)) throw new Error("a store that fails was expected");
@@ -100,6 +100,12 @@ describe("joining by a Welcome", () => {
     expect(storage.writes - writes).toBe(1);
     expect(group.status).toBe("active");
     expect(await bob.keyPackages()).toEqual([]);
+    // A package of last resort stays.
+    const { client: carol } = await world.newClient("carol");
+    const last = await carol.createKeyPackage({ lastResort: true });
+    const { welcomes } = await world.commit(0, { add: [last.bytes] });
+    expect((await carol.join(welcomes[0]!.bytes)).status).toBe("active");
+    expect(await carol.keyPackages()).toMatchObject([{ reference: last.reference }]);
   });
 
   test("M-JOIN-05: the tree from the extension or an argument, TREE_REQUIRED, TREE_MISMATCH", async () => {

@@ -125,6 +125,8 @@ describe("key packages", () => {
     const custom = await bob.createKeyPackage({ lifetime });
     expect(lifetimeOf(custom)).toEqual(lifetime);
     expect(custom.expiresAt).toBe(now + DAY);
+    const short = await bob.createKeyPackage({ lifetime: 7n * DAY });
+    expect(lifetimeOf(short)).toEqual({ notBefore: now - HOUR, notAfter: now + 7n * DAY });
   });
 
   test("M-KP-05: a lifetime may have no end", async () => {

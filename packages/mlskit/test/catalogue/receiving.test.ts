@@ -212,7 +212,10 @@ test("M-RCV-06: a joiner proposes nothing but its own Add, and the application d
     { type: "remove", removed: 1 },
     { sender: { type: "newMemberProposal" } },
   );
-  expect(await group.process(outsider.bytes)).toMatchObject({ kind: "invalidProposal" });
+  expect(await group.process(outsider.bytes)).toMatchObject({
+    kind: "invalidProposal",
+    error: { rule: "valn1504" },
+  });
 });
 
 test("M-RCV-07: an external sender proposes what the RFC lets it", async () => {
