@@ -1,6 +1,6 @@
 /**
  * One step in the life of a large group, in a process of its own so that memory can be told apart:
- * `node --expose-gc large-worker.js prepare|join|open|use FOLDER`. Prints one JSON object.
+ * `node --expose-gc large-worker.js prepare|join|open|use FOLDER IDLE`. Prints one JSON object.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { type AuthenticationService, Client, type Group } from "mlskit";
 import { fileStorage } from "mlskit/storage/file";
 import { median } from "./statistics.ts";
 
-const [phase = "", folder = ""] = process.argv.slice(2);
+const [phase = "", folder = "", idle = "0"] = process.argv.slice(2);
 const NAMES = ["first", "second"] as const;
 
 /** The members are forged; nobody vouches for anybody. */
@@ -25,8 +25,12 @@ const options = async (name: string) => ({
   authenticationService,
 });
 
-/** Megabytes after collecting garbage: what the objects take, and what the process has. */
+/**
+ * Megabytes after collecting garbage: what the objects take, and what the process has. V8 gives back
+ * the memory of its young generation only if little was allocated in the last five seconds.
+ */
 async function memory(): Promise<{ readonly live: number; readonly resident: number }> {
+  await new Promise((resolve) => setTimeout(resolve, Number(idle) * 1000));
   for (let i = 0; i < 4; i++) {
     (globalThis as { gc?: () => void }).gc?.();
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -32,11 +32,18 @@ export interface Weighed {
 
 const SUITE = 1;
 
-/** A forged group in which all members have committed is joined, opened again and used. */
-export async function measureLarge(node: string, size: number): Promise<Partial<Results>> {
+/**
+ * A forged group in which all members have committed is joined, opened again and used. Memory is
+ * measured when the process has been `idle` for so many seconds, before and after.
+ */
+export async function measureLarge(
+  node: string,
+  size: number,
+  idle: number,
+): Promise<Partial<Results>> {
   const folder = mkdtempSync(join(tmpdir(), "mlskit-large-"));
   const phase = (name: string): unknown =>
-    runApart(node, ["--expose-gc", largeWorkerFile, name, folder]);
+    runApart(node, ["--expose-gc", largeWorkerFile, name, folder, `${idle}`]);
   try {
     phase("prepare");
     const guests = ["first", "second"].map((name) => readFileSync(join(folder, `${name}.kp`)));

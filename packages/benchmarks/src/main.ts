@@ -93,7 +93,7 @@ function tasksOf(
   }
   if (sections.includes("large")) {
     for (const size of sizes ?? (quick ? [1000] : [10_000, 50_000])) {
-      const run: Task["run"] = async () => measureLarge(node, size);
+      const run: Task["run"] = async () => measureLarge(node, size, quick ? 0 : IDLE);
       add(`large, N = ${size}`, 3, run);
     }
   }
@@ -114,6 +114,9 @@ function tasksOf(
   }
   return { tasks, skipped, end: () => measurement.end() };
 }
+
+/** Seconds; a process that takes a rest gives memory back. */
+const IDLE = 8;
 
 function merge(before: Results, more: Partial<Results>): Results {
   const known = new Set(before.libraries.map(({ name }) => name));

@@ -136,7 +136,8 @@ const STORAGE = `Bytes written by a client for one operation, median / largest: 
 that arrive in the worst order. An own commit is stored when it is made and again when it is accepted.`;
 
 const LARGE = `A client on file storage in a group in which all members have committed. Memory is what joining, or opening after a restart,
-adds to a process with an idle client: live objects / resident set, after collecting garbage.`;
+adds to a process with an idle client: live objects / resident set, after some
+seconds of rest and collecting garbage.`;
 
 const SCENARIOS = `The scenarios of the OpenMLS book, as two of N members live through them, without storage. *Follow* is to process a Commit.`;
 

@@ -38,9 +38,18 @@ export interface Epoch extends PublicEpoch {
 /** The context of the next epoch before its confirmed transcript hash is known. RFC 9420 §12.4.1. */
 export function provisionalContext(
   { context }: PublicEpoch,
-  changes: Pick<GroupContext, "treeHash" | "extensions">,
+  { treeHash, extensions }: Pick<GroupContext, "treeHash" | "extensions">,
 ): GroupContext {
-  return { ...context, ...changes, epoch: context.epoch + 1n };
+  const { version, cipherSuite, groupId, epoch, confirmedTranscriptHash } = context;
+  return {
+    version,
+    cipherSuite,
+    groupId,
+    epoch: epoch + 1n,
+    treeHash,
+    confirmedTranscriptHash,
+    extensions,
+  };
 }
 
 export function encodeContext(context: GroupContext): Uint8Array {

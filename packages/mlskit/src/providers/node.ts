@@ -16,7 +16,11 @@ export interface NodeProviderOptions {
    * nonces inside ECDSA remain OpenSSL's own.
    */
   readonly randomBytes?: ((length: number) => Uint8Array) | undefined;
-  /** How many imported public keys each suite remembers per kind; about 1.4 KB each. Default 2048. */
+  /**
+   * How many imported encryption keys each suite remembers, for a Commit may need those of a whole
+   * group at once; of signature keys, which are met one by one, half as many. About 1.8 KB each.
+   * Default 2048.
+   */
   readonly cacheSize?: number | undefined;
   /**
    * Whether worker threads may take a share of large batches of HPKE encryptions, as in Commits and
@@ -51,7 +55,7 @@ function nodeSuite(suite: CipherSuite, options: NodeProviderOptions): SuiteCrypt
     aeadSeal: aead.seal,
     aeadOpen: aead.open,
     kem: nodeKem(suite.kem.group, { cacheSize, nativeRandom: options.randomBytes === undefined }),
-    signature: nodeSignature(suite.signature.name, cacheSize),
+    signature: nodeSignature(suite.signature.name, cacheSize / 2),
   };
   const crypto = createSuiteCrypto(suite, primitives);
   if (options.sealingThreads === false || options.randomBytes !== undefined) return crypto;

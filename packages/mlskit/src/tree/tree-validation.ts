@@ -34,7 +34,7 @@ export interface TreeValidationResult {
 /**
  * Checks everything about a tree but its hash, which the caller compares with the GroupContext
  * (valn1405), and whether the members' credentials are to be trusted. One signature verification per
- * leaf, in one batch; all else is linear in the size of the tree, up to a logarithm.
+ * leaf, in large batches; all else is linear in the size of the tree, up to a logarithm.
  *
  * @throws ValidationError `INVALID_TREE`
  * @throws CryptoError `SIGNATURE_INVALID`
@@ -44,7 +44,7 @@ export async function validateTree(
   options: TreeValidationOptions,
 ): Promise<TreeValidationResult> {
   // A provider with other threads verifies while this one checks everything else.
-  const signatures = verifySignatures(tree.crypto, signatureJobs(tree, options.groupId));
+  const signatures = verifyLeaves(tree, options.groupId);
   const [structure, verification] = await Promise.allSettled([
     checkStructure(tree, options),
     signatures,
@@ -188,13 +188,19 @@ async function checkNodes(
   return notices;
 }
 
-function signatureJobs(tree: RatchetTree, groupId: Uint8Array): SignatureJob[] {
-  const jobs: SignatureJob[] = [];
+/** valn0102. In portions, because what was signed takes as much memory as the tree. */
+async function verifyLeaves(tree: RatchetTree, groupId: Uint8Array): Promise<void> {
+  let jobs: SignatureJob[] = [];
   for (const [index, leaf] of tree.members()) {
     jobs.push(verifyJob(leaf, { groupId, leafIndex: index }));
+    if (jobs.length < PORTION) continue;
+    await verifySignatures(tree.crypto, jobs);
+    jobs = [];
   }
-  return jobs;
+  await verifySignatures(tree.crypto, jobs);
 }
+
+const PORTION = 512;
 
 function* parentsOf(tree: RatchetTree): Generator<readonly [NodeIndex, ParentNode]> {
   for (const [at, node] of tree.nodes()) if (node.type === "parent") yield [at, node.parent];
