@@ -1,6 +1,7 @@
 /** Catalogue M-MEM: who comes and who goes. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { equalBytes, toHex, utf8 } from "../../src/codec/index.ts";
+import type { SuiteCrypto } from "../../src/crypto/index.ts";
 import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
 import {
   type Client,
@@ -11,6 +12,7 @@ import {
   type Outcome,
   type RegisteredTypes,
 } from "../../src/index.ts";
+import { defaultProvider } from "../../src/providers/default.ts";
 import { broadcast, seededProvider, testGroup, type TestGroup } from "../../src/testing/index.ts";
 import { accessOf } from "../../src/client/group.ts";
 import { SecretWatch } from "../production/secret-watch.ts";
@@ -411,17 +413,22 @@ describe("membership", () => {
     await group.commitImmediately({ remove: [2, 3, 4, 5, 6] });
     expect(group.members().map(({ leafIndex }) => leafIndex)).toEqual([0, 1]);
     expect(group.ratchetTree().length).toBeLessThan(wide / 2);
-    const cost = async (count: number): Promise<number> => {
+    const crypto = Object.getPrototypeOf(defaultProvider().suite(1)) as SuiteCrypto;
+    const cost = async (count: number): Promise<readonly [bytes: number, calls: number]> => {
       const made = await newcomers(
         world,
         ...Array.from({ length: count }, (_, i) => `${count}.${i}`),
       );
       const fresh = await world.member(0).client.createGroup();
+      const spies = (["hash", "expand", "hmac"] as const).map((name) => vi.spyOn(crypto, name));
       const { commit } = await fresh.add(made.keyPackages);
       const { welcomes } = await fresh.acceptCommit();
-      return commit.length + welcomes[0]!.bytes.length;
+      const calls = spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+      vi.restoreAllMocks();
+      return [commit.length + welcomes[0]!.bytes.length, calls];
     };
-    const [ten, twenty] = [await cost(10), await cost(20)];
-    expect(twenty / ten).toBeLessThan(2.2);
+    const [ten, forty] = [await cost(10), await cost(40)];
+    expect(ten[1]).toBeGreaterThan(20);
+    for (const i of [0, 1] as const) expect(forty[i] / ten[i]).toBeLessThan(4.4);
   });
 });
