@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
-import type { Client, Group, Member } from "../../src/index.ts";
+import { Client, type Group, KeyDirectory, type Member } from "../../src/index.ts";
+import { fileStorage } from "../../src/storage/file.ts";
 
 const root = join(import.meta.dirname, "../../../..");
 const source = (file: string): string => join(root, "packages/mlskit/src", file);
@@ -21,7 +22,11 @@ async function run(name: string, variables: readonly string[]): Promise<Record<s
       loader: "ts",
       resolveDir: root,
     },
-    alias: { mlskit: source("index.ts"), "mlskit/production": source("client/production.ts") },
+    alias: {
+      mlskit: source("index.ts"),
+      "mlskit/production": source("client/production.ts"),
+      "mlskit/storage/file": source("storage/file.ts"),
+    },
     bundle: true,
     platform: "node",
     format: "esm",
@@ -71,6 +76,22 @@ test("M-MD-03: the recipe for a new device works, by an old device and by an ext
     expect((await receiver.process(bytes)).kind).toBe("application");
   }
   for (const client of clients) expect(await client.pskIds()).toEqual([]);
+});
+
+test("P-ENC-05: the guide to stores opens one with a key, and what it leaves is encrypted", async () => {
+  const made = (await run("storage.md", ["directory", "key", "retention"])) as {
+    directory: string;
+    key: Uint8Array;
+    retention: unknown;
+  };
+  const { directory, key } = made;
+  expect(made.retention).toEqual({ groups: 0, records: 0 });
+  expect(readFileSync(join(directory, "records")).toString("latin1")).not.toContain("alice");
+  const storage = await fileStorage(directory, { key });
+  const again = await Client.open({ storage, authenticationService: new KeyDirectory() });
+  expect(await again.groups()).toHaveLength(1);
+  await again.close();
+  rmSync(join(directory, ".."), { recursive: true });
 });
 
 test("M-FRK-07: the guide says of each way of recovery what it keeps and what it loses", () => {
