@@ -313,10 +313,12 @@ export class EncryptedStorage implements Storage {
       const { version: writes, value } = (this.#sum ??= await this.#loadSum());
       const sum = Uint8Array.from(value);
       const expected = new Map(expect.map(({ key, version }) => [key, version]));
-      for (const key of [...puts.map((put) => put.key), ...deletes]) {
-        const seen = await this.#lookAt(key);
-        if (!expected.has(key)) expected.set(key, seen.version);
-        if (seen.term !== undefined) addTerm(sum, seen.term);
+      const keys = [...puts.map(({ key }) => key), ...deletes];
+      const seen = await Promise.all(keys.map((key) => this.#lookAt(key)));
+      for (const [i, { version, term }] of seen.entries()) {
+        const key = keys[i] as string;
+        if (!expected.has(key)) expected.set(key, version);
+        if (term !== undefined) addTerm(sum, term);
       }
       const sealed = await Promise.all(
         puts.map(async (put) => {
