@@ -107,7 +107,7 @@ if (program === undefined) {
 
     test("M-STO-18 a full disk is STORAGE_FAILED and changes nothing", async () => {
       const origin = server.url.slice(0, -1);
-      await tab.call("Storage.overrideQuotaForOrigin", { origin, quotaSize: 6_000_000 });
+      await tab.call("Storage.overrideQuotaForOrigin", { origin, quotaSize: 20_000_000 });
       expect(await call(tab, "fill")).toBe("written STORAGE_FAILED a1:10,b1:10");
     });
   });

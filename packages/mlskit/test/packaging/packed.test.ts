@@ -200,6 +200,7 @@ test("pkg-7 the library has no chance and no clock of its own", () => {
     // Beside any provider: keys and nonces of records, from the platform's generator.
     "storage/encrypted-keys.ts",
     "storage/file-lock.ts",
+    "storage/file-owner.ts",
     "testing/measure-storage.ts",
   ]);
 });
