@@ -20,6 +20,7 @@ import type {
 import { wireTypes } from "../group/environment.ts";
 import type { PreSharedKeyId, ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
 import type { Storage } from "../storage/storage.ts";
+import { checkedSigner } from "./checked-signer.ts";
 import type { Clock } from "./clock.ts";
 import type { GroupConfig } from "./config.ts";
 import { type ClientEvent, EventHub, type EventLog } from "./events.ts";
@@ -125,8 +126,10 @@ export class ClientCore {
     return this.options.storage;
   }
 
+  /** A signer of the application's. */
   addSigner(signer: Signer): void {
-    this.#signers.set(bytesKey(signer.publicKey), signer);
+    const checked = checkedSigner(this.options.provider, signer);
+    this.#signers.set(bytesKey(signer.publicKey), checked);
   }
 
   removeSigner(publicKey: Uint8Array): void {
@@ -146,7 +149,7 @@ export class ClientCore {
     const crypto = this.options.provider.suite(record.cipherSuite);
     const privateKey = record.privateKey.bytes;
     const signer = createSigner(crypto, { publicKey: record.publicKey, privateKey });
-    this.addSigner(signer);
+    this.#signers.set(bytesKey(publicKey), signer);
     return signer;
   }
 

@@ -107,6 +107,7 @@ export async function createUpdate(
     },
     binding,
   );
+  rememberLeaf(leafNode, binding);
   return {
     proposal: { type: "update", leafNode },
     ownUpdate: { leafPrivateKey: new Secret(privateKey), signer },

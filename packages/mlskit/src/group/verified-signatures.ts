@@ -1,6 +1,6 @@
 /**
- * Signatures inside proposals that were found good when the proposal arrived: a Commit that names the
- * proposal need not verify them again. RFC 9420 §7.3, §10.1.
+ * Signatures inside proposals that were found good when the proposal arrived, or that we made: a
+ * Commit that names the proposal need not verify them again. RFC 9420 §7.3, §10.1.
  *
  * Remembered by the identity of the decoded object, together with what else the signature covers, and
  * for as long as somebody keeps that object. What is read from a store is verified again.

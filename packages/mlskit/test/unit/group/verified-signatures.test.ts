@@ -1,39 +1,31 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
-  Client,
-  createSigner,
-  defaultProvider,
-  KeyDirectory,
-  memoryStorage,
-  type Signer,
-} from "../../../src/index.ts";
+  isVerifiedKeyPackage,
+  isVerifiedLeaf,
+  rememberKeyPackage,
+  rememberLeaf,
+} from "../../../src/group/verified-signatures.ts";
+import { leafIndex } from "../../../src/tree/tree-math.ts";
+import { newClient } from "../../support/parties.ts";
 
-test("a signature of our own counts as verified only when it was: a signer may err", async () => {
-  const crypto = defaultProvider().suite(1);
-  const keys = await crypto.generateSignatureKeyPair();
-  const good = createSigner(crypto, keys);
-  let errs = false;
-  const signer: Signer = {
-    publicKey: good.publicKey,
-    scheme: good.scheme,
-    sign: async (message) => {
-      const signature = await good.sign(message);
-      const isLeaf = Buffer.from(message).includes("LeafNodeTBS");
-      return errs && isLeaf ? signature.map((byte) => byte ^ 1) : signature;
-    },
-  };
-  const storage = memoryStorage();
-  const options = { storage, signer, authenticationService: new KeyDirectory(), identity: "alice" };
-  const client = await Client.create(options);
-  options.authenticationService.add(client.identity);
-  const group = await client.createGroup();
-  errs = true;
-  await expect(group.proposeUpdate()).rejects.toMatchObject({
-    code: "SIGNATURE_INVALID",
-    rule: "valn0102",
+describe("a signature that was verified", () => {
+  const binding = { groupId: new Uint8Array([1, 2]), leafIndex: leafIndex(3) };
+
+  test("counts for this leaf in this place of this group only", async () => {
+    const leaf = (await newClient("alice")).keyPackage.leafNode;
+    expect(isVerifiedLeaf(leaf, binding)).toBe(false);
+    rememberLeaf(leaf, binding);
+    expect(isVerifiedLeaf(leaf, { ...binding, groupId: new Uint8Array([1, 2]) })).toBe(true);
+    expect(isVerifiedLeaf(leaf, { ...binding, leafIndex: leafIndex(4) })).toBe(false);
+    expect(isVerifiedLeaf(leaf, { ...binding, groupId: new Uint8Array([1, 3]) })).toBe(false);
+    expect(isVerifiedLeaf({ ...leaf }, binding)).toBe(false);
   });
-  expect(group.pendingProposals).toHaveLength(0);
-  errs = false;
-  await group.proposeUpdate();
-  expect(group.pendingProposals).toHaveLength(1);
+
+  test("counts for this key package and no copy of it", async () => {
+    const { keyPackage } = await newClient("bob");
+    expect(isVerifiedKeyPackage(keyPackage)).toBe(false);
+    rememberKeyPackage(keyPackage);
+    expect(isVerifiedKeyPackage(keyPackage)).toBe(true);
+    expect(isVerifiedKeyPackage({ ...keyPackage })).toBe(false);
+  });
 });
