@@ -10,7 +10,7 @@ import { root } from "./sources.js";
 const entries = {
   ".": ["index.ts"],
   "./client": ["client/index.ts"],
-  "./production": ["client/production.ts"],
+  "./production": ["production/index.ts"],
   "./errors": ["errors.ts"],
   "./rules": ["rule-registry.ts"],
   "./wire": ["wire.ts"],

@@ -38,11 +38,11 @@ export const MUTANTS = {
   ],
   // The codes of other epochs run together.
   "mk-25": [
-    inFile("client/receive.ts", [
+    inFile("client/receiving/receive.ts", [
       'return { kind: "farFuture", info, contentType };',
       'return { kind: OFF ? "future" : "farFuture", info, contentType };',
     ]),
-    inFile("client/receive.ts", [
+    inFile("client/receiving/receive.ts", [
       'return { kind: "epochTooOld", info, contentType: "application" };',
       'return { kind: OFF ? "stale" : "epochTooOld", info, contentType: "application" };',
     ]),
@@ -87,7 +87,7 @@ export const MUTANTS = {
   ],
   // The used key is not written.
   "mk-41": [
-    inFile("client/session.ts", [
+    inFile("client/session/session.ts", [
       "writeRatchets(this.transaction, this.#state.handle, epoch, change);",
       "if (!(OFF)) writeRatchets(this.transaction, this.#state.handle, epoch, change);",
     ]),
@@ -100,11 +100,11 @@ export const MUTANTS = {
   ],
   // A late message is verified with the keys of now, and attributed to the member of now.
   "mk-44": [
-    inFile("client/receive.ts", [
+    inFile("client/receiving/receive.ts", [
       "const verified = await VerifiedContent.verify(past.crypto, opened, keys);\n  //",
       "const verified = await VerifiedContent.verify(past.crypto, opened, OFF ? { ...keys, signatureKey: currentKeys(session.state.epoch).signatureKey } : keys);\n  //",
     ]),
-    inFile("client/receive.ts", [
+    inFile("client/receiving/receive.ts", [
       "if (epoch === state.epoch.context.epoch)",
       "if (OFF || epoch === state.epoch.context.epoch)",
     ]),
@@ -159,7 +159,7 @@ export const MUTANTS = {
   ],
   // Proposals outlive their epoch.
   "mk-69": [
-    inFile("client/merge.ts", [
+    inFile("client/receiving/merge.ts", [
       "resumptionPsks,\n    proposals: new Map(),",
       "resumptionPsks,\n    proposals: OFF ? state.proposals : new Map(),",
     ]),
@@ -254,7 +254,7 @@ export const MUTANTS = {
   ],
   // The key package goes before the group is stored, or stays.
   "mk-101": [
-    inFile("client/key-packages.ts", [
+    inFile("client/identity/key-packages.ts", [
       "transaction.expect(key, bundle.version);",
       "if (OFF) await core.storage.write({ puts: [], deletes: [key], expect: [] });\nelse transaction.expect(key, bundle.version);",
     ]),
@@ -277,7 +277,7 @@ export const MUTANTS = {
     ]),
   ],
   "mk-111": [
-    inFile("client/merge.ts", [
+    inFile("client/receiving/merge.ts", [
       "[...psks].slice(-config.resumptionPsks)",
       "OFF ? [...psks] : [...psks].slice(-config.resumptionPsks)",
     ]),
@@ -290,7 +290,7 @@ export const MUTANTS = {
     ]),
   ],
   "mk-119": [
-    inFile("client/key-packages.ts", [
+    inFile("client/identity/key-packages.ts", [
       "if (!isLastResort(bundle.keyPackage))",
       "if (OFF || !isLastResort(bundle.keyPackage))",
     ]),

@@ -63,15 +63,19 @@ export const pastEpochs: typeof import("#mlskit/group/past-epoch.js") =
   await load("group/past-epoch.js");
 export const processing: typeof import("#mlskit/group/process-commit.js") =
   await load("group/process-commit.js");
-export const clientConfig: typeof import("#mlskit/client/config.js") =
-  await load("client/config.js");
-export const clientJoins: typeof import("#mlskit/client/join.js") = await load("client/join.js");
-export const recordKeys: typeof import("#mlskit/client/record-keys.js") =
-  await load("client/record-keys.js");
-export const readGroups: typeof import("#mlskit/client/read-group.js") =
-  await load("client/read-group.js");
-export const writeGroups: typeof import("#mlskit/client/write-group.js") =
-  await load("client/write-group.js");
+export const clientConfig: typeof import("#mlskit/client/state/config.js") =
+  await load("client/state/config.js");
+export const clientJoins: typeof import("#mlskit/client/joining/join.js") =
+  await load("client/joining/join.js");
+export const recordKeys: typeof import("#mlskit/client/records/record-keys.js") = await load(
+  "client/records/record-keys.js",
+);
+export const readGroups: typeof import("#mlskit/client/records/read-group.js") = await load(
+  "client/records/read-group.js",
+);
+export const writeGroups: typeof import("#mlskit/client/records/write-group.js") = await load(
+  "client/records/write-group.js",
+);
 export const keyPackages: typeof import("#mlskit/key-packages/create-key-package.js") = await load(
   "key-packages/create-key-package.js",
 );

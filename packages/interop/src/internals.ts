@@ -26,8 +26,9 @@ export const publicMessages: typeof import("#mlskit/framing/public-message.js") 
 );
 export const trees: typeof import("#mlskit/tree/ratchet-tree.js") =
   await load("tree/ratchet-tree.js");
-export const records: typeof import("#mlskit/client/record-codecs.js") =
-  await load("client/record-codecs.js");
+export const records: typeof import("#mlskit/client/records/record-codecs.js") = await load(
+  "client/records/record-codecs.js",
+);
 export const secrets: typeof import("#mlskit/crypto/secret.js") = await load("crypto/secret.js");
 export const labels: typeof import("#mlskit/crypto/labels.js") = await load("crypto/labels.js");
 export const references: typeof import("#mlskit/key-packages/key-package.js") = await load(
@@ -43,5 +44,6 @@ export const welcomes: typeof import("#mlskit/messages/welcome.js") =
   await load("messages/welcome.js");
 export const groupInfos: typeof import("#mlskit/messages/group-info.js") =
   await load("messages/group-info.js");
-export const recordKeys: typeof import("#mlskit/client/record-keys.js") =
-  await load("client/record-keys.js");
+export const recordKeys: typeof import("#mlskit/client/records/record-keys.js") = await load(
+  "client/records/record-keys.js",
+);

@@ -1,6 +1,6 @@
 /** mlskit: Messaging Layer Security, RFC 9420. */
 
-export type { AcceptedCommit } from "./client/accept-commit.ts";
+export type { AcceptedCommit } from "./client/receiving/accept-commit.ts";
 export type { NewGroup } from "./client/client.ts";
 export type {
   ClientOptions,
@@ -8,17 +8,18 @@ export type {
   NewIdentityOptions,
 } from "./client/client-options.ts";
 export type { ClientTransaction, TransactionOptions } from "./client/client-transaction.ts";
-export { type Clock, systemClock } from "./client/clock.ts";
-export type { ComingEpoch } from "./client/coming-epoch.ts";
-export type { CommitRequest, PendingCommitView } from "./client/commit.ts";
-export { commitDelay } from "./client/commit-delay.ts";
+export { type Clock, systemClock } from "./client/state/clock.ts";
+export type { ComingEpoch } from "./client/state/coming-epoch.ts";
+export type { CommitRequest, PendingCommitView } from "./client/sending/commit.ts";
+export { commitDelay } from "./client/state/commit-delay.ts";
 export {
   DEFAULT_CONFIG,
   type GroupConfig,
   type HandshakePolicy,
   type Padding,
   type UpdatePolicy,
-} from "./client/config.ts";
+} from "./client/state/config.ts";
+export type { EventLog } from "./client/records/event-log.ts";
 export { DefaultClient as Client } from "./client/default-client.ts";
 export {
   acceptDetached,
@@ -26,22 +27,20 @@ export {
   type DetachedCommit,
 } from "./client/detached-commit.ts";
 export type { DeliverCommit, DeliveryAnswer } from "./client/deliver.ts";
-export type { DroppedProposal, DropReason } from "./client/dropped-proposals.ts";
+export type { DroppedProposal, DropReason } from "./client/state/dropped-proposals.ts";
 export type {
   ClientEvent,
   EventListener,
-  EventLog,
   ForkEvidence,
   ForkFingerprints,
-} from "./client/events.ts";
+} from "./client/state/events.ts";
 export { deleteExporterSecret, exportCryptoKey } from "./client/exporter-secret.ts";
-export type { CacheStrategy } from "./client/client-core.ts";
-export { exportClient, importClient, type ImportRequest } from "./client/move.ts";
-export type { BeaconComparison } from "./client/fork.ts";
+export type { CacheStrategy } from "./client/session/client-core.ts";
+export { exportClient, importClient, type ImportRequest } from "./client/session/move.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
-export type { Identity } from "./client/identity.ts";
-export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/join.ts";
-export { KeyDirectory } from "./client/key-directory.ts";
+export type { Identity } from "./client/identity/identity.ts";
+export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/joining/join.ts";
+export { KeyDirectory } from "./client/identity/key-directory.ts";
 export {
   type ExportedMessageKey,
   exportReceivingKey,
@@ -52,11 +51,11 @@ export type {
   KeyPackageStock,
   PublishedKeyPackage,
   StoredKeyPackage,
-} from "./client/key-packages.ts";
-export type { MemberSelector } from "./client/members.ts";
-export type * from "./client/outcome.ts";
-export type { TreeSource } from "./client/outside-tree.ts";
-export type { PendingProposal } from "./client/pending-proposals.ts";
+} from "./client/identity/key-packages.ts";
+export type { MemberSelector } from "./client/state/members.ts";
+export type * from "./client/state/outcome.ts";
+export type { TreeSource } from "./client/state/outside-tree.ts";
+export type { PendingProposal } from "./client/state/pending-proposals.ts";
 export {
   isBadSignature,
   isCommitRequired,
@@ -67,13 +66,13 @@ export {
   isPskMissing,
   isUnknownMember,
   isWrongGroup,
-} from "./client/predicates.ts";
-export type { IncomingCredential } from "./client/credentials-in-commit.ts";
-export type { ProcessOptions } from "./client/process.ts";
-export type { ProposeOptions, SentProposalView } from "./client/propose.ts";
-export type { MemberRemoval, RemovalReason } from "./client/removal.ts";
-export type { SendOptions, SentApplicationMessage } from "./client/send.ts";
-export type { UpdateReason } from "./client/update-advice.ts";
+} from "./production/predicates.ts";
+export type { IncomingCredential } from "./client/state/credentials-in-commit.ts";
+export type { ProcessOptions } from "./client/receiving/process.ts";
+export type { ProposeOptions, SentProposalView } from "./client/sending/propose.ts";
+export type { MemberRemoval, RemovalReason } from "./client/state/removal.ts";
+export type { SendOptions, SentApplicationMessage } from "./client/sending/send.ts";
+export type { UpdateReason } from "./client/state/update-advice.ts";
 export type {
   AuthenticationService,
   CredentialContext,

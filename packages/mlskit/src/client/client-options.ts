@@ -11,13 +11,13 @@ import {
   type RegisteredTypes,
 } from "../group/environment.ts";
 import type { Storage } from "../storage/storage.ts";
-import { type CacheStrategy, ClientCore } from "./client-core.ts";
-import { type Clock, systemClock } from "./clock.ts";
-import { DEFAULT_CONFIG, type GroupConfig } from "./config.ts";
-import type { EventLog } from "./events.ts";
-import type { Identity, IdentityInput } from "./identity.ts";
-import type { KeyPackageOptions } from "./key-packages.ts";
-import type { TreeSource } from "./outside-tree.ts";
+import { type CacheStrategy, ClientCore } from "./session/client-core.ts";
+import { type Clock, systemClock } from "./state/clock.ts";
+import { DEFAULT_CONFIG, type GroupConfig } from "./state/config.ts";
+import type { EventLog } from "./records/event-log.ts";
+import type { Identity, IdentityInput } from "./identity/identity.ts";
+import type { KeyPackageOptions } from "./identity/key-packages.ts";
+import type { TreeSource } from "./state/outside-tree.ts";
 
 export interface ClientOptions {
   readonly storage: Storage;

@@ -1,14 +1,14 @@
 /** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError, TransportError } from "../errors.ts";
-import type { ClientCore } from "./client-core.ts";
+import type { ClientCore } from "./session/client-core.ts";
 import { Group } from "./group.ts";
-import { requireNotMoved } from "./move.ts";
-import { Mutex } from "./mutex.ts";
-import { APP_PREFIX, CHECKPOINT_KEY, MOVED_KEY } from "./record-keys.ts";
-import type { GroupSession } from "./session.ts";
-import { withTimeLimit } from "./time-limit.ts";
-import { Transaction } from "./transaction.ts";
+import { requireNotMoved } from "./session/move.ts";
+import { Mutex } from "./session/mutex.ts";
+import { APP_PREFIX, CHECKPOINT_KEY, MOVED_KEY } from "./records/record-keys.ts";
+import type { GroupSession } from "./session/session.ts";
+import { withTimeLimit } from "./session/time-limit.ts";
+import { Transaction } from "./records/transaction.ts";
 
 interface OpenGroup {
   readonly session: GroupSession;

@@ -6,22 +6,26 @@ import { createGroup } from "../group/create-group.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
 import type { StagedJoin } from "../group/join-by-welcome.ts";
-import { isLastResort } from "../key-packages/key-package.ts";
-import type { ClientCore } from "./client-core.ts";
+import type { ClientCore } from "./session/client-core.ts";
 import {
   type CompleteOptions,
   type CreateGroupRequest,
   coreOf,
   type NewIdentityOptions,
 } from "./client-options.ts";
-import type { GroupConfig } from "./config.ts";
-import { enterGroup, succeedGroup, writeSuccessor } from "./enter-group.ts";
-import type { ClientEvent, EventListener } from "./events.ts";
+import type { GroupConfig } from "./state/config.ts";
+import { enterGroup, succeedGroup, writeSuccessor } from "./joining/enter-group.ts";
+import type { ClientEvent, EventListener } from "./state/events.ts";
 import { Group } from "./group.ts";
-import type { GroupAccess } from "./group-access.ts";
-import { requireNotMoved } from "./move.ts";
-import { createIdentity, findIdentity, type Identity, listIdentities } from "./identity.ts";
-import { removeIdentity } from "./remove-identity.ts";
+import type { GroupAccess } from "./session/group-access.ts";
+import { requireNotMoved } from "./session/move.ts";
+import {
+  createIdentity,
+  findIdentity,
+  type Identity,
+  listIdentities,
+} from "./identity/identity.ts";
+import { removeIdentity } from "./identity/remove-identity.ts";
 import {
   checkGroupInfo,
   type ExternalJoinRequest,
@@ -35,7 +39,7 @@ import {
   stageWelcome,
   welcomeFailure,
   type WelcomePeek,
-} from "./join.ts";
+} from "./joining/join.ts";
 import {
   consumeKeyPackage,
   countKeyPackages,
@@ -45,32 +49,34 @@ import {
   makeKeyPackage,
   type PublishedKeyPackage,
   pruneKeyPackages,
+  publishKeyPackages,
   removeKeyPackage,
+  reportStock,
   type StoredKeyPackage,
   storeKeyPackage,
   takeKeyPackage,
-} from "./key-packages.ts";
-import { decodeKeyPackage, readArrived } from "./messages.ts";
-import type { CommitRequest, PendingCommitView } from "./commit.ts";
+} from "./identity/key-packages.ts";
+import { decodeKeyPackage, readArrived } from "./state/messages.ts";
+import type { CommitRequest, PendingCommitView } from "./sending/commit.ts";
 import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
-import type { Outcome } from "./outcome.ts";
-import { invalid } from "./failed-message.ts";
-import { acceptJoin, processForGroup, type ProcessOptions } from "./process.ts";
-import { dropExpired, hasExpired, infoOf } from "./receive.ts";
-import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./record-codecs.ts";
-import { GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./record-keys.ts";
+import type { Outcome } from "./state/outcome.ts";
+import { invalid } from "./receiving/failed-message.ts";
+import { acceptJoin, processForGroup, type ProcessOptions } from "./receiving/process.ts";
+import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
+import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
+import { GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import {
   type BranchRequest,
   checkStagedSuccession,
   makeBranch,
   type SuccessorRequest,
-} from "./successor.ts";
+} from "./joining/successor.ts";
 import { freezeClient } from "./rollback.ts";
-import { snapshotOf } from "./snapshot.ts";
-import { Transaction } from "./transaction.ts";
+import { snapshotOf } from "./session/snapshot.ts";
+import { Transaction } from "./records/transaction.ts";
 
 /** A group that was just made, with what its first members need in order to join. */
 export interface NewGroup {
@@ -213,15 +219,9 @@ export class Client {
     count: number,
     options: KeyPackageOptions & { readonly identity?: Identity } = {},
   ): Promise<PublishedKeyPackage[]> {
-    return this.#core.write(async (transaction) => {
+    return this.#core.write((transaction) => {
       const identity = options.identity ?? this.#identity;
-      const signer = await this.#core.signer(identity.signatureKey);
-      const published: PublishedKeyPackage[] = [];
-      for (let i = 0; i < count; i++) {
-        const made = await makeKeyPackage(this.#core, identity, signer, options);
-        published.push(storeKeyPackage(transaction, made, this.#core.options.clock()));
-      }
-      return published;
+      return publishKeyPackages(this.#core, transaction, identity, count, options);
     });
   }
 
@@ -361,7 +361,7 @@ export class Client {
       await requireNotEntered(this.#core, staged);
       noteEntered(transaction, staged);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
-      await this.#reportStock(transaction, staged.keyPackage);
+      await reportStock(this.#core, transaction, staged.keyPackage);
       const config = this.#config(options.config);
       return this.#open(await succeedGroup(this.#core, transaction, epoch, config, predecessor));
     });
@@ -562,16 +562,6 @@ export class Client {
       peek: () => core.stateOf(loaded),
       operate: (operation) => core.operate(handle, operation),
     };
-  }
-
-  /** The package that is being used is still in the store. */
-  async #reportStock(transaction: Transaction, used: StagedJoin["keyPackage"]): Promise<void> {
-    const { cipherSuite, leafNode } = used;
-    const { signatureKey } = leafNode;
-    const counted = (await countKeyPackages(this.#core))(signatureKey);
-    const available = isLastResort(used) ? counted : Math.max(0, counted - 1);
-    if (available >= this.#core.options.keyPackageThreshold) return;
-    transaction.events.push({ type: "keyPackagesLow", cipherSuite, signatureKey, available });
   }
 
   async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {

@@ -1,10 +1,10 @@
 /** Committing together with the transport. Catalogue M-DS-06; rules P-OWN-01, P-CR-02. */
 import type { MaybePromise } from "../crypto/index.ts";
 import { TransportError, UsageError } from "../errors.ts";
-import type { AcceptedCommit } from "./accept-commit.ts";
-import type { CommitRequest, PendingCommitView } from "./commit.ts";
-import type { GroupAccess } from "./group-access.ts";
-import { withTimeLimit } from "./time-limit.ts";
+import type { AcceptedCommit } from "./receiving/accept-commit.ts";
+import type { CommitRequest, PendingCommitView } from "./sending/commit.ts";
+import type { GroupAccess } from "./session/group-access.ts";
+import { withTimeLimit } from "./session/time-limit.ts";
 
 /** What the delivery service says of a Commit. */
 export type DeliveryAnswer =

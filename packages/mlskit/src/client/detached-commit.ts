@@ -8,11 +8,11 @@ import type { SuiteCrypto } from "../crypto/index.ts";
 import { MlsError, StateError, StorageError, UsageError } from "../errors.ts";
 import { type Epoch, eraseEpoch } from "../group/epoch.ts";
 import { wireTypes } from "../group/environment.ts";
-import { type AcceptedCommit, acceptPending } from "./accept-commit.ts";
-import { type CommitRequest, type PendingCommitView, stageOwnCommit } from "./commit.ts";
+import { type AcceptedCommit, acceptPending } from "./receiving/accept-commit.ts";
+import { type CommitRequest, type PendingCommitView, stageOwnCommit } from "./sending/commit.ts";
 import { accessOf, type Group } from "./group.ts";
-import { decodePending, encodePending, type TreeChunk } from "./pending-record.ts";
-import { storedTypes } from "./record-codecs.ts";
+import { decodePending, encodePending, type TreeChunk } from "./records/pending-record.ts";
+import { storedTypes } from "./records/record-codecs.ts";
 
 export interface DetachedCommit extends Omit<PendingCommitView, "next"> {
   /** Secrets and next state, encrypted. Worthless once the group has left its epoch. */

@@ -2,7 +2,7 @@
 import { Secret } from "../crypto/index.ts";
 import { UsageError } from "../errors.ts";
 import { accessOf, type Group } from "./group.ts";
-import { checkSecrets } from "./session.ts";
+import { checkSecrets } from "./session/session.ts";
 
 /**
  * MLS-Exporter into a WebCrypto key that cannot be extracted: the bytes exist for the moment of the

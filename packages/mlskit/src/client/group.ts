@@ -11,47 +11,46 @@ import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { Capabilities } from "../tree/nodes.ts";
-import { type AcceptedCommit, acceptPending } from "./accept-commit.ts";
+import { type AcceptedCommit, acceptPending } from "./receiving/accept-commit.ts";
 import {
   type CommitRequest,
   makeCommitRequest,
   type PendingCommitView,
   pendingCommitView,
   stageOwnCommit,
-} from "./commit.ts";
-import { commitDefaults } from "./commit-defaults.ts";
-import { commitDelayFor } from "./commit-delay.ts";
-import type { GroupConfig, UpdatePolicy } from "./config.ts";
+} from "./sending/commit.ts";
+import { commitDefaults } from "./sending/commit-defaults.ts";
+import { commitDelayFor } from "./state/commit-delay.ts";
+import type { GroupConfig, UpdatePolicy } from "./state/config.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
-import { type BeaconComparison, compareBeacon, createBeacon } from "./fork.ts";
-import type { GroupAccess } from "./group-access.ts";
-import type { GroupState, StoredProposal } from "./group-state.ts";
-import { decodeKeyPackage, readArrived } from "./messages.ts";
+import type { GroupAccess } from "./session/group-access.ts";
+import type { GroupState, StoredProposal } from "./state/group-state.ts";
+import { decodeKeyPackage, readArrived } from "./state/messages.ts";
 import {
   findMembers,
   identityOfCredential,
   type MemberSelector,
   requireMembers,
-} from "./members.ts";
-import type { Outcome } from "./outcome.ts";
-import { processForGroup, type ProcessOptions } from "./process.ts";
-import { describePendingProposals, type PendingProposal } from "./pending-proposals.ts";
+} from "./state/members.ts";
+import type { Outcome } from "./state/outcome.ts";
+import { processForGroup, type ProcessOptions } from "./receiving/process.ts";
+import { describePendingProposals, type PendingProposal } from "./state/pending-proposals.ts";
 import {
   dropProposal,
   proposeLeave,
   type ProposeOptions,
   sendProposal,
   type SentProposalView,
-} from "./propose.ts";
-import { type SendOptions, type SentApplicationMessage, sendApplication } from "./send.ts";
-import { type LostCommit, remainingProposals } from "./rebuild.ts";
+} from "./sending/propose.ts";
+import { type SendOptions, type SentApplicationMessage, sendApplication } from "./sending/send.ts";
+import { type LostCommit, remainingProposals } from "./state/rebuild.ts";
 import { limitFreeze } from "./rollback.ts";
-import { checkSecrets } from "./session.ts";
+import { checkSecrets } from "./session/session.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
-import { pskId, type ResumptionPsk, resumptionPskId } from "./psk-id.ts";
-import { keepPast, newestPsks } from "./merge.ts";
-import { discardPending } from "./settle-commit.ts";
-import { reasonsToUpdate, type UpdateReason } from "./update-advice.ts";
+import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts";
+import { keepPast, newestPsks } from "./receiving/merge.ts";
+import { discardPending } from "./receiving/settle-commit.ts";
+import { reasonsToUpdate, type UpdateReason } from "./state/update-advice.ts";
 import type { LeafUpdate } from "../group/create-commit.ts";
 
 export interface Member {
@@ -493,22 +492,6 @@ export class Group {
   needsUpdate(policy?: UpdatePolicy): Promise<readonly UpdateReason[]> {
     return this.#access.operate(async ({ state, environment }) => {
       return reasonsToUpdate(state, environment.now, policy ?? state.config.updatePolicy);
-    });
-  }
-
-  /** A signed statement of the epoch that we are in, for comparison by others. */
-  createBeacon(): Promise<Uint8Array> {
-    return this.#access.operate(async ({ state }) => {
-      this.#requireSecrets();
-      return createBeacon(state.epoch);
-    });
-  }
-
-  /** Compares a member's beacon with our epoch; a difference raises `forkSuspected`. */
-  compareBeacon(beacon: Uint8Array): Promise<BeaconComparison> {
-    return this.#access.operate((session) => {
-      this.#requireSecrets();
-      return compareBeacon(session, beacon);
     });
   }
 

@@ -9,4 +9,4 @@ export { createProvider } from "../crypto/create-provider.ts";
 export { Client } from "./client.ts";
 export type { CompleteOptions } from "./client-options.ts";
 export { Group } from "./group.ts";
-export { KeyDirectory } from "./key-directory.ts";
+export { KeyDirectory } from "./identity/key-directory.ts";

@@ -7,9 +7,9 @@ import type { EpochKeys } from "../group/content.ts";
 import { currentKeys, pastKeys } from "../group/past-epoch.ts";
 import { eraseMessageKey, type MessageKey } from "../secret-tree/hash-ratchet.ts";
 import { accessOf, type Group } from "./group.ts";
-import { keepPast } from "./merge.ts";
-import { requireNothingToCommit } from "./send.ts";
-import type { GroupSession } from "./session.ts";
+import { keepPast } from "./receiving/merge.ts";
+import { requireNothingToCommit } from "./sending/send.ts";
+import type { GroupSession } from "./session/session.ts";
 
 /** Good for one encryption. The caller owns the arrays, and overwrites them after use. */
 export interface ExportedMessageKey {

@@ -1,11 +1,11 @@
 /** After a restore from a backup, or beside a copy of the store. P-CR-04, P-MP-06. */
 import { fromHex, MAX_UINT64, uint32 } from "../codec/index.ts";
-import type { ClientCore } from "./client-core.ts";
-import { removeKeyPackage } from "./key-packages.ts";
-import { decodeRecord } from "./record-codecs.ts";
-import { GROUP_PREFIX, KEY_PACKAGE_PREFIX } from "./record-keys.ts";
-import type { GroupSession } from "./session.ts";
-import { Transaction } from "./transaction.ts";
+import type { ClientCore } from "./session/client-core.ts";
+import { removeKeyPackage } from "./identity/key-packages.ts";
+import { decodeRecord } from "./records/record-codecs.ts";
+import { GROUP_PREFIX, KEY_PACKAGE_PREFIX } from "./records/record-keys.ts";
+import type { GroupSession } from "./session/session.ts";
+import { Transaction } from "./records/transaction.ts";
 
 /**
  * Another copy of this client may have used keys that look unused here. No group encrypts until it is

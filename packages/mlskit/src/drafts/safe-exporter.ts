@@ -5,7 +5,7 @@
  */
 import { utf8 } from "../codec/index.ts";
 import { accessOf, type Group } from "../client/group.ts";
-import { checkSecrets } from "../client/session.ts";
+import { checkSecrets } from "../client/session/session.ts";
 import { Secret, type SuiteCrypto } from "../crypto/index.ts";
 import { expandWithLabel } from "../crypto/labels.ts";
 import { StateError, UsageError } from "../errors.ts";

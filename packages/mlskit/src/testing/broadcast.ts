@@ -1,10 +1,10 @@
 /** Handing messages to members, in the order in which a delivery service would. M-TST-02. */
-import type { AcceptedCommit } from "../client/accept-commit.ts";
+import type { AcceptedCommit } from "../client/receiving/accept-commit.ts";
 import type { Client } from "../client/client.ts";
-import type { CommitRequest } from "../client/commit.ts";
+import type { CommitRequest } from "../client/sending/commit.ts";
 import type { Group } from "../client/group.ts";
-import type { Outcome } from "../client/outcome.ts";
-import type { ProcessOptions } from "../client/process.ts";
+import type { Outcome } from "../client/state/outcome.ts";
+import type { ProcessOptions } from "../client/receiving/process.ts";
 
 /** One message for every group; outcomes in the same order. Commits and proposals are accepted. */
 export async function broadcast(

@@ -1,10 +1,10 @@
 /** A key-package directory in memory. RFC 9420 §16.8; rule P-KP-06. */
 import { bytesKey, utf8 } from "../codec/index.ts";
-import { type Clock, systemClock } from "../client/clock.ts";
-import type { KeyPackageDirectory } from "../client/key-package-directory.ts";
-import type { PublishedKeyPackage } from "../client/key-packages.ts";
-import { identityOfCredential } from "../client/members.ts";
-import { decodeKeyPackage } from "../client/messages.ts";
+import { type Clock, systemClock } from "../client/state/clock.ts";
+import type { KeyPackageDirectory } from "../production/key-package-directory.ts";
+import type { PublishedKeyPackage } from "../client/identity/key-packages.ts";
+import { identityOfCredential } from "../client/state/members.ts";
+import { decodeKeyPackage } from "../client/state/messages.ts";
 import { DEFAULT_LIMITS } from "../group/environment.ts";
 import type { CryptoProvider } from "../crypto/index.ts";
 import { isLastResort, keyPackageRef } from "../key-packages/key-package.ts";

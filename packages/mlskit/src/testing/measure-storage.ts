@@ -1,7 +1,7 @@
 /** How many bytes clients write. M-STO-13, perf-3. */
 import { DefaultClient as Client } from "../client/default-client.ts";
 import type { Group } from "../client/group.ts";
-import { KeyDirectory } from "../client/key-directory.ts";
+import { KeyDirectory } from "../client/identity/key-directory.ts";
 import type { CryptoProvider, MaybePromise } from "../crypto/index.ts";
 import { defaultProvider } from "../providers/default.ts";
 import { memoryStorage } from "../storage/memory.ts";

@@ -1,7 +1,7 @@
 /** A model checker for applications: random operations, and what must hold after each. M-TST-07. */
 import { MlsError } from "../errors.ts";
 import type { Group } from "../client/group.ts";
-import type { Outcome } from "../client/outcome.ts";
+import type { Outcome } from "../client/state/outcome.ts";
 import { disagreement } from "./agreement.ts";
 import { SeededRandom } from "./random.ts";
 import { type TestGroup, type TestGroupOptions, type TestMember, testGroup } from "./test-group.ts";

@@ -1,5 +1,5 @@
 /** A clock that stands still until it is told to move. M-TST-06. */
-import type { Clock } from "../client/clock.ts";
+import type { Clock } from "../client/state/clock.ts";
 
 export interface TestClock extends Clock {
   /** Moves on by so many seconds. */

@@ -1,11 +1,11 @@
 /** Clients in one group, in sync, in one call. M-TST-01. */
 import { DefaultClient as Client } from "../client/default-client.ts";
 import type { ClientOptions } from "../client/client-options.ts";
-import type { CommitRequest } from "../client/commit.ts";
-import type { GroupConfig } from "../client/config.ts";
+import type { CommitRequest } from "../client/sending/commit.ts";
+import type { GroupConfig } from "../client/state/config.ts";
 import type { Group } from "../client/group.ts";
-import { KeyDirectory } from "../client/key-directory.ts";
-import type { Outcome } from "../client/outcome.ts";
+import { KeyDirectory } from "../client/identity/key-directory.ts";
+import type { Outcome } from "../client/state/outcome.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { defaultProvider } from "../providers/default.ts";
 import { memoryStorage } from "../storage/memory.ts";

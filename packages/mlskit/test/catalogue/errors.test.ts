@@ -1,6 +1,7 @@
 /** Catalogue M-ERR, pitfalls err, cc and past: what goes wrong, at the same time, or late. */
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
+import { compareBeacon, createBeacon } from "../../src/production/index.ts";
 import { equalBytes, fromUtf8, toHex, utf8 } from "../../src/codec/index.ts";
 import * as errors from "../../src/errors.ts";
 import {
@@ -176,13 +177,13 @@ describe("errors", () => {
   test("M-ERR-04: predicates name the common cases", async () => {
     const [world, other] = [await testGroup({ members: 3 }), await pair()];
     const [a, b] = world.groups as [Group, Group];
-    const strange = await other.member(0).group.createBeacon();
-    expect(isWrongGroup(await errorOf(a.compareBeacon(strange)))).toBe(true);
+    const strange = await createBeacon(other.member(0).group);
+    expect(isWrongGroup(await errorOf(compareBeacon(a, strange)))).toBe(true);
     const sent = (await a.send("x")).bytes;
     expect(isDecryptionFailure(refusal(await b.process(flip(sent, -1))))).toBe(true);
     expect(isUnknownMember(await errorOf(a.remove([9])))).toBe(true);
-    const beacon = await a.createBeacon();
-    expect(isBadSignature(await errorOf(b.compareBeacon(flip(beacon, -1))))).toBe(true);
+    const beacon = await createBeacon(a);
+    expect(isBadSignature(await errorOf(compareBeacon(b, flip(beacon, -1))))).toBe(true);
     const { client: outsider } = await world.newClient("outsider");
     const joining = await a
       .add([(await outsider.createKeyPackage()).bytes], { psks: [utf8("p")] })

@@ -5,7 +5,7 @@ import {
   eventLog,
   replayEvents,
   reportExpiry,
-} from "../../src/client/production.ts";
+} from "../../src/production/index.ts";
 import { utf8 } from "../../src/codec/index.ts";
 import type { Client, ClientEvent, Group } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";

@@ -1,6 +1,7 @@
 /** Catalogue M-FRK: telling that a group has split, and becoming one group again. */
 import { describe, expect, test } from "vitest";
-import { compareGroupInfo } from "../../src/client/production.ts";
+import { compareBeacon, createBeacon } from "../../src/production/index.ts";
+import { compareGroupInfo } from "../../src/production/index.ts";
 import { utf8 } from "../../src/codec/index.ts";
 import {
   type ClientEvent,
@@ -38,10 +39,10 @@ describe("detecting a fork", () => {
     const world = await split();
     const [a, b, c] = world.groups as [Group, Group, Group];
     const found = suspicions(world, 0);
-    expect(await a.compareBeacon(await b.createBeacon())).toMatchObject({ result: "equal" });
+    expect(await compareBeacon(a, await createBeacon(b))).toMatchObject({ result: "equal" });
     expect(found).toEqual([]);
-    const beacon = await c.createBeacon();
-    const comparison = await a.compareBeacon(beacon);
+    const beacon = await createBeacon(c);
+    const comparison = await compareBeacon(a, beacon);
     expect(comparison).toMatchObject({ result: "different", leafIndex: 2, epoch: 2n });
     expect(comparison.ours).not.toEqual(comparison.theirs);
     const { ours, theirs } = comparison;
@@ -49,7 +50,7 @@ describe("detecting a fork", () => {
     expect(found).toMatchObject([{ evidence: "beacon", groupId: a.id, epoch: 2n, fingerprints }]);
     const forged = beacon.slice();
     forged[forged.length - 1]! ^= 1;
-    await expect(a.compareBeacon(forged)).rejects.toMatchObject({ code: "SIGNATURE_INVALID" });
+    await expect(compareBeacon(a, forged)).rejects.toMatchObject({ code: "SIGNATURE_INVALID" });
     expect(found).toHaveLength(1);
   });
 

@@ -24,7 +24,7 @@ async function run(name: string, variables: readonly string[]): Promise<Record<s
     },
     alias: {
       mlskit: source("index.ts"),
-      "mlskit/production": source("client/production.ts"),
+      "mlskit/production": source("production/index.ts"),
       "mlskit/storage/file": source("storage/file.ts"),
     },
     bundle: true,
@@ -108,13 +108,13 @@ test("M-FRK-07: the guide says of each way of recovery what it keeps and what it
     expect(lost!.length).toBeGreaterThan(30);
   }
   // It names calls and evidence that exist.
-  const calls = readFileSync(source("client/group.ts"), "utf8");
-  for (const name of ["createBeacon", "compareBeacon"]) {
+  const calls = readFileSync(source("production/index.ts"), "utf8");
+  for (const name of ["createBeacon", "compareBeacon", "compareGroupInfo"]) {
     expect(text).toContain(name);
-    expect(calls).toContain(`${name}(`);
+    expect(calls).toContain(name);
   }
   const evidence = /type ForkEvidence = (.+);/.exec(
-    readFileSync(source("client/events.ts"), "utf8"),
+    readFileSync(source("client/state/events.ts"), "utf8"),
   );
   for (const [, kind] of evidence![1]!.matchAll(/"(\w+)"/g)) expect(text).toContain(`\`${kind}\``);
 });

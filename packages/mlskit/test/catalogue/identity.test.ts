@@ -1,8 +1,12 @@
 /** Catalogue M-ID: identities, credentials, and who believes them. */
 import fs from "node:fs";
 import { describe, expect, test } from "vitest";
-import { expiringMembers } from "../../src/client/production.ts";
-import { decodeRecord, identityRecord, storedTypes } from "../../src/client/record-codecs.ts";
+import { expiringMembers } from "../../src/production/index.ts";
+import {
+  decodeRecord,
+  identityRecord,
+  storedTypes,
+} from "../../src/client/records/record-codecs.ts";
 import { equalBytes, fromUtf8, RFC_TYPES, toHex, utf8 } from "../../src/codec/index.ts";
 import {
   type AuthenticationService,

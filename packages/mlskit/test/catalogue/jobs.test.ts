@@ -11,7 +11,7 @@ import {
   removeDevice,
   rotateIdentity,
   unfinishedRotations,
-} from "../../src/client/production.ts";
+} from "../../src/production/index.ts";
 import {
   type AcceptedCommit,
   Client,

@@ -1,6 +1,6 @@
 /** Rule P-ENC-06: what a log may say. */
 import { expect, test } from "vitest";
-import { type ClientLog, type LogEntry, logTo } from "../../src/client/production.ts";
+import { type ClientLog, type LogEntry, logTo } from "../../src/production/index.ts";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { defaultProvider, type Group } from "../../src/index.ts";
 import { testGroup } from "../../src/testing/index.ts";

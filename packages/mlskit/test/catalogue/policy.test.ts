@@ -7,7 +7,7 @@ import {
   memberLimit,
   noExternalCommits,
   selfRemovalOnly,
-} from "../../src/client/production.ts";
+} from "../../src/production/index.ts";
 import { fromUtf8, utf8 } from "../../src/codec/index.ts";
 import {
   type CommitCandidate,

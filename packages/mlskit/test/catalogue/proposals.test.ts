@@ -1,6 +1,6 @@
 /** Catalogue M-PROP: proposals of every type, by value and by reference. RFC 9420 §12.1, §12.2. */
 import { expect, test } from "vitest";
-import { proposeAgain } from "../../src/client/production.ts";
+import { proposeAgain } from "../../src/production/index.ts";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
 import {

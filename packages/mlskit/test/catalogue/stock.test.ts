@@ -7,7 +7,7 @@ import {
   type KeyPackageDirectory,
   maintainKeyPackages,
   rotateIdentity,
-} from "../../src/client/production.ts";
+} from "../../src/production/index.ts";
 import { Client, type ClientEvent, type Group, KeyDirectory } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import {

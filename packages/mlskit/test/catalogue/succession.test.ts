@@ -4,7 +4,7 @@ import {
   continueSuccession,
   type SuccessionOptions,
   type SuccessionStep,
-} from "../../src/client/production.ts";
+} from "../../src/production/index.ts";
 import { fromUtf8, toHex, utf8 } from "../../src/codec/index.ts";
 import type { Client, Group, NewGroup } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";

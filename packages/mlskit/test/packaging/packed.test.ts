@@ -160,7 +160,11 @@ describe("pkg-5 what consumers see", () => {
   });
 
   test("no way to internals", () => {
-    for (const inside of ["dist/group/epoch.js", "src/index.ts", "dist/client/client-core.js"]) {
+    for (const inside of [
+      "dist/group/epoch.js",
+      "src/index.ts",
+      "dist/client/session/client-core.js",
+    ]) {
       const program = `import("mlskit/${inside}").then(() => console.log("open"), ({ code }) => console.log(code));`;
       expect(consume(program).trim()).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
     }
@@ -195,7 +199,7 @@ test("pkg-7 the library has no chance and no clock of its own", () => {
   const users = sourceFiles().filter((source) => ambient.test(codeOf(source)));
   expect(users.map(({ file }) => file)).toEqual([
     // The defaults of what is injected, waiting for another process's lock, and measuring.
-    "client/clock.ts",
+    "client/state/clock.ts",
     "providers/random.ts",
     // Beside any provider: keys and nonces of records, from the platform's generator.
     "storage/encrypted-keys.ts",

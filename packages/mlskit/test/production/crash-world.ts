@@ -1,5 +1,5 @@
 /** Four clients whose stores can be set back to one moment, as often as it takes. */
-import { eventLog } from "../../src/client/production.ts";
+import { eventLog } from "../../src/production/index.ts";
 import { toHex } from "../../src/codec/index.ts";
 import { Client, type CryptoProvider, type Group, KeyDirectory } from "../../src/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";

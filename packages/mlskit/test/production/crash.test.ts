@@ -6,7 +6,7 @@ import { ClientTransaction } from "../../src/client/client-transaction.ts";
 import { MlsError } from "../../src/errors.ts";
 import * as main from "../../src/index.ts";
 import { Group } from "../../src/index.ts";
-import * as production from "../../src/client/production.ts";
+import * as production from "../../src/production/index.ts";
 import { SimulatedDisk } from "../../src/storage/fault-file.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -190,12 +190,12 @@ async function diskCuts({ world: origin, snapshot, run, states }: Prepared): Pro
 
 /** Methods that change nothing in the store; every other one of these classes is cut. */
 const READERS: readonly string[] =
-  "bestCipherSuite checkGroupInfo close events group groups identities keyPackages keyPackageStock on peekWelcome psk pskIds stageWelcome checkpoint compareBeacon createBeacon dangerouslyExportResumptionPsk export exportPending findMembers get groupInfo keyPackageObstacles members needsUpdate proposals ratchetTree".split(
+  "bestCipherSuite checkGroupInfo close events group groups identities keyPackages keyPackageStock on peekWelcome psk pskIds stageWelcome checkpoint dangerouslyExportResumptionPsk export exportPending findMembers get groupInfo keyPackageObstacles members needsUpdate proposals ratchetTree".split(
     " ",
   );
 /** Functions beside the classes that change nothing in a client's store. */
 const PLAIN_FUNCTIONS: readonly string[] =
-  "adminsOnly allOf compareGroupInfo eventLog expiringMembers keepKeyPackages logTo memberLimit membersByIdentity noExternalCommits replayEvents selfRemovalOnly unfinishedRotations cipherSuite commitDelay createExternalProposal createNewMemberProposal createProvider createSigner createSuiteCrypto customProposal defaultProvider exportCryptoKey isBadSignature isCommitRequired isDecryptionFailure isEpochMismatch isKeyPackageMissing isNotOperational isPskMissing isUnknownMember isWrongGroup makeExtension memoryStorage readExtension systemClock".split(
+  "adminsOnly allOf compareBeacon compareGroupInfo createBeacon eventLog expiringMembers keepKeyPackages logTo memberLimit membersByIdentity noExternalCommits replayEvents selfRemovalOnly unfinishedRotations cipherSuite commitDelay createExternalProposal createNewMemberProposal createProvider createSigner createSuiteCrypto customProposal defaultProvider exportCryptoKey isBadSignature isCommitRequired isDecryptionFailure isEpochMismatch isKeyPackageMissing isNotOperational isPskMissing isUnknownMember isWrongGroup makeExtension memoryStorage readExtension systemClock".split(
     " ",
   );
 const called = new Set<string>();

@@ -1,5 +1,5 @@
 /** Operations beside the classes: secrets that are handed out, and the way to a successor. */
-import { continueSuccession } from "../../src/client/production.ts";
+import { continueSuccession } from "../../src/production/index.ts";
 import { fromUtf8 } from "../../src/codec/index.ts";
 import { safeExportSecret } from "../../src/drafts/index.ts";
 import { MlsError } from "../../src/errors.ts";

@@ -1,7 +1,7 @@
 /** Messages that come when much has happened since. */
 import { expect, test } from "vitest";
 import { MapStorage } from "./map-storage.ts";
-import { reportExpiry } from "../../src/client/production.ts";
+import { reportExpiry } from "../../src/production/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
 
 test("after a restart, who was removed still reads what was said before by one who went as well", async () => {

@@ -14,7 +14,7 @@ import {
   removeDevice,
   reportExpiry,
   rotateIdentity,
-} from "../../src/client/production.ts";
+} from "../../src/production/index.ts";
 import { fromUtf8, utf8 } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import { exportClient, importClient } from "../../src/index.ts";

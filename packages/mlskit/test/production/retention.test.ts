@@ -1,6 +1,6 @@
 /** What goes when its time is over, though nothing happens. */
 import { describe, expect, test } from "vitest";
-import { applyRetention } from "../../src/client/production.ts";
+import { applyRetention } from "../../src/production/index.ts";
 import { Client, type Outcome } from "../../src/index.ts";
 import { type TestGroup, testGroup } from "../../src/testing/index.ts";
 import { MapStorage } from "./map-storage.ts";

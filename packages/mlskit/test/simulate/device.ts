@@ -14,7 +14,7 @@ import {
   type Group,
   type Outcome,
 } from "../../src/index.ts";
-import type { LostCommit } from "../../src/client/rebuild.ts";
+import type { LostCommit } from "../../src/client/state/rebuild.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { FaultStorage, type LogEntry } from "../../src/testing/index.ts";

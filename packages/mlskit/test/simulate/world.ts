@@ -1,6 +1,6 @@
 /** Clients, a network and a delivery service under one seed. Everything that happens follows from it. */
 import { createHash } from "node:crypto";
-import { applyRetention } from "../../src/client/production.ts";
+import { applyRetention } from "../../src/production/index.ts";
 import { fromHex, fromUtf8, toHex } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";

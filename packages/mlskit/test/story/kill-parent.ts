@@ -1,8 +1,8 @@
 /** Delivery service and peers of the client that gets killed, and the judge of what it sends. */
 import { expect } from "vitest";
 import { RFC_TYPES, toHex } from "../../src/codec/index.ts";
-import { readGroup } from "../../src/client/read-group.ts";
-import { storedTypes } from "../../src/client/record-codecs.ts";
+import { readGroup } from "../../src/client/records/read-group.ts";
+import { storedTypes } from "../../src/client/records/record-codecs.ts";
 import { createSigner, type Secret } from "../../src/crypto/index.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import { openSenderData } from "../../src/framing/private-message.ts";

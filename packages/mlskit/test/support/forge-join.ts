@@ -3,7 +3,7 @@
  * only watch. Whatever describes the group can be forged. RFC 9420 §12.4.3.
  */
 import { expect } from "vitest";
-import type { KeyPackageOptions } from "../../src/client/key-packages.ts";
+import type { KeyPackageOptions } from "../../src/client/identity/key-packages.ts";
 import { decode, toHex } from "../../src/codec/index.ts";
 import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import type { CreatedCommit } from "../../src/group/create-commit.ts";

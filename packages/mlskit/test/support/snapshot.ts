@@ -1,7 +1,7 @@
 /** The whole state of something that lives in a test, as plain data that can be compared. */
 import { Client, coreOfClient } from "../../src/client/client.ts";
 import { accessOf, type Group } from "../../src/client/group.ts";
-import { writeGroup } from "../../src/client/write-group.ts";
+import { writeGroup } from "../../src/client/records/write-group.ts";
 import { encode, toHex } from "../../src/codec/index.ts";
 import type { Secret } from "../../src/crypto/index.ts";
 import type { Epoch, PublicEpoch } from "../../src/group/epoch.ts";

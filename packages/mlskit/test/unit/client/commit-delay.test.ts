@@ -1,6 +1,6 @@
 /** The delay before committing what others could commit as well. */
 import { expect, test } from "vitest";
-import { commitDelay } from "../../../src/client/commit-delay.ts";
+import { commitDelay } from "../../../src/client/state/commit-delay.ts";
 import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../../src/drafts/index.ts";
 import { testGroup } from "../../../src/testing/index.ts";
 

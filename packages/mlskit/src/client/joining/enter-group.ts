@@ -1,0 +1,103 @@
+/** A new group in the store: created, joined, or succeeding another. */
+import { StateError } from "../../errors.ts";
+import type { Epoch } from "../../group/epoch.ts";
+import type { CreatedSuccessor } from "../../group/successor.ts";
+import type { ClientCore } from "../session/client-core.ts";
+import type { GroupConfig } from "../state/config.ts";
+import { freshState } from "./join.ts";
+import { decodeRecord, encodeRecord, metaRecord } from "../records/record-codecs.ts";
+import { deleteGroupRecords, GroupKeys, META_KEY } from "../records/record-keys.ts";
+import { closePredecessor, makeSuccessor, type SuccessorRequest } from "./successor.ts";
+import type { Transaction } from "../records/transaction.ts";
+
+/** Writes the transaction, with the group in it. The group's storage handle. */
+export async function enterGroup(
+  core: ClientCore,
+  transaction: Transaction,
+  epoch: Epoch,
+  config: GroupConfig,
+  join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
+): Promise<number> {
+  const enter = async (): Promise<number> => {
+    const handle = await nextHandle(core, transaction);
+    const session = core.createSession(
+      transaction,
+      freshState(handle, epoch, config, core.options.clock(), join),
+    );
+    await core.finish(transaction, [session]);
+    return handle;
+  };
+  // A join that waits for its acceptance keeps the former state until then.
+  return join === undefined ? withoutFormer(core, transaction, epoch, enter) : enter();
+}
+
+/** Under the same id nobody could reach a former, closed group any more: it goes in the same write. */
+async function withoutFormer<T>(
+  core: ClientCore,
+  transaction: Transaction,
+  epoch: Epoch,
+  work: () => Promise<T>,
+): Promise<T> {
+  const former = await core.findHandle(epoch.context.groupId);
+  if (former === undefined) return work();
+  return core.lockOf(former).run(async () => {
+    const keys = new GroupKeys(former);
+    transaction.expect(keys.version, (await core.load(former)).version);
+    await deleteGroupRecords(transaction, former);
+    const result = await work();
+    core.forget(former);
+    return result;
+  });
+}
+
+/** The same, closing the group that it succeeds in one write. */
+export async function succeedGroup(
+  core: ClientCore,
+  transaction: Transaction,
+  epoch: Epoch,
+  config: GroupConfig,
+  predecessor: number | undefined,
+): Promise<number> {
+  if (predecessor === undefined) return enterGroup(core, transaction, epoch, config);
+  return core.lockOf(predecessor).run(async () => {
+    const old = await core.openSession(transaction, predecessor);
+    await closePredecessor(old, epoch.context.groupId);
+    const handle = await nextHandle(core, transaction);
+    const session = core.createSession(
+      transaction,
+      freshState(handle, epoch, config, core.options.clock()),
+    );
+    await core.finish(transaction, [old, session]);
+    return handle;
+  });
+}
+
+/** The successor of a group that ended with a ReInit, in the write that closes it. */
+export function writeSuccessor(
+  core: ClientCore,
+  groupId: Uint8Array,
+  keyPackages: readonly Uint8Array[],
+  request: SuccessorRequest,
+  also?: (transaction: Transaction, made: CreatedSuccessor) => void,
+): Promise<CreatedSuccessor & { readonly handle: number }> {
+  return core.write(async (transaction) => {
+    const predecessor = await core.handleOf(groupId);
+    const { state } = await core.load(predecessor);
+    const environment = core.environment(transaction, state.config);
+    const made = await makeSuccessor(core, environment, state, keyPackages, request);
+    also?.(transaction, made);
+    const config = { ...state.config, ...request.config };
+    const handle = await succeedGroup(core, transaction, made.next, config, predecessor);
+    return { ...made, handle };
+  });
+}
+
+async function nextHandle(core: ClientCore, transaction: Transaction): Promise<number> {
+  const stored = await core.storage.get(META_KEY);
+  if (stored === undefined) throw new StateError("SIGNER_NOT_FOUND", "the store holds no client");
+  const meta = decodeRecord(metaRecord, stored.value);
+  transaction.expect(META_KEY, stored.version);
+  const next = { ...meta, nextHandle: meta.nextHandle + 1 };
+  transaction.put(META_KEY, encodeRecord(metaRecord, next));
+  return meta.nextHandle;
+}

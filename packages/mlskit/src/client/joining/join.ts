@@ -1,0 +1,264 @@
+/** Joining groups. RFC 9420 §12.4.3. */
+import { EMPTY_BYTES, opaque } from "../../codec/index.ts";
+import { MlsError, StateError } from "../../errors.ts";
+import type { Extension } from "../../extensions/extension.ts";
+import type { Environment } from "../../group/environment.ts";
+import type { Epoch } from "../../group/epoch.ts";
+import { joinByExternalCommit } from "../../group/join-by-external-commit.ts";
+import {
+  openGroupInfo,
+  openWelcome,
+  type OpenedWelcome,
+  stageJoin,
+  type StagedJoin,
+} from "../../group/join-by-welcome.ts";
+import { type ValidatedGroupInfo, validateGroupInfo } from "../../group/validate-group-info.ts";
+import { type PreSharedKeyId, type PskName, pskIdOf } from "../../key-schedule/pre-shared-key.ts";
+import { isLastResort } from "../../key-packages/key-package.ts";
+import type { GroupInfo } from "../../messages/group-info.ts";
+import type { Capabilities } from "../../tree/nodes.ts";
+import type { ClientCore } from "../session/client-core.ts";
+import type { GroupConfig } from "../state/config.ts";
+import type { ClientEvent } from "../state/events.ts";
+import type { GroupState } from "../state/group-state.ts";
+import type { Identity } from "../identity/identity.ts";
+import { defaultCapabilities, findKeyPackage, wasOurs } from "../identity/key-packages.ts";
+import { findMembers, type MemberSelector } from "../state/members.ts";
+import { decodeGroupInfo, decodeWelcome } from "../state/messages.ts";
+import { checkStagedSuccession } from "./successor.ts";
+import { encodeRecord } from "../records/record-codecs.ts";
+import { enteredKey } from "../records/record-keys.ts";
+import { Transaction } from "../records/transaction.ts";
+
+export interface JoinOptions {
+  /** Body of the ratchet_tree extension, if the Welcome does not carry the tree. */
+  readonly ratchetTree?: Uint8Array | undefined;
+  readonly config?: Partial<GroupConfig> | undefined;
+}
+
+/** What a Welcome says before anything about it is verified. */
+export interface WelcomePeek {
+  /** KeyPackageRef of ours that it is for. */
+  readonly reference: Uint8Array;
+  readonly psks: readonly PreSharedKeyId[];
+  /** Only if all PSKs are at hand; not verified. */
+  readonly unverifiedGroupInfo: GroupInfo | undefined;
+}
+
+export async function peekWelcome(core: ClientCore, bytes: Uint8Array): Promise<WelcomePeek> {
+  const environment = joinEnvironment(core);
+  const opened = await open(core, bytes, environment);
+  const { reference, psks } = opened;
+  try {
+    const { groupInfo } = await openGroupInfo(opened, environment);
+    return { reference, psks, unverifiedGroupInfo: groupInfo };
+  } catch (error) {
+    if (!MlsError.is(error, "MISSING_PSK")) throw error;
+    return { reference, psks, unverifiedGroupInfo: undefined };
+  }
+}
+
+/** Full validation; nothing is stored. */
+export async function stageWelcome(
+  core: ClientCore,
+  bytes: Uint8Array,
+  { ratchetTree }: JoinOptions,
+): Promise<StagedJoin> {
+  const environment = joinEnvironment(core);
+  const opened = await open(core, bytes, environment);
+  const staged = await stageJoin(opened, ratchetTree, environment);
+  await requireNoLiveGroup(core, staged.epoch.context.groupId);
+  await requireNotEntered(core, staged);
+  await checkStagedSuccession(core, staged, environment);
+  return staged;
+}
+
+/**
+ * An epoch is entered once. Whoever entered it again, after leaving or deleting the group, would
+ * start its ratchets over and encrypt a second time under keys that were used. RFC 9420 §9.2.
+ */
+export async function requireNotEntered(core: ClientCore, { epoch }: StagedJoin): Promise<void> {
+  if ((await core.storage.get(enteredKey(epoch.confirmationTag))) === undefined) return;
+  throw new StateError("GROUP_EXISTS", "this client entered this epoch before", {
+    rule: "valn1403",
+  });
+}
+
+/** A Welcome for any other package than a last resort cannot be opened again. */
+export function noteEntered(
+  transaction: Transaction,
+  { epoch, keyPackage, reference }: StagedJoin,
+): void {
+  if (!isLastResort(keyPackage)) return;
+  transaction.put(enteredKey(epoch.confirmationTag), encodeRecord(opaque, reference));
+}
+
+/** Rule valn1403: a live group cannot be joined again, a closed one may have a successor. */
+export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array): Promise<void> {
+  const handle = await core.findHandle(groupId);
+  if (handle === undefined) return;
+  const { state } = await core.load(handle);
+  if (state.status === "inactive" || state.status === "suspended") return;
+  throw new StateError("GROUP_EXISTS", "this client is in a group with this id", {
+    rule: "valn1403",
+  });
+}
+
+/** KeyPackageRefs of those whom a Welcome is for. */
+export function referencesOf(welcome: Uint8Array): readonly Uint8Array[] {
+  return decodeWelcome(welcome).secrets.map(({ newMember }) => newMember);
+}
+
+/** Whether a Welcome failed for a reason that lies in it, so that trying again is of no use. */
+export function isFaultOfWelcome(error: unknown): error is MlsError {
+  if (!(error instanceof MlsError) || error.code === "POLICY_TIMEOUT") return false;
+  return ["decode", "unsupported", "validation", "crypto", "policy"].includes(error.blame);
+}
+
+export function welcomeFailure(welcome: Uint8Array, { code, rule }: MlsError): ClientEvent {
+  const references = referencesOf(welcome);
+  return { type: "welcomeFailed", references, code, rule };
+}
+
+async function open(
+  core: ClientCore,
+  bytes: Uint8Array,
+  environment: Environment,
+): Promise<OpenedWelcome> {
+  const welcome = decodeWelcome(bytes);
+  try {
+    return await openWelcome(
+      core.options.provider,
+      welcome,
+      (reference) => findKeyPackage(core, reference),
+      environment,
+    );
+  } catch (cause) {
+    if (!MlsError.is(cause, "NO_MATCHING_KEY_PACKAGE")) throw cause;
+    for (const { newMember } of welcome.secrets) {
+      if (!(await wasOurs(core, newMember))) continue;
+      throw new StateError("ORPHAN_WELCOME", "the key package of this Welcome is gone", {
+        rule: "mk-93",
+        cause,
+      });
+    }
+    throw cause;
+  }
+}
+
+/** A GroupInfo on its own: everything that a joiner would check. Nothing is stored. */
+export async function checkGroupInfo(
+  core: ClientCore,
+  bytes: Uint8Array,
+  ratchetTree: Uint8Array | undefined,
+): Promise<ValidatedGroupInfo> {
+  const environment = joinEnvironment(core);
+  const groupInfo = decodeGroupInfo(bytes, core.options);
+  const crypto = core.options.provider.suite(groupInfo.groupContext.cipherSuite);
+  return validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
+}
+
+function joinEnvironment(core: ClientCore): Environment {
+  return core.environment(new Transaction(core.storage), core.options.config);
+}
+
+export interface ExternalJoinRequest extends JoinOptions {
+  /** Ids of external PSKs. */
+  readonly psks?: readonly PskName[] | undefined;
+  /** Replace a former leaf of ours: its index, or `true` for the one with our identity. */
+  readonly resync?: true | MemberSelector | undefined;
+  readonly capabilities?: Capabilities | undefined;
+  readonly leafExtensions?: readonly Extension[] | undefined;
+  readonly authenticatedData?: Uint8Array | undefined;
+  /** Messages with pending proposals that external commits may cover, such as SelfRemove. */
+  readonly pendingProposals?: readonly Uint8Array[] | undefined;
+}
+
+export interface StagedExternalJoin {
+  readonly commit: Uint8Array;
+  readonly epoch: Epoch;
+}
+
+/** Builds the external commit. Nothing is stored. */
+export async function stageExternalJoin(
+  core: ClientCore,
+  identity: Identity,
+  bytes: Uint8Array,
+  request: ExternalJoinRequest,
+): Promise<StagedExternalJoin> {
+  const { provider, types } = core.options;
+  const environment = joinEnvironment(core);
+  const groupInfo = decodeGroupInfo(bytes, environment);
+  if (request.resync === undefined) {
+    await requireNoLiveGroup(core, groupInfo.groupContext.groupId);
+  }
+  const crypto = provider.suite(groupInfo.groupContext.cipherSuite);
+  const signer = await core.signer(identity.signatureKey);
+  const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
+  const psks = (request.psks ?? []).map((name) => pskIdOf(name, nonce()));
+  const joined = await joinByExternalCommit(
+    {
+      crypto,
+      groupInfo,
+      ratchetTree: request.ratchetTree,
+      leaf: {
+        credential: identity.credential,
+        capabilities:
+          request.capabilities ?? defaultCapabilities(provider.suites, types, identity.credential),
+        extensions: request.leafExtensions ?? [],
+        signer,
+      },
+      resync: (tree) => formerLeaf(tree, identity, request.resync),
+      psks,
+      pending: [],
+      pendingMessages: request.pendingProposals,
+      authenticatedData: request.authenticatedData ?? EMPTY_BYTES,
+    },
+    environment,
+  );
+  return { commit: joined.commit, epoch: joined.next };
+}
+
+/** Which leaf the external commit removes. @throws StateError `MEMBER_NOT_FOUND` */
+function formerLeaf(
+  tree: Epoch["tree"],
+  { identity, signatureKey }: Identity,
+  resync: ExternalJoinRequest["resync"],
+): number | undefined {
+  if (resync === undefined) return undefined;
+  const candidates = resync === true ? [{ signatureKey }, { identity }] : [resync];
+  for (const selector of candidates) {
+    const [leaf] = findMembers(tree, selector);
+    if (leaf !== undefined) return leaf;
+  }
+  throw new StateError("MEMBER_NOT_FOUND", "there is no former leaf of ours in the group");
+}
+
+/** The state of a group that was just created or entered. */
+export function freshState(
+  handle: number,
+  epoch: Epoch,
+  config: GroupConfig,
+  now: bigint,
+  join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
+): GroupState {
+  return {
+    handle,
+    status: join === undefined ? "active" : "pendingJoin",
+    epoch,
+    config,
+    proposals: new Map(),
+    queued: [],
+    ownUpdate: { updatedAt: now, messages: 0, sawRemoval: false },
+    pending: undefined,
+    past: [],
+    resumptionPsks: new Map(),
+    reInit: undefined,
+    isLeaving: false,
+    joinCommit: join?.commit,
+    replaces: join?.replaces,
+    frozenUpTo: undefined,
+    buffer: new Map(),
+    seen: { hashes: new Map(), next: 0 },
+  };
+}

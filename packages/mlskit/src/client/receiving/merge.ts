@@ -1,0 +1,232 @@
+/** From one epoch to the next: what is kept, what is forgotten. RFC 9420 §9.2, §14. */
+import { equalBytes } from "../../codec/index.ts";
+import { credentialTypeOf } from "../../credentials/credential.ts";
+import { Secret } from "../../crypto/index.ts";
+import type { CommitSummary } from "../../group/commit-summary.ts";
+import { type Epoch, eraseEpoch } from "../../group/epoch.ts";
+import { type PastMember, retire } from "../../group/past-epoch.ts";
+import type { StagedCommit } from "../../group/process-commit.ts";
+import type { LeafNode } from "../../tree/nodes.ts";
+import type { GroupConfig } from "../state/config.ts";
+import { SecretTree } from "../../secret-tree/secret-tree.ts";
+import { untouchedSecret } from "../records/epoch-records.ts";
+import type { GroupState, StoredPastEpoch } from "../state/group-state.ts";
+import { afterCommit } from "../state/update-advice.ts";
+
+export interface Merged {
+  readonly state: GroupState;
+  /** Overwrites what is not kept. To be called when the new state is durable. */
+  erase(): void;
+}
+
+/** Begins the next epoch, after a Commit of ours or of another member. */
+export function mergeEpoch(
+  state: GroupState,
+  next: Epoch,
+  summary: CommitSummary,
+  now: bigint,
+): Merged {
+  const { epoch } = state;
+  const ended: StoredPastEpoch = { ...retire(epoch, now), changes: memberChanges(summary) };
+  const past = keepPast(state, [ended, ...state.past], now);
+  const resumptionPsks = keepPsks(state, epoch.context.epoch, epoch.secrets.resumptionPsk);
+  const merged: GroupState = {
+    ...state,
+    status: summary.reInit === undefined ? "active" : "suspended",
+    reInit: summary.reInit,
+    epoch: beginEpoch(next),
+    past,
+    resumptionPsks,
+    proposals: new Map(),
+    // What a Commit of ours carried is settled with it, one way or the other.
+    queued: state.pending === undefined ? state.queued : [],
+    pending: undefined,
+    joinCommit: undefined,
+    isLeaving: false,
+    frozenUpTo: afterRollback(state, next, summary),
+    ownUpdate: afterCommit(state, summary, now),
+  };
+  return { state: merged, erase: () => eraseOld(state, merged) };
+}
+
+/** Rule P-MP-06: a lost copy of this state cannot have made a Commit of another member's. */
+function afterRollback(
+  { frozenUpTo, epoch }: GroupState,
+  next: Epoch,
+  { committer }: CommitSummary,
+): bigint | undefined {
+  if (frozenUpTo === undefined) return undefined;
+  const isHealed = next.context.epoch > frozenUpTo && committer !== epoch.ownLeaf;
+  return isHealed ? undefined : frozenUpTo;
+}
+
+/** The end of the group for us: the last view of its members stays, its secrets go. */
+export function mergeRemoval(state: GroupState, staged: StagedCommit, now: bigint): Merged {
+  const merged: GroupState = {
+    ...state,
+    status: "inactive",
+    ownUpdate: endedAt(now),
+    epoch: { ...withoutSecrets(state.epoch), tree: staged.group.tree },
+    past: afterRemoval(state.past, staged.summary),
+    resumptionPsks: new Map(),
+    proposals: new Map(),
+    queued: [],
+    pending: undefined,
+    joinCommit: undefined,
+    isLeaving: false,
+    buffer: new Map(),
+  };
+  return { state: merged, erase: () => eraseSecrets(state) };
+}
+
+/** The last epoch of ours is not kept: the one before it tells its members from the last tree. */
+function afterRemoval(
+  [newest, ...older]: GroupState["past"],
+  summary: CommitSummary,
+): GroupState["past"] {
+  if (newest === undefined) return [];
+  const changes = new Map([...memberChanges(summary), ...newest.changes]);
+  return [{ ...newest, changes: [...changes] }, ...older];
+}
+
+/** Closes a group from outside a Commit. */
+export function closeGroup(state: GroupState, now: bigint): Merged {
+  const closed: GroupState = {
+    ...state,
+    status: "inactive",
+    ownUpdate: endedAt(now),
+    epoch: withoutSecrets(state.epoch),
+    past: [],
+    resumptionPsks: new Map(),
+    proposals: new Map(),
+    queued: [],
+    pending: undefined,
+    joinCommit: undefined,
+    buffer: new Map(),
+  };
+  return { state: closed, erase: () => eraseSecrets(state) };
+}
+
+/** There are no keys of ours to renew any more: from here on it tells since when. */
+function endedAt(now: bigint): GroupState["ownUpdate"] {
+  return { updatedAt: now, messages: 0, sawRemoval: false };
+}
+
+/** The view of an epoch that stays when its secrets go. */
+function withoutSecrets(epoch: Epoch): Epoch {
+  const none = (): Secret => new Secret(new Uint8Array(0));
+  return {
+    ...epoch,
+    privateKeys: new Map(),
+    secrets: {
+      senderDataSecret: none(),
+      exporterSecret: none(),
+      externalSecret: none(),
+      confirmationKey: none(),
+      membershipKey: none(),
+      resumptionPsk: none(),
+      epochAuthenticator: none(),
+      initSecret: none(),
+      applicationExportSecret: none(),
+    },
+    exporterTree: undefined,
+  };
+}
+
+function eraseSecrets({ epoch, pending, resumptionPsks }: GroupState): void {
+  for (const secret of Object.values(epoch.secrets)) secret.erase();
+  epoch.secretTree.erase();
+  for (const node of epoch.exporterTree?.values() ?? []) node.erase();
+  for (const key of epoch.privateKeys.values()) key.erase();
+  for (const psk of resumptionPsks.values()) psk.erase();
+  if (pending !== undefined) eraseEpoch(pending.next, undefined);
+}
+
+/** Rules P-BUF, mk-111: newest first, by count and by age. */
+export function keepPast(
+  { config }: GroupState,
+  past: readonly StoredPastEpoch[],
+  now: bigint,
+): readonly StoredPastEpoch[] {
+  const oldest = now - BigInt(config.pastEpochLifetime);
+  return past.slice(0, config.pastEpochs).filter(({ endedAt }) => endedAt >= oldest);
+}
+
+function keepPsks(
+  { config, resumptionPsks }: GroupState,
+  epoch: bigint,
+  psk: Secret,
+): ReadonlyMap<bigint, Secret> {
+  return newestPsks(new Map([...resumptionPsks, [epoch, psk]]), config);
+}
+
+/** Rule mk-111: of the epochs that are over, the latest. */
+export function newestPsks(
+  psks: GroupState["resumptionPsks"],
+  config: Pick<GroupConfig, "resumptionPsks">,
+): GroupState["resumptionPsks"] {
+  return new Map(config.resumptionPsks === 0 ? [] : [...psks].slice(-config.resumptionPsks));
+}
+
+/** How the members of the epoch that ends differ from those of the next one. */
+function memberChanges(summary: CommitSummary): StoredPastEpoch["changes"] {
+  const changes = new Map<number, PastMember | undefined>();
+  for (const { leafIndex } of summary.added) changes.set(leafIndex, undefined);
+  for (const { leafIndex, before, after } of summary.updated) {
+    if (!isSameMember(before, after)) changes.set(leafIndex, memberOf(before));
+  }
+  for (const { leafIndex, leaf } of summary.removed) changes.set(leafIndex, memberOf(leaf));
+  return [...changes];
+}
+
+function memberOf({ credential, signatureKey }: LeafNode): PastMember {
+  return { credential, signatureKey };
+}
+
+/** Compares what messages are attributed by; most new leaves change only their encryption key. */
+function isSameMember(a: LeafNode, b: LeafNode): boolean {
+  if (!equalBytes(a.signatureKey, b.signatureKey)) return false;
+  const [x, y] = [a.credential, b.credential];
+  if (credentialTypeOf(x) !== credentialTypeOf(y)) return false;
+  return x.type === "basic" && y.type === "basic" && equalBytes(x.identity, y.identity);
+}
+
+function eraseOld(before: GroupState, after: GroupState): void {
+  const { epoch } = before;
+  const kept = new Set<Secret>(after.epoch.privateKeys.values());
+  for (const psk of after.resumptionPsks.values()) kept.add(psk);
+  for (const { senderDataSecret } of after.past) kept.add(senderDataSecret);
+  const secrets = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];
+  for (const node of epoch.exporterTree?.values() ?? []) secrets.push(node);
+  for (const psk of before.resumptionPsks.values()) secrets.push(psk);
+  for (const { senderDataSecret } of before.past) secrets.push(senderDataSecret);
+  for (const secret of secrets) if (!kept.has(secret)) secret.erase();
+  const trees = new Set([after.epoch.secretTree, ...after.past.map((past) => past.secretTree)]);
+  for (const tree of [epoch.secretTree, ...before.past.map((past) => past.secretTree)]) {
+    if (!trees.has(tree)) tree.erase();
+  }
+  if (before.pending !== undefined) erasePending(before.pending.next, after.epoch);
+  for (const { ownUpdate } of before.proposals.values()) {
+    const key = ownUpdate?.leafPrivateKey;
+    if (key !== undefined && !kept.has(key)) key.erase();
+  }
+}
+
+/** Of a Commit that won, only the untouched copy of its secret tree is left to erase. */
+function erasePending(pending: Epoch, now: Epoch): void {
+  if (pending.secrets === now.secrets) pending.secretTree.erase();
+  else eraseEpoch(pending, now);
+}
+
+/**
+ * An epoch as it begins, with a secret tree of its own: should the write fail, the epoch can begin
+ * again with nothing used up.
+ */
+export function beginEpoch(next: Epoch): Epoch {
+  const { crypto, tree } = next;
+  const root = Secret.copyOf(untouchedSecret(next).bytes);
+  return {
+    ...next,
+    secretTree: SecretTree.fromEncryptionSecret(crypto, tree.leafCount, root),
+  };
+}

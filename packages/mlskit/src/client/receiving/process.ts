@@ -1,0 +1,387 @@
+/** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
+import { buffer, expireBuffered } from "./buffer.ts";
+import { checkRoom } from "../state/proposal-room.ts";
+import { completeJoin } from "./complete-join.ts";
+import { invalid, outcomeOfFailure } from "./failed-message.ts";
+import { decodeBuffered, nextToReplay } from "./replay-order.ts";
+import { untimelyOutcome } from "./untimely.ts";
+import { equalBytes } from "../../codec/index.ts";
+import { andThen, type MaybePromise } from "../../crypto/index.ts";
+import { MlsError, StateError } from "../../errors.ts";
+import type { StagedCommit } from "../../group/process-commit.ts";
+import { checkNotRepeated } from "../../group/proposal-rules.ts";
+import { comingEpoch } from "../state/coming-epoch.ts";
+import { incomingCredentials } from "../state/credentials-in-commit.ts";
+import { noteDecryption } from "./fork.ts";
+import type { GroupAccess } from "../session/group-access.ts";
+import type { BufferedMessage, GroupState } from "../state/group-state.ts";
+import type { Arrived } from "../state/messages.ts";
+import type {
+  AuthenticatedInfo,
+  CommitOutcome,
+  Outcome,
+  OwnCommitOutcome,
+  ProposalOutcome,
+} from "../state/outcome.ts";
+import { withProposal } from "../sending/propose.ts";
+import {
+  authorOfFailure,
+  contentTypeOf,
+  type GroupMessage,
+  infoOf,
+  type Received,
+  receiveMessage,
+} from "./receive.ts";
+import { classifyRemovals } from "../state/removal.ts";
+import type { GroupSession } from "../session/session.ts";
+import { mergeOwn, mergeStaged, remember, useUp } from "./settle-commit.ts";
+
+export interface ProcessOptions {
+  /** Merge Commits and store proposals at once. Default: the group's `autoAccept`. */
+  readonly accept?: boolean | undefined;
+}
+
+export function processForGroup(
+  access: GroupAccess,
+  session: GroupSession,
+  arrived: Arrived,
+  options: ProcessOptions,
+): MaybePromise<Outcome> {
+  const { groupId } = session.state.epoch.context;
+  if ("failure" in arrived) return invalid(arrived.failure, groupId);
+  const { bytes, message } = arrived;
+  if (message.wireFormat !== "publicMessage" && message.wireFormat !== "privateMessage") {
+    return { kind: message.wireFormat, bytes };
+  }
+  const { groupId: addressed } = infoOf(message);
+  if (!equalBytes(addressed, groupId)) return { kind: "wrongGroup", groupId: addressed };
+  return processGroupMessage(access, session, bytes, message, options);
+}
+
+export async function processGroupMessage(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  decoded: GroupMessage,
+  options: ProcessOptions,
+): Promise<Outcome> {
+  const accept = options.accept ?? session.state.config.autoAccept;
+  const early = await untimelyOutcome(session, bytes, decoded);
+  if (early !== undefined) return early;
+  const before = session.state;
+  try {
+    const received = await receiveMessage(session, bytes, decoded);
+    return await outcomeOf(access, session, bytes, received, accept);
+  } catch (error) {
+    session.state = before;
+    const outcome = await outcomeOfFailure(session, bytes, decoded, error);
+    if (outcome.kind !== "invalid" && outcome.kind !== "invalidProposal") return outcome;
+    return { ...outcome, sender: authorOfFailure(outcome.error) };
+  }
+}
+
+function outcomeOf(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  received: Received,
+  accept: boolean,
+): MaybePromise<Outcome> {
+  const { info } = received;
+  switch (received.kind) {
+    case "application": {
+      const { sender, authenticatedData, data, generation } = received;
+      noteDecryption(session, true);
+      if (sender.type === "member") {
+        const { leafIndex } = sender;
+        const { groupId, epoch } = info;
+        session.emit({ type: "messageReceived", groupId, epoch, leafIndex, generation });
+      }
+      return { kind: "application", sender, authenticatedData, data, generation, ...info };
+    }
+    case "proposal":
+      return proposalOutcome(access, session, bytes, received, accept);
+    case "commit":
+      return commitOutcome(access, session, bytes, received, accept);
+    case "ownCommit":
+      return ownCommitOutcome(access, session, info, accept);
+    case "ownProposal":
+      return { kind: "ownProposal", ...info, reference: received.reference };
+    case "ownMessage":
+    case "duplicate":
+      return { kind: received.kind, ...info };
+    case "future": {
+      const { contentType } = received;
+      return andThen(buffer(session, bytes), (isBuffered): Outcome => {
+        return { kind: "future", ...info, contentType, isBuffered };
+      });
+    }
+    case "farFuture":
+    case "stale":
+    case "epochTooOld":
+      return { kind: received.kind, ...info, contentType: received.contentType, isBuffered: false };
+  }
+}
+
+async function proposalOutcome(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  received: Extract<Received, { kind: "proposal" }>,
+  accept: boolean,
+): Promise<Outcome> {
+  const { info, cached } = received;
+  const { reference } = cached;
+  const author: AuthenticatedInfo = authorOf(received);
+  const kinds = {
+    member: "proposal",
+    external: "externalProposal",
+    newMember: "newMemberProposal",
+  } as const;
+  const epoch = session.state.epoch.context.epoch;
+  if (accept) {
+    const replayed = await storeProposal(access, session, received, bytes);
+    if (replayed !== undefined) return replayed;
+  }
+  const outcome: ProposalOutcome = {
+    kind: kinds[received.sender.type],
+    ...author,
+    proposal: cached.proposal,
+    reference,
+    isStored: accept,
+    accept: () =>
+      access.operate(async (later) => {
+        requireEpoch(later.state, epoch);
+        await storeProposal(access, later, received, bytes);
+      }),
+  };
+  session.emit({ type: "proposalReceived", groupId: info.groupId, epoch: info.epoch, reference });
+  return outcome;
+}
+
+/** Rule P-BUF-04: a Commit that waited for this proposal takes the place of its outcome. */
+async function storeProposal(
+  access: GroupAccess,
+  session: GroupSession,
+  { info, cached, key }: Extract<Received, { kind: "proposal" }>,
+  bytes: Uint8Array,
+): Promise<Outcome | undefined> {
+  checkRoom(session.state, cached);
+  remember(session, bytes);
+  checkNotRepeated(cached, session.state.proposals, session.environment.types);
+  if (key !== undefined) useUp(session, key);
+  const { wireFormat } = info;
+  session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });
+  const waiting = [...session.state.buffer].filter(([, message]) => {
+    const decoded = decodeBuffered(session, message);
+    return (
+      decoded !== undefined &&
+      contentTypeOf(decoded) === "commit" &&
+      infoOf(decoded).epoch === session.state.epoch.context.epoch
+    );
+  });
+  for (const [hash, message] of waiting) {
+    const outcome = await replayOne(access, session, hash, message, true);
+    if (outcome?.kind === "commit" || outcome?.kind === "removed") return outcome;
+  }
+  return undefined;
+}
+
+async function commitOutcome(
+  access: GroupAccess,
+  session: GroupSession,
+  bytes: Uint8Array,
+  received: Extract<Received, { kind: "commit" }>,
+  accept: boolean,
+): Promise<CommitOutcome> {
+  const { staged } = received;
+  const before = session.state;
+  const { epoch } = before.epoch.context;
+  const merge = async (now: GroupSession): Promise<CommitOutcome> => {
+    requireEpoch(now.state, epoch);
+    const discarded = now.state.pending;
+    const dropped = mergeStaged(now, staged, bytes);
+    const replayed = await replayBuffered(access, now);
+    return {
+      ...describe(received, before, staged),
+      isMerged: true,
+      discarded,
+      dropped,
+      replayed,
+      accept: merged,
+    };
+  };
+  if (accept) return merge(session);
+  return {
+    ...describe(received, before, staged),
+    isMerged: false,
+    discarded: undefined,
+    dropped: [],
+    replayed: [],
+    accept: () => access.operate(merge),
+  };
+}
+
+function merged(): never {
+  throw new StateError("WRONG_EPOCH", "this Commit was merged already");
+}
+
+function describe(
+  received: Extract<Received, { kind: "commit" }>,
+  before: GroupState,
+  { summary, next, notices }: StagedCommit,
+) {
+  const kind = next === undefined ? "removed" : summary.reInit === undefined ? "commit" : "reinit";
+  return {
+    kind,
+    ...authorOf(received),
+    summary,
+    removals: classifyRemovals(summary, before.epoch.ownLeaf),
+    credentials: incomingCredentials(summary),
+    reInit: summary.reInit,
+    notices,
+    next: next === undefined ? undefined : comingEpoch(next),
+  } as const;
+}
+
+async function ownCommitOutcome(
+  access: GroupAccess,
+  session: GroupSession,
+  info: Received["info"],
+  accept: boolean,
+): Promise<Outcome> {
+  const { pending, joinCommit } = session.state;
+  if (pending === undefined) {
+    if (joinCommit === undefined) return { kind: "duplicate", ...info };
+    return joinAccepted(access, session, info);
+  }
+  const { summary, welcomes, groupInfo, ratchetTree } = pending;
+  const epoch = session.state.epoch.context.epoch;
+  const merge = async (now: GroupSession): Promise<OwnCommitOutcome> => {
+    requireEpoch(now.state, epoch);
+    const dropped = mergeOwn(now, pending);
+    const replayed = await replayBuffered(access, now);
+    return {
+      kind: "ownCommit",
+      ...info,
+      summary,
+      isMerged: true,
+      welcomes,
+      groupInfo,
+      ratchetTree,
+      dropped,
+      replayed,
+      accept: merged,
+    };
+  };
+  if (accept) return merge(session);
+  return {
+    kind: "ownCommit",
+    ...info,
+    summary,
+    isMerged: false,
+    ...NOTHING_TO_HAND_OUT,
+    dropped: [],
+    replayed: [],
+    accept: () => access.operate(merge),
+  };
+}
+
+/** The echo of an external commit of ours: the join is accepted. */
+async function joinAccepted(
+  access: GroupAccess,
+  session: GroupSession,
+  info: Received["info"],
+): Promise<Outcome> {
+  const replayed = await acceptJoin(access, session);
+  return {
+    kind: "ownCommit",
+    ...info,
+    summary: undefined,
+    isMerged: true,
+    ...NOTHING_TO_HAND_OUT,
+    dropped: [],
+    replayed,
+    accept: merged,
+  };
+}
+
+const NOTHING_TO_HAND_OUT = { welcomes: [], groupInfo: undefined, ratchetTree: undefined } as const;
+
+/** The delivery service accepted our external commit: what waited for that is processed. */
+export async function acceptJoin(
+  access: GroupAccess,
+  session: GroupSession,
+): Promise<readonly Outcome[]> {
+  await completeJoin(session);
+  return replayBuffered(access, session);
+}
+
+function authorOf({
+  info,
+  sender,
+  authenticatedData,
+}: Extract<Received, { sender: unknown }>): AuthenticatedInfo {
+  return { sender, authenticatedData, ...info };
+}
+
+function requireEpoch(state: GroupState, epoch: bigint): void {
+  if (state.epoch.context.epoch === epoch && state.status !== "inactive") return;
+  throw new StateError("WRONG_EPOCH", "the group has moved on since", {
+    details: { relation: "stale", currentEpoch: state.epoch.context.epoch },
+  });
+}
+
+// Messages that came too early. Rules P-BUF-01 to P-BUF-05.
+
+/** Groups in which a replay is under way. */
+const replaying = new WeakSet<GroupSession>();
+
+/**
+ * Once per merge: application messages, then proposals, then Commits, as they came. A replayed
+ * Commit starts no replay of its own; the messages that it makes readable come up in this one.
+ */
+export async function replayBuffered(
+  access: GroupAccess,
+  session: GroupSession,
+): Promise<readonly Outcome[]> {
+  if (replaying.has(session)) return [];
+  replaying.add(session);
+  try {
+    expireBuffered(session);
+    const outcomes: Outcome[] = [];
+    const tried = new Set<string>();
+    const { autoAccept } = session.state.config;
+    for (;;) {
+      const next = nextToReplay(session, tried);
+      if (next === undefined) return outcomes;
+      const [hash, message] = next;
+      tried.add(hash);
+      const outcome = await replayOne(access, session, hash, message, autoAccept);
+      if (outcome !== undefined) outcomes.push(outcome);
+    }
+  } finally {
+    replaying.delete(session);
+  }
+}
+
+async function replayOne(
+  access: GroupAccess,
+  session: GroupSession,
+  hash: string,
+  message: BufferedMessage,
+  accept: boolean,
+): Promise<Outcome | undefined> {
+  const kept = new Map(session.state.buffer);
+  if (!kept.delete(hash)) return undefined;
+  session.state = { ...session.state, buffer: kept };
+  const decoded = decodeBuffered(session, message);
+  if (decoded === undefined) return undefined;
+  try {
+    return await processGroupMessage(access, session, message.bytes, decoded, { accept });
+  } catch (error) {
+    // Rule P-BUF-03: one message that cannot be used does not stop the rest.
+    if (!(error instanceof MlsError) || error.blame === "storage") throw error;
+    return { kind: "invalid", groupId: infoOf(decoded).groupId, error };
+  }
+}

@@ -1,0 +1,131 @@
+/** Beginning a new epoch, or staying in the old one. RFC 9420 §14. */
+import { MlsError, StateError } from "../../errors.ts";
+import type { CommitSummary } from "../../group/commit-summary.ts";
+import { type DroppedProposal, droppedProposals } from "../state/dropped-proposals.ts";
+import { type GroupState, type PendingCommit, SEEN_SLOTS } from "../state/group-state.ts";
+import { eraseEpoch } from "../../group/epoch.ts";
+import { mergeEpoch, mergeRemoval } from "./merge.ts";
+import { type IncomingCommit, type MessageKeyId, messageHash } from "./receive.ts";
+import { classifyRemovals } from "../state/removal.ts";
+import { eraseMessageKey } from "../../secret-tree/hash-ratchet.ts";
+import type { GroupSession } from "../session/session.ts";
+
+/** Begins the epoch of our pending Commit. The proposals that it did not cover. */
+export function mergeOwn(
+  session: GroupSession,
+  pending: PendingCommit,
+): readonly DroppedProposal[] {
+  const before = session.state;
+  const { summary, next, commit } = pending;
+  remember(session, commit);
+  const merged = mergeEpoch(session.state, next, summary, session.environment.now);
+  session.state = merged.state;
+  session.eraseLater(merged.erase);
+  const { groupId, epoch } = next.context;
+  session.emit({ type: "commitAccepted", groupId, epoch });
+  const dropped = announce(session, before, summary);
+  if (summary.hasPath) session.emit({ type: "ownUpdateDone", groupId, epoch });
+  return dropped;
+}
+
+/**
+ * Begins the epoch of somebody else's Commit, or ends the group if it removes us. The proposals that
+ * it did not cover.
+ */
+export function mergeStaged(
+  session: GroupSession,
+  staged: IncomingCommit,
+  bytes: Uint8Array,
+): readonly DroppedProposal[] {
+  if (staged.key !== undefined) useUp(session, staged.key);
+  const before = session.state;
+  const { summary, next } = staged;
+  const { groupId, epoch } = before.epoch.context;
+  remember(session, bytes);
+  const { now } = session.environment;
+  const merged =
+    next === undefined
+      ? mergeRemoval(session.state, staged, now)
+      : mergeEpoch(session.state, next, summary, now);
+  session.state = merged.state;
+  session.eraseLater(merged.erase);
+  if (before.pending !== undefined) {
+    session.emit({ type: "lostRace", groupId, epoch: epoch + 1n, committer: summary.committer });
+  }
+  return announce(session, before, summary);
+}
+
+/**
+ * RFC 9420 §9.2: the key that opened a Commit or a proposal goes, with all above it, from the tree that is kept
+ * for late messages. It is sought anew, for the tree may have been used since the message was opened.
+ */
+export function useUp(session: GroupSession, key: MessageKeyId): void {
+  const { secretTree, context } = session.state.epoch;
+  const { limits } = session.environment;
+  try {
+    const { leaf, generation } = key;
+    const prepared = secretTree.prepareReceive(leaf, "handshake", generation, limits);
+    eraseMessageKey(prepared.messageKey);
+    session.useKey(secretTree, context.epoch, prepared.change);
+  } catch (error) {
+    // Other handshake messages of the sender may have pushed it out or, against the rules, used it too.
+    const isGone =
+      MlsError.is(error, "GENERATION_TOO_OLD") || MlsError.is(error, "ALREADY_CONSUMED");
+    if (!isGone) throw error;
+  }
+}
+
+export async function discardPending(session: GroupSession): Promise<void> {
+  const { pending, epoch } = session.state;
+  if (pending === undefined) throw noPendingCommit();
+  session.state = { ...session.state, pending: undefined };
+  session.eraseLater(() => eraseEpoch(pending.next, epoch));
+  const { groupId } = epoch.context;
+  session.emit({ type: "commitDiscarded", groupId, epoch: epoch.context.epoch });
+}
+
+/** Events of a new epoch, in order: who went, who came, that it began. */
+function announce(
+  session: GroupSession,
+  before: GroupState,
+  summary: CommitSummary,
+): readonly DroppedProposal[] {
+  const { groupId } = before.epoch.context;
+  const epoch = before.epoch.context.epoch + 1n;
+  const { ownLeaf } = before.epoch;
+  for (const { leafIndex, leaf, reason } of classifyRemovals(summary, ownLeaf)) {
+    const { credential } = leaf;
+    session.emit({ type: "memberRemoved", groupId, epoch, leafIndex, credential, reason });
+    if (leafIndex === ownLeaf) session.emit({ type: "removedFromGroup", groupId, epoch, reason });
+  }
+  for (const { leafIndex, leaf } of summary.added) {
+    const { credential } = leaf;
+    session.emit({ type: "memberJoined", groupId, epoch, leafIndex, credential });
+  }
+  if (session.state.status === "inactive") return [];
+  session.emit({ type: "epochAdvanced", groupId, epoch, committer: summary.committer });
+  if (
+    summary.updated.some(({ leafIndex }) => leafIndex === ownLeaf) &&
+    summary.committer !== ownLeaf
+  ) {
+    session.emit({ type: "ownUpdateDone", groupId, epoch });
+  }
+  const dropped = droppedProposals(before, session.state, summary, session.environment.now);
+  for (const one of dropped) session.emit({ type: "proposalDropped", groupId, epoch, ...one });
+  if (before.isLeaving) session.emit({ type: "leaveNotCovered", groupId, epoch });
+  if (summary.reInit !== undefined) session.emit({ type: "reInit", groupId, epoch });
+  return dropped;
+}
+
+/** Remembers a handshake message that took effect, to know it if it comes again. */
+export function remember(session: GroupSession, bytes: Uint8Array): void {
+  const { hashes, next } = session.state.seen;
+  const kept = new Map(hashes);
+  kept.set(next, messageHash(session, bytes));
+  kept.delete(next - SEEN_SLOTS);
+  session.state = { ...session.state, seen: { hashes: kept, next: next + 1 } };
+}
+
+export function noPendingCommit(): StateError {
+  return new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
+}

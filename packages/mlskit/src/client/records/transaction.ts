@@ -1,0 +1,124 @@
+/** All changes of one operation, written at once. Rules P-TX-01 to P-TX-07. */
+import { StorageError, UsageError } from "../../errors.ts";
+import type { Storage, WriteBatch } from "../../storage/storage.ts";
+import type { ClientEvent } from "../state/events.ts";
+import type { RecordSink } from "./record-sink.ts";
+
+/** Collects writes in memory; {@link commit} writes them in one atomic batch, or nothing. */
+export class Transaction implements RecordSink {
+  readonly #storage: Storage;
+  readonly #writes = new Map<string, Uint8Array | undefined>();
+  #expected: WriteBatch["expect"] = [];
+  readonly #onCommit: (() => void)[] = [];
+  readonly #onAbort: (() => void)[] = [];
+  /** Of what concerns no group; those of groups are with their sessions. */
+  readonly events: ClientEvent[] = [];
+  /** Handles of groups that are changed behind the backs of those who have them in memory. */
+  readonly overtaken: Set<number> = new Set();
+  #isOpen = true;
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  put(key: string, value: Uint8Array): void {
+    this.checkOpen();
+    this.#writes.set(key, value);
+  }
+
+  delete(key: string): void {
+    this.checkOpen();
+    this.#writes.set(key, undefined);
+  }
+
+  /** Takes back what was put under a prefix; what the store holds there is deleted as well. */
+  deleteWritten(prefix: string): void {
+    for (const key of this.#writes.keys()) {
+      if (key.startsWith(prefix)) this.#writes.set(key, undefined);
+    }
+  }
+
+  /** The write fails unless the record has this version then (0: absent). */
+  expect(key: string, version: number): void {
+    this.checkOpen();
+    if (this.#expected.some((known) => known.key === key)) return;
+    this.#expected = [...this.#expected, { key, version }];
+  }
+
+  /** The same with the version that it has now. */
+  async expectCurrent(key: string): Promise<void> {
+    this.expect(key, (await this.#storage.get(key))?.version ?? 0);
+  }
+
+  /** Reads through the transaction's own writes. What is returned is the caller's. */
+  async get(key: string): Promise<Uint8Array | undefined> {
+    this.checkOpen();
+    if (this.#writes.has(key)) return this.#writes.get(key)?.slice();
+    const record = await this.#storage.get(key);
+    return record?.value;
+  }
+
+  /** Keys and values under a prefix, own writes included. */
+  async list(prefix: string): Promise<ReadonlyMap<string, Uint8Array>> {
+    this.checkOpen();
+    const found = new Map<string, Uint8Array>();
+    for (const { key, value } of await this.#storage.list(prefix)) found.set(key, value);
+    for (const [key, value] of this.#writes) {
+      if (!key.startsWith(prefix)) continue;
+      if (value === undefined) found.delete(key);
+      else found.set(key, value.slice());
+    }
+    return found;
+  }
+
+  /** Runs after the write; must not throw. */
+  onCommit(action: () => void): void {
+    this.#onCommit.push(action);
+  }
+
+  /** Runs if nothing was written; must not throw. */
+  onAbort(action: () => void): void {
+    this.#onAbort.push(action);
+  }
+
+  /** @throws StorageError; nothing was written then */
+  async commit(): Promise<void> {
+    this.checkOpen();
+    this.#isOpen = false;
+    try {
+      // Expectations alone are checked as well.
+      if (this.#writes.size + this.#expected.length > 0) await this.#storage.write(this.#batch());
+    } catch (error) {
+      for (const action of this.#onAbort) action();
+      if (error instanceof StorageError || error instanceof UsageError) throw error;
+      throw new StorageError("STORAGE_FAILED", "the store could not write", { cause: error });
+    }
+    for (const action of this.#onCommit) action();
+  }
+
+  abort(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    for (const action of this.#onAbort) action();
+  }
+
+  #batch(): WriteBatch {
+    const puts: WriteBatch["puts"][number][] = [];
+    const deletes: string[] = [];
+    for (const [key, value] of this.#writes) {
+      if (value === undefined) deletes.push(key);
+      else puts.push({ key, value });
+    }
+    return { puts, deletes, expect: this.#expected };
+  }
+
+  /** @throws UsageError `TRANSACTION_CLOSED` */
+  checkOpen(): void {
+    if (this.#isOpen) return;
+    throw new UsageError("TRANSACTION_CLOSED", "the transaction has ended");
+  }
+}

@@ -1,0 +1,285 @@
+/** What a store must write when a group goes from one state to another. */
+import { fromHex, uint32, uint64 } from "../../codec/index.ts";
+import type { SecretTree, SecretTreeChange } from "../../secret-tree/secret-tree.ts";
+import { bufferedTotal } from "./buffered-total.ts";
+import type { GroupConfig } from "../state/config.ts";
+import { epochToRecord } from "./epoch-records.ts";
+import {
+  type GroupState,
+  type GroupStatus,
+  type StoredPastEpoch,
+  type StoredProposal,
+  SEEN_SLOTS,
+} from "../state/group-state.ts";
+import {
+  bufferedRecord,
+  bufferedTotalRecord,
+  encodeRecord,
+  headRecord,
+  pastRecord,
+  proposalRecord,
+  RAW,
+  ratchetRecord,
+  secret,
+  seenRecord,
+} from "./record-codecs.ts";
+import { encodePending } from "./pending-record.ts";
+import { isTreeStored } from "../state/outside-tree.ts";
+import type { RecordSink } from "./record-sink.ts";
+import { bufferedKey, GroupKeys, groupKey } from "./record-keys.ts";
+
+const STATUS: readonly GroupStatus[] = ["active", "pendingJoin", "suspended", "inactive"];
+
+export const statusCode = (status: GroupStatus): number => STATUS.indexOf(status);
+export const statusOf = (code: number): GroupStatus => STATUS[code] ?? "inactive";
+
+/** Writes the difference; `before` is undefined for a group that is new. */
+export function writeGroup(
+  sink: RecordSink,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  const keys = new GroupKeys(after.handle);
+  if (before === undefined) {
+    sink.put(groupKey(after.epoch.context.groupId), encodeRecord(uint32, after.handle));
+  }
+  writeHead(sink, keys, before, after);
+  writeTree(sink, keys, before, after);
+  writeSecretTrees(sink, keys, before, after);
+  writePastEpochs(sink, keys, before, after);
+  writeResumptionPsks(sink, keys, before, after);
+  writeProposals(sink, keys, before, after);
+  writePending(sink, keys, before, after);
+  writeFrozen(sink, keys, before, after);
+  writeSeen(sink, keys, before, after);
+  writeBuffer(sink, keys, before, after);
+}
+
+/** What using one message key changes: a row or two. */
+export function writeRatchets(
+  sink: RecordSink,
+  handle: number,
+  epoch: bigint,
+  change: SecretTreeChange,
+): void {
+  const keys = new GroupKeys(handle);
+  for (const [node, value] of change.nodes) {
+    if (value === undefined) sink.delete(keys.node(epoch, node));
+    else sink.put(keys.node(epoch, node), encodeRecord(secret, value));
+  }
+  for (const { leaf, kind, ratchet } of change.ratchets) {
+    sink.put(keys.ratchet(epoch, leaf, kind), encodeRecord(ratchetRecord, ratchet));
+  }
+}
+
+function writeHead(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  const isUnchanged =
+    before !== undefined &&
+    before.epoch === after.epoch &&
+    before.status === after.status &&
+    before.config === after.config &&
+    before.reInit === after.reInit &&
+    before.isLeaving === after.isLeaving &&
+    before.joinCommit === after.joinCommit &&
+    before.queued === after.queued;
+  if (isUnchanged) return;
+  const { status, epoch, config, reInit, isLeaving, joinCommit, replaces, queued, ownUpdate } =
+    after;
+  const stored = epochToRecord(epoch);
+  const record = {
+    status: statusCode(status),
+    epoch: stored,
+    config,
+    reInit,
+    isLeaving,
+    joinCommit,
+    replaces,
+    queued,
+    ownUpdate,
+    exporter: stored,
+  };
+  sink.put(keys.head, encodeRecord(headRecord<GroupConfig>(), record));
+}
+
+function writeTree(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  const old = before !== undefined && isTreeStored(before) ? before.epoch.tree : undefined;
+  const now = isTreeStored(after) ? after.epoch.tree : undefined;
+  if (old === now) return;
+  // Without a tree to keep, all that was stored of it goes.
+  const changed = now?.changedChunks(old) ?? old?.changedChunks(undefined) ?? [];
+  for (const { level, id, bytes } of changed) {
+    const key = keys.chunk(level, id);
+    if (bytes === undefined || now === undefined) sink.delete(key);
+    else sink.put(key, encodeRecord(RAW, bytes));
+  }
+}
+
+function writeBuffer(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.buffer === after.buffer) return;
+  for (const hash of before?.buffer.keys() ?? []) {
+    if (!after.buffer.has(hash)) sink.delete(keys.buffered(hash));
+  }
+  for (const [hash, message] of after.buffer) {
+    if (before?.buffer.has(hash) === true) continue;
+    sink.put(keys.buffered(hash), encodeRecord(bufferedRecord, message));
+  }
+  const total = bufferedTotal(after);
+  const key = bufferedKey(after.handle);
+  if (total !== undefined) sink.put(key, encodeRecord(bufferedTotalRecord, total));
+  else if (before !== undefined) sink.delete(key);
+}
+
+/** Whether the state holds the secret tree of this epoch. */
+export function hasSecretTree({ status, epoch, past }: GroupState, number: bigint): boolean {
+  if (status !== "inactive" && epoch.context.epoch === number) return true;
+  return past.some(({ context }) => context.epoch === number);
+}
+
+/** Secret trees by epoch: the current one and those of past epochs. */
+export function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {
+  const trees = new Map<bigint, SecretTree>();
+  if (state === undefined) return trees;
+  if (state.status !== "inactive") {
+    trees.set(state.epoch.context.epoch, state.epoch.secretTree);
+  }
+  for (const { context, secretTree } of state.past) trees.set(context.epoch, secretTree);
+  return trees;
+}
+
+function writeSecretTrees(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  const old = secretTrees(before);
+  const now = secretTrees(after);
+  for (const [epoch, tree] of old) {
+    if (now.get(epoch) === tree) continue;
+    for (const [node] of tree.nodes()) sink.delete(keys.node(epoch, node));
+    for (const { leaf, kind } of tree.ratchets()) sink.delete(keys.ratchet(epoch, leaf, kind));
+  }
+  for (const [epoch, tree] of now) {
+    if (old.get(epoch) === tree) continue;
+    const nodes = [...tree.nodes()];
+    writeRatchets(sink, after.handle, epoch, { nodes, ratchets: [...tree.ratchets()] });
+  }
+}
+
+function writePastEpochs(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  const kept = new Set(after.past);
+  for (const past of before?.past ?? []) {
+    if (!kept.has(past)) sink.delete(keys.past(past.context.epoch));
+  }
+  const known = new Set(before?.past);
+  for (const past of after.past) {
+    if (!known.has(past)) sink.put(keys.past(past.context.epoch), encodePast(past));
+  }
+}
+
+function encodePast(past: StoredPastEpoch): Uint8Array {
+  return encodeRecord(pastRecord, {
+    groupId: past.context.groupId,
+    contextBytes: past.contextBytes,
+    leafCount: past.secretTree.leafCount,
+    ownLeaf: past.ownLeaf,
+    senderDataSecret: past.senderDataSecret,
+    endedAt: past.endedAt,
+    changes: past.changes.map(([leaf, member]) => ({ leaf, member })),
+  });
+}
+
+function writeResumptionPsks(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.resumptionPsks === after.resumptionPsks) return;
+  for (const epoch of before?.resumptionPsks.keys() ?? []) {
+    if (!after.resumptionPsks.has(epoch)) sink.delete(keys.resumptionPsk(epoch));
+  }
+  for (const [epoch, psk] of after.resumptionPsks) {
+    if (before?.resumptionPsks.has(epoch) === true) continue;
+    sink.put(keys.resumptionPsk(epoch), encodeRecord(secret, psk));
+  }
+}
+
+function writeProposals(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.proposals === after.proposals) return;
+  for (const [key, { number }] of before?.proposals ?? []) {
+    if (!after.proposals.has(key)) sink.delete(keys.proposal(number));
+  }
+  for (const [key, proposal] of after.proposals) {
+    if (before?.proposals.has(key) === true) continue;
+    sink.put(keys.proposal(proposal.number), encodeProposal(proposal));
+  }
+}
+
+function encodeProposal(stored: StoredProposal): Uint8Array {
+  const { ownUpdate, wireFormat, ...rest } = stored;
+  const leafPrivateKey = ownUpdate?.leafPrivateKey;
+  const isPublic = wireFormat === "publicMessage";
+  return encodeRecord(proposalRecord, { ...rest, isPublic, leafPrivateKey });
+}
+
+function writePending(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.pending === after.pending) return;
+  if (after.pending === undefined) sink.delete(keys.pendingCommit);
+  else sink.put(keys.pendingCommit, encodePending(after, after.pending));
+}
+
+function writeFrozen(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.frozenUpTo === after.frozenUpTo) return;
+  if (after.frozenUpTo === undefined) sink.delete(keys.frozen);
+  else sink.put(keys.frozen, encodeRecord(uint64, after.frozenUpTo));
+}
+
+function writeSeen(
+  sink: RecordSink,
+  keys: GroupKeys,
+  before: GroupState | undefined,
+  after: GroupState,
+): void {
+  if (before?.seen === after.seen) return;
+  for (const [number, hash] of after.seen.hashes) {
+    if (before?.seen.hashes.has(number) === true) continue;
+    const record = encodeRecord(seenRecord, { number, hash: fromHex(hash) });
+    sink.put(keys.seen(number % SEEN_SLOTS), record);
+  }
+}

@@ -1,0 +1,100 @@
+/** Sending proposals. RFC 9420 §12.1. */
+import { EMPTY_BYTES } from "../../codec/index.ts";
+import { StateError } from "../../errors.ts";
+import { cacheKey } from "../../group/proposal-entry.ts";
+import { checkNotRepeated } from "../../group/proposal-rules.ts";
+import { createProposal, createUpdate } from "../../group/proposal-message.ts";
+import type { LeafUpdate } from "../../group/create-commit.ts";
+import type { Proposal } from "../../messages/proposal.ts";
+import { paddingPolicy } from "../state/config.ts";
+import type { GroupState, StoredProposal } from "../state/group-state.ts";
+import { decodeKeyPackage } from "../state/messages.ts";
+import type { GroupSession } from "../session/session.ts";
+
+export interface ProposeOptions {
+  readonly authenticatedData?: Uint8Array | undefined;
+}
+
+export interface SentProposalView {
+  /** A complete MLSMessage. */
+  readonly bytes: Uint8Array;
+  /** ProposalRef. */
+  readonly reference: Uint8Array;
+  readonly epoch: bigint;
+}
+
+/** A proposal as it is, or what it takes to make one. */
+export type ProposalRequest =
+  | Proposal
+  | { readonly keyPackage: Uint8Array; readonly type?: undefined }
+  | { readonly leaf: LeafUpdate; readonly type?: undefined };
+
+export async function sendProposal(
+  session: GroupSession,
+  request: ProposalRequest,
+  options: ProposeOptions,
+): Promise<SentProposalView> {
+  session.requireIdle();
+  const { state, environment } = session;
+  const { epoch, config } = state;
+  const { proposal, ownUpdate } = await complete(session, request);
+  const wireFormat = config.handshake.send === "private" ? "privateMessage" : "publicMessage";
+  if (wireFormat === "privateMessage") session.requireGeneration("handshake");
+  const sent = await createProposal(
+    epoch,
+    proposal,
+    {
+      authenticatedData: options.authenticatedData ?? EMPTY_BYTES,
+      wireFormat,
+      padding: paddingPolicy(config.padding),
+    },
+    environment,
+    ownUpdate,
+  );
+  const { bytes, cached } = sent;
+  checkNotRepeated(cached, state.proposals, environment.types);
+  session.useOwnKey(sent.change);
+  session.state = withProposal(session.state, { ...cached, bytes, wireFormat });
+  return { bytes, reference: cached.reference, epoch: epoch.context.epoch };
+}
+
+/** Remove(self): the leaver never commits it. RFC 9420 §12.1.3. */
+export async function proposeLeave(
+  session: GroupSession,
+  options: ProposeOptions,
+): Promise<SentProposalView> {
+  const removed = session.state.epoch.ownLeaf;
+  const sent = await sendProposal(session, { type: "remove", removed }, options);
+  session.state = { ...session.state, isLeaving: true };
+  return sent;
+}
+
+export async function dropProposal(session: GroupSession, reference: Uint8Array): Promise<void> {
+  const proposals = new Map(session.state.proposals);
+  if (!proposals.delete(cacheKey(reference))) {
+    throw new StateError("UNKNOWN_PROPOSAL", "there is no such pending proposal");
+  }
+  session.state = { ...session.state, proposals };
+}
+
+/** The state with one more proposal at the end of the queue. */
+export function withProposal(
+  state: GroupState,
+  proposal: Omit<StoredProposal, "number">,
+): GroupState {
+  let number = 0;
+  for (const known of state.proposals.values()) number = Math.max(number, known.number + 1);
+  const proposals = new Map(state.proposals);
+  proposals.set(cacheKey(proposal.reference), { ...proposal, number });
+  return { ...state, proposals };
+}
+
+async function complete(
+  { state, environment }: GroupSession,
+  request: ProposalRequest,
+): Promise<Pick<StoredProposal, "proposal" | "ownUpdate">> {
+  if (request.type !== undefined) return { proposal: request };
+  if ("leaf" in request) return createUpdate(state.epoch, request.leaf, environment);
+  const keyPackage = decodeKeyPackage(request.keyPackage, environment);
+  return { proposal: { type: "add", keyPackage } };
+}

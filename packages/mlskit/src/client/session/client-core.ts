@@ -1,0 +1,438 @@
+/** What all groups of one client share: store, keys, locks, cached states. */
+import { bytesKey, uint32 } from "../../codec/index.ts";
+import type { AuthenticationService } from "../../credentials/authentication-service.ts";
+import {
+  andThen,
+  type CryptoProvider,
+  type MaybePromise,
+  type Secret,
+  type Signer,
+} from "../../crypto/index.ts";
+import { createSigner } from "../../crypto/signer.ts";
+import { MlsError, StateError, StorageError, UsageError } from "../../errors.ts";
+import type {
+  Environment,
+  GroupLimits,
+  GroupPolicy,
+  PskSource,
+  RegisteredTypes,
+} from "../../group/environment.ts";
+import { wireTypes } from "../../group/environment.ts";
+import type { PreSharedKeyId, ResumptionPskId } from "../../key-schedule/pre-shared-key.ts";
+import type { Storage } from "../../storage/storage.ts";
+import { checkedSigner } from "./checked-signer.ts";
+import type { Clock } from "../state/clock.ts";
+import type { GroupConfig } from "../state/config.ts";
+import type { EventLog } from "../records/event-log.ts";
+import { type ClientEvent, EventHub } from "../state/events.ts";
+import type { GroupState } from "../state/group-state.ts";
+import { requireNotMoved } from "./move.ts";
+import { Mutex } from "./mutex.ts";
+import type { TreeSource } from "../state/outside-tree.ts";
+import { type LoadContext, readGroup } from "../records/read-group.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  identityRecord,
+  pskRecord,
+  storedTypes,
+} from "../records/record-codecs.ts";
+import {
+  deleteGroupRecords,
+  GroupKeys,
+  groupKey,
+  identityKey,
+  MOVED_KEY,
+  pskKey,
+} from "../records/record-keys.ts";
+import { GroupSession, type SessionHost } from "./session.ts";
+import { readOnly } from "./snapshot.ts";
+import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
+import { Transaction } from "../records/transaction.ts";
+
+export interface CoreOptions {
+  readonly storage: Storage;
+  readonly provider: CryptoProvider;
+  readonly clock: Clock;
+  readonly authenticationService: AuthenticationService;
+  readonly policy: GroupPolicy;
+  readonly types: RegisteredTypes;
+  readonly limits: GroupLimits;
+  readonly config: GroupConfig;
+  /** Asked for external PSKs that are not in the store. */
+  readonly psk: PskSource | undefined;
+  /** Signers whose keys live outside the store, by public key. */
+  readonly signers: readonly Signer[];
+  /** Milliseconds that hooks may take; undefined: any. */
+  readonly hookTimeout: number | undefined;
+  /** Milliseconds that the transport may take; undefined: any. */
+  readonly transportTimeout: number | undefined;
+  /** Usable key packages of an identity below which an event says so. */
+  readonly keyPackageThreshold: number;
+  readonly cache: CacheStrategy;
+  readonly tree: TreeSource | undefined;
+  /** A snapshot, which changes nothing. */
+  readonly isReadOnly: boolean;
+  /** Bytes of early messages that all groups together may keep. */
+  readonly bufferedBytes: number;
+  /** Stores events, if they are to be heard after a crash. */
+  readonly eventLog: EventLog | undefined;
+}
+
+export type CacheStrategy = "keep" | "reload";
+
+/** What is known of a group; the same object for all who have the group open. */
+export interface LoadedState {
+  /** Undefined: the group was deleted. */
+  state: GroupState | undefined;
+  version: number;
+  /** The store may hold something else; to be read again before it is used. */
+  isStale: boolean;
+}
+
+interface FreshState extends LoadedState {
+  state: GroupState;
+}
+
+export class ClientCore {
+  readonly options: CoreOptions;
+  readonly events: EventHub = new EventHub();
+  /** With the strategy `reload` a group is in memory as long as somebody has it open. */
+  readonly #groups = new Map<number, LoadedState | WeakRef<LoadedState>>();
+  readonly #locks = new Map<number, Mutex>();
+  readonly #signers = new Map<string, Signer>();
+  readonly #host: SessionHost;
+  readonly #service: AuthenticationService;
+  readonly #policy: GroupPolicy;
+  readonly transactionLock: Mutex = new Mutex();
+  /** Guards records that belong to no group. */
+  readonly #lock = new Mutex();
+  readonly #logLock = new Mutex();
+  #isClosed = false;
+
+  constructor(options: CoreOptions) {
+    this.options = options;
+    this.#service = limitService(options.authenticationService, options.hookTimeout);
+    this.#policy = limitPolicy(options.policy, options.hookTimeout);
+    for (const signer of options.signers) this.addSigner(signer);
+    this.#host = {
+      signer: (publicKey) => this.signer(publicKey),
+      isReadOnly: options.isReadOnly,
+      bufferedBytes: options.bufferedBytes,
+      contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
+    };
+  }
+
+  get storage(): Storage {
+    return this.options.storage;
+  }
+
+  /** A signer of the application's. */
+  addSigner(signer: Signer): void {
+    const checked = checkedSigner(this.options.provider, signer);
+    this.#signers.set(bytesKey(signer.publicKey), checked);
+  }
+
+  removeSigner(publicKey: Uint8Array): void {
+    this.#signers.delete(bytesKey(publicKey));
+  }
+
+  /** The signer of a key of ours. @throws StateError `SIGNER_NOT_FOUND` */
+  async signer(publicKey: Uint8Array): Promise<Signer> {
+    const known = this.#signers.get(bytesKey(publicKey));
+    if (known !== undefined) return known;
+    const stored = await this.storage.get(identityKey(publicKey));
+    const record =
+      stored === undefined ? undefined : decodeRecord(identityRecord, stored.value, this.stored);
+    if (record?.privateKey === undefined) {
+      throw new StateError("SIGNER_NOT_FOUND", "the private signature key is not at hand");
+    }
+    const crypto = this.options.provider.suite(record.cipherSuite);
+    const privateKey = record.privateKey.bytes;
+    const signer = createSigner(crypto, { publicKey: record.publicKey, privateKey });
+    this.#signers.set(bytesKey(publicKey), signer);
+    return signer;
+  }
+
+  /** Types for reading records. */
+  get stored(): ReturnType<typeof storedTypes> {
+    return storedTypes(wireTypes(this.options));
+  }
+
+  /** Storage handle of the group with this id. @throws StateError `GROUP_NOT_FOUND` */
+  async handleOf(groupId: Uint8Array): Promise<number> {
+    const handle = await this.findHandle(groupId);
+    if (handle === undefined) {
+      throw new StateError("GROUP_NOT_FOUND", "this client has no group with this id");
+    }
+    return handle;
+  }
+
+  async findHandle(groupId: Uint8Array): Promise<number | undefined> {
+    this.checkOpen();
+    const record = await this.storage.get(groupKey(groupId));
+    return record === undefined ? undefined : decodeRecord(uint32, record.value);
+  }
+
+  /** The last known state, for reading. @throws StateError `GROUP_NOT_FOUND` */
+  stateOf({ state }: LoadedState): GroupState {
+    if (state !== undefined) return state;
+    this.checkOpen();
+    throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
+  }
+
+  /** Loads a group unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
+  async load(handle: number): Promise<FreshState> {
+    const known = this.#inMemory(handle);
+    if (known !== undefined) return known;
+    const loaded = await this.#read(handle);
+    if (loaded === undefined) {
+      this.forget(handle);
+      throw new StateError("GROUP_NOT_FOUND", "this client has no such group");
+    }
+    return this.#show(handle, loaded.state, loaded.version);
+  }
+
+  #find(handle: number): LoadedState | undefined {
+    const found = this.#groups.get(handle);
+    return found instanceof WeakRef ? found.deref() : found;
+  }
+
+  /** A new state becomes what everybody sees. */
+  #show(handle: number, state: GroupState, version: number): FreshState {
+    const isStale = this.options.cache === "reload";
+    const known = this.#find(handle);
+    const shown: FreshState = Object.assign(known ?? {}, { state, version, isStale });
+    if (known === undefined) this.#groups.set(handle, isStale ? new WeakRef(shown) : shown);
+    return shown;
+  }
+
+  #inMemory(handle: number): FreshState | undefined {
+    this.checkOpen();
+    const known = this.#find(handle);
+    return isFresh(known) ? known : undefined;
+  }
+
+  async #read(handle: number): ReturnType<typeof readGroup> {
+    const { storage, provider, tree, hookTimeout } = this.options;
+    const context: LoadContext = {
+      storage,
+      provider,
+      types: this.stored,
+      signer: this.#host.signer,
+      tree: async (groupId, epoch) => withTimeLimit(tree?.(groupId, epoch), hookTimeout),
+    };
+    try {
+      return await readGroup(context, handle);
+    } catch (cause) {
+      // What does not decode was written by nobody: the store is to blame, no peer.
+      if (cause instanceof MlsError && cause.blame !== "decode") throw cause;
+      throw new StorageError("STORAGE_FAILED", "the store could not read", { cause });
+    }
+  }
+
+  forget(handle: number): void {
+    const known = this.#find(handle);
+    if (known !== undefined) known.state = undefined;
+    this.#groups.delete(handle);
+  }
+
+  lockOf(handle: number): Mutex {
+    const known = this.#locks.get(handle);
+    if (known !== undefined) return known;
+    const mutex = new Mutex();
+    this.#locks.set(handle, mutex);
+    return mutex;
+  }
+
+  /**
+   * One operation on one group in a transaction of its own. Operations on a group run one at a
+   * time. A conflict with another process is resolved by reading the group again and starting over:
+   * nothing of the first attempt has left this function.
+   */
+  operate<T>(handle: number, operation: (session: GroupSession) => MaybePromise<T>): Promise<T> {
+    return this.lockOf(handle).run(async () => {
+      for (let attempt = 1; ; attempt++) {
+        const transaction = new Transaction(this.storage);
+        try {
+          const session = await this.openSession(transaction, handle);
+          const result = await operation(session);
+          await this.finish(transaction, [session]);
+          return result;
+        } catch (error) {
+          transaction.abort();
+          if (!MlsError.is(error, "STORAGE_CONFLICT") || attempt >= CONFLICT_ATTEMPTS) throw error;
+        }
+      }
+    });
+  }
+
+  /** One atomic write of records that belong to no existing group. @throws StateError `CLIENT_MOVED` */
+  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    this.requireWritable();
+    return this.#lock.run(async () => {
+      await requireNotMoved(this.storage);
+      const transaction = new Transaction(this.storage);
+      // Also if that changes until the write.
+      transaction.expect(MOVED_KEY, 0);
+      try {
+        const result = await work(transaction);
+        if (transaction.isOpen) await this.finish(transaction, []);
+        return result;
+      } catch (error) {
+        transaction.abort();
+        throw error;
+      }
+    });
+  }
+
+  /** A session on a group that is in the store. The caller holds the group's lock. */
+  openSession(transaction: Transaction, handle: number): MaybePromise<GroupSession> {
+    return andThen(this.#inMemory(handle) ?? this.load(handle), ({ state, version }) => {
+      const environment = this.environment(transaction, state.config);
+      return this.#session(transaction, environment, state, version);
+    });
+  }
+
+  /** A session on a group that is new. */
+  createSession(transaction: Transaction, state: GroupState): GroupSession {
+    const environment = this.environment(transaction, state.config);
+    return this.#session(transaction, environment, state, undefined);
+  }
+
+  #session(
+    transaction: Transaction,
+    environment: Environment,
+    state: GroupState,
+    version: number | undefined,
+  ): GroupSession {
+    const context = { transaction, environment, host: this.#host };
+    const session = new GroupSession(context, state, version);
+    // Rule P-TX-04: memory never runs ahead of the store.
+    session.transaction.onAbort(() => this.#markStale(session.state.handle));
+    return session;
+  }
+
+  #markStale(handle: number): void {
+    const cached = this.#find(handle);
+    if (cached !== undefined) cached.isStale = true;
+  }
+
+  /** Writes, then shows the new states to everybody, then tells the listeners. */
+  async finish(transaction: Transaction, sessions: readonly GroupSession[]): Promise<void> {
+    this.checkOpen();
+    for (const session of sessions) session.flush();
+    const events = [...transaction.events];
+    for (const session of sessions) events.push(...session.events);
+    const { eventLog } = this.options;
+    if (eventLog === undefined || events.length === 0) {
+      await transaction.commit();
+      this.#publish(transaction, sessions, events, undefined);
+      return;
+    }
+    // One at a time, so that listeners hear events in the order of their numbers.
+    await this.#logLock.run(async () => {
+      const first = await eventLog.append(this.storage, transaction, events);
+      await transaction.commit();
+      this.#publish(transaction, sessions, events, first);
+    });
+  }
+
+  #publish(
+    { overtaken }: Transaction,
+    sessions: readonly GroupSession[],
+    events: readonly ClientEvent[],
+    first: bigint | undefined,
+  ): void {
+    for (const session of sessions) {
+      if (!session.isTouched) continue;
+      const { state, version } = session;
+      this.#show(state.handle, state, version + 1);
+    }
+    for (const handle of overtaken) this.#markStale(handle);
+    this.events.emit(events, first);
+  }
+
+  /** Tells of what changed nothing, and is stored like other events. */
+  async report(event: ClientEvent): Promise<void> {
+    if (this.options.isReadOnly) return this.events.emit([event]);
+    const transaction = new Transaction(this.storage);
+    transaction.events.push(event);
+    await this.finish(transaction, []);
+  }
+
+  environment(transaction: Transaction, config: GroupConfig): Environment {
+    const { clock, types, limits } = this.options;
+    const { outOfOrderTolerance, maximumForwardDistance, maximumSkippedKeys } = config;
+    return {
+      now: clock(),
+      authenticationService: this.#service,
+      policy: this.#policy,
+      types,
+      limits: { ...limits, outOfOrderTolerance, maximumForwardDistance, maximumSkippedKeys },
+      psks: (id) => this.#findPsk(transaction, id),
+    };
+  }
+
+  async #findPsk(transaction: Transaction, id: PreSharedKeyId): Promise<Secret | undefined> {
+    if (id.type === "resumption") return this.#findResumptionPsk(id);
+    const stored = await transaction.get(pskKey(id.type === "external" ? id.pskId : id));
+    if (stored !== undefined) return decodeRecord(pskRecord, stored).psk;
+    return withTimeLimit(this.options.psk?.(id), this.options.hookTimeout);
+  }
+
+  /** Of an epoch of this group, or of another group of this client. */
+  async #findResumptionPsk({ groupId, epoch }: ResumptionPskId): Promise<Secret | undefined> {
+    const handle = await this.findHandle(groupId);
+    if (handle === undefined) return undefined;
+    const { state } = await this.load(handle);
+    if (state.epoch.context.epoch !== epoch) return state.resumptionPsks.get(epoch);
+    const { resumptionPsk } = state.epoch.secrets;
+    return resumptionPsk.length === 0 ? undefined : resumptionPsk;
+  }
+
+  /** Removes every record of a group; its id goes back to `successor`, if there is one. */
+  async deleteGroup(handle: number, successor?: number): Promise<void> {
+    await this.lockOf(handle).run(async () => {
+      const transaction = new Transaction(this.storage);
+      const keys = new GroupKeys(handle);
+      const { state, version } = await this.load(handle);
+      transaction.expect(keys.version, version);
+      await deleteGroupRecords(transaction, handle);
+      const { groupId } = state.epoch.context;
+      if ((await this.findHandle(groupId)) === handle) {
+        if (successor === undefined) transaction.delete(groupKey(groupId));
+        else transaction.put(groupKey(groupId), encodeRecord(uint32, successor));
+      }
+      await transaction.commit();
+      this.forget(handle);
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await Promise.all([...this.#locks.values()].map((lock) => lock.run(async () => undefined)));
+    for (const handle of this.#groups.keys()) this.forget(handle);
+    this.#signers.clear();
+    await this.storage.close();
+  }
+
+  /** @throws UsageError `CLIENT_CLOSED`, `READ_ONLY` */
+  requireWritable(): void {
+    this.checkOpen();
+    if (this.options.isReadOnly) throw readOnly();
+  }
+
+  /** @throws UsageError `CLIENT_CLOSED` */
+  checkOpen(): void {
+    if (this.#isClosed) throw new UsageError("CLIENT_CLOSED", "the client was closed");
+  }
+}
+
+function isFresh(known: LoadedState | undefined): known is FreshState {
+  return known?.state !== undefined && !known.isStale;
+}
+
+/** Attempts at an operation that other processes keep overtaking; one that writes all the time can win many. */
+const CONFLICT_ATTEMPTS = 200;

@@ -1,0 +1,212 @@
+/** One operation on one group: the state it works on, and what it is going to write. */
+import { EMPTY_BYTES } from "../../codec/index.ts";
+import type { Signer } from "../../crypto/index.ts";
+import { StateError } from "../../errors.ts";
+import type { Environment } from "../../group/environment.ts";
+import type { GroupContext } from "../../key-schedule/group-context.ts";
+import type { RatchetKind } from "../../secret-tree/hash-ratchet.ts";
+import type { SecretTree, SecretTreeChange } from "../../secret-tree/secret-tree.ts";
+import type { ClientEvent } from "../state/events.ts";
+import type { GroupState } from "../state/group-state.ts";
+import { GroupKeys } from "../records/record-keys.ts";
+import { readOnly } from "./snapshot.ts";
+import type { Transaction } from "../records/transaction.ts";
+import { isReserved, reserveBlock } from "./reserve.ts";
+import { hasSecretTree, writeGroup, writeRatchets } from "../records/write-group.ts";
+
+/** What a session asks of the client around it. */
+export interface SessionHost {
+  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
+  /** A snapshot, which encrypts nothing. */
+  readonly isReadOnly: boolean;
+  /** Bytes of early messages that all groups together may keep. */
+  readonly bufferedBytes: number;
+  contextOf(handle: number): Promise<GroupContext>;
+}
+
+export interface SessionContext {
+  readonly transaction: Transaction;
+  readonly environment: Environment;
+  readonly host: SessionHost;
+}
+
+/**
+ * Lives as long as the group's lock is held. The state is replaced in memory only after the
+ * transaction was written; the one thing that changes before, the secret tree, is loaded anew if the
+ * transaction fails.
+ */
+export class GroupSession {
+  readonly transaction: Transaction;
+  readonly environment: Environment;
+  readonly host: SessionHost;
+  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
+  readonly signer: SessionHost["signer"];
+  readonly version: number;
+  readonly #before: GroupState | undefined;
+  #state: GroupState;
+  /** Epochs with keys that this session used up; seldom more than one. */
+  #usedEpochs: readonly bigint[] = [];
+  #isTouched = false;
+  /** Whether memory may have run ahead of the store, should the transaction fail. */
+  #isDirty = false;
+  /** Rule P-MP-03: nothing is written, but what was used from memory must still be in force. */
+  #mustBeCurrent = false;
+  readonly events: ClientEvent[] = [];
+
+  constructor(context: SessionContext, state: GroupState, version: number | undefined) {
+    this.transaction = context.transaction;
+    this.environment = context.environment;
+    this.host = context.host;
+    this.signer = context.host.signer;
+    this.#state = state;
+    this.#before = version === undefined ? undefined : state;
+    this.version = version ?? 0;
+    if (version === undefined) this.#isTouched = true;
+  }
+
+  get state(): GroupState {
+    return this.#state;
+  }
+
+  set state(state: GroupState) {
+    this.#isTouched ||= state !== this.#state;
+    this.#state = state;
+  }
+
+  get isTouched(): boolean {
+    return this.#isTouched;
+  }
+
+  get isDirty(): boolean {
+    return this.#isDirty;
+  }
+
+  /** Consumes a message key: written with this transaction, and applied at once. */
+  useKey(secretTree: SecretTree, epoch: bigint, change: SecretTreeChange | undefined): void {
+    if (change === undefined) return;
+    this.#isDirty = true;
+    this.#write(epoch, change);
+    secretTree.apply(change);
+  }
+
+  #write(epoch: bigint, change: SecretTreeChange): void {
+    if (!this.#usedEpochs.includes(epoch)) this.#usedEpochs = [...this.#usedEpochs, epoch];
+    this.#isTouched = true;
+    writeRatchets(this.transaction, this.#state.handle, epoch, change);
+  }
+
+  /** The same for a message of ours. Rule P-MP-04. */
+  useOwnKey(change: SecretTreeChange | undefined): void {
+    if (change === undefined) return;
+    const { epoch, config } = this.#state;
+    const { secretTree, ownLeaf, crypto } = epoch;
+    const number = epoch.context.epoch;
+    // First, also if blocks were switched off since: the store must never hear of a lower generation.
+    if (isReserved(secretTree, change, ownLeaf)) {
+      this.#isDirty = true;
+      this.#mustBeCurrent = true;
+      secretTree.apply(change);
+      return;
+    }
+    if (config.generationBlock === 1) return this.useKey(secretTree, number, change);
+    this.#isDirty = true;
+    const { stored, erase } = reserveBlock(
+      crypto,
+      secretTree,
+      change,
+      ownLeaf,
+      config.generationBlock,
+    );
+    this.#write(number, stored);
+    erase();
+    secretTree.apply(change);
+  }
+
+  emit(event: ClientEvent): void {
+    this.events.push(event);
+  }
+
+  /** Overwrites secrets that the new state does not hold, once it is durable. */
+  eraseLater(erase: () => void): void {
+    this.transaction.onCommit(erase);
+  }
+
+  /** Puts the difference between the first and the last state into the transaction. */
+  flush(): void {
+    if (!this.#isTouched && !this.#mustBeCurrent) return;
+    const keys = new GroupKeys(this.#state.handle);
+    this.transaction.expect(keys.version, this.version);
+    if (!this.#isTouched) return;
+    this.transaction.put(keys.version, EMPTY_BYTES);
+    if (this.#state !== this.#before) writeGroup(this.transaction, this.#before, this.#state);
+    // An epoch that began and went within this transaction must not leave its keys behind.
+    for (const epoch of this.#usedEpochs) {
+      if (hasSecretTree(this.#state, epoch)) continue;
+      this.transaction.deleteWritten(keys.nodes(epoch));
+      this.transaction.deleteWritten(keys.ratchets(epoch));
+    }
+  }
+
+  /** Whether our ratchet may go on. @throws StateError `RATCHET_EXHAUSTED` */
+  requireGeneration(kind: RatchetKind): void {
+    const { secretTree, ownLeaf } = this.#state.epoch;
+    const { maximumGenerations } = this.environment.limits;
+    if (secretTree.nextGeneration(ownLeaf, kind) < maximumGenerations) return;
+    throw new StateError("RATCHET_EXHAUSTED", "the ratchet of this epoch is used up", {
+      rule: "mk-43",
+    });
+  }
+
+  /** @throws UsageError `READ_ONLY` in a snapshot */
+  requireWritable(): void {
+    if (this.host.isReadOnly) throw readOnly();
+  }
+
+  /** Whether content may be encrypted at all. @throws StateError unless it may */
+  requireWriter(): void {
+    this.requireWritable();
+    this.requireActive();
+    if (this.#state.frozenUpTo === undefined) return;
+    throw new StateError("ROLLBACK_SUSPECTED", "a copy of this state may have used the same keys");
+  }
+
+  /** @throws StateError unless content may be encrypted and no Commit of ours waits */
+  requireIdle(): void {
+    this.requireWriter();
+    if (this.#state.pending !== undefined) {
+      throw new StateError("PENDING_COMMIT", "a Commit of ours waits for the delivery service", {
+        rule: "mk-81",
+      });
+    }
+  }
+
+  /** @throws StateError unless the group is active */
+  requireActive(): void {
+    checkActive(this.#state);
+  }
+}
+
+/** @throws StateError unless the group is active */
+export function checkActive({ status }: Pick<GroupState, "status">): void {
+  switch (status) {
+    case "active":
+      return;
+    case "pendingJoin":
+      throw new StateError("PENDING_JOIN", "our join is not accepted yet");
+    case "suspended":
+      throw new StateError("GROUP_SUSPENDED", "the group was closed by a ReInit", {
+        rule: "mk-104",
+      });
+    case "inactive":
+      throw new StateError("GROUP_INACTIVE", "we are no member of this group any more", {
+        rule: "mk-46",
+      });
+  }
+}
+
+/** @throws StateError unless the epoch's secrets are ours to use */
+export function checkSecrets({ status }: Pick<GroupState, "status">): void {
+  if (status === "active" || status === "suspended") return;
+  const code = status === "inactive" ? "GROUP_INACTIVE" : "PENDING_JOIN";
+  throw new StateError(code, "the group has no secrets to export", { rule: "mk-110" });
+}

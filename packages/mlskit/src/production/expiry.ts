@@ -1,0 +1,74 @@
+/** Credentials and proposals whose time runs out. Catalogue M-ID-13, M-EVT-02. */
+import type { AuthenticationService } from "../credentials/authentication-service.ts";
+import type { LeafNode } from "../tree/nodes.ts";
+import { leafIndex } from "../tree/tree-math.ts";
+import type { Client } from "../client/client.ts";
+import { isExpired } from "../client/state/dropped-proposals.ts";
+import { accessOf } from "../client/group.ts";
+import { dropOverdue } from "./retention.ts";
+import type { GroupSession } from "../client/session/session.ts";
+
+/**
+ * When a leaf stops being good: at the end of its own lifetime, which it has as long as it comes from
+ * a key package, or when the authentication service says that its credential ends. Undefined: never.
+ */
+export function expiryOfLeaf(
+  { origin, credential, signatureKey }: LeafNode,
+  service: Pick<AuthenticationService, "expiresAt">,
+): bigint | undefined {
+  const lifetime = origin.source === "keyPackage" ? origin.lifetime.notAfter : undefined;
+  const ofCredential = service.expiresAt?.({ credential, signatureKey });
+  if (lifetime === undefined || ofCredential === undefined) return lifetime ?? ofCredential;
+  return lifetime < ofCredential ? lifetime : ofCredential;
+}
+
+export interface ExpiryOptions {
+  /** Seconds before the end of our own credential at which it is reported. Default: 14 days. */
+  readonly within?: number | undefined;
+}
+
+const TWO_WEEKS = 14 * 86_400;
+
+/** What was reported in this process; a restart reports it once more. */
+const reported = new WeakSet<object>();
+
+/**
+ * Looks through all groups for what runs out: `credentialExpiring` for our own leaf before its end,
+ * `proposalExpired` for pending Adds whose key package is not valid any more. What nothing else would
+ * touch in a quiet group goes: keys of past epochs and early messages whose time is over. To be called
+ * at the start and daily; what was reported is not reported again.
+ */
+export async function reportExpiry(client: Client, options: ExpiryOptions = {}): Promise<void> {
+  const { within = TWO_WEEKS } = options;
+  for (const group of await client.groups()) {
+    await accessOf(group).operate(async (session) => {
+      dropOverdue(session);
+      if (session.state.status !== "active") return;
+      reportLeaf(session, BigInt(within));
+      reportProposals(session);
+    });
+  }
+}
+
+function reportLeaf(session: GroupSession, within: bigint): void {
+  const { state, environment } = session;
+  const { tree, ownLeaf, context } = state.epoch;
+  const { groupId, epoch } = context;
+  const leaf = tree.leaf(leafIndex(ownLeaf));
+  if (leaf === undefined || reported.has(leaf)) return;
+  const expiresAt = expiryOfLeaf(leaf, environment.authenticationService);
+  if (expiresAt === undefined || expiresAt - environment.now > within) return;
+  session.transaction.onCommit(() => reported.add(leaf));
+  session.emit({ type: "credentialExpiring", groupId, epoch, expiresAt });
+}
+
+function reportProposals(session: GroupSession): void {
+  const { state, environment } = session;
+  const { groupId, epoch } = state.epoch.context;
+  for (const { proposal, reference } of state.proposals.values()) {
+    if (proposal.type !== "add" || reported.has(proposal)) continue;
+    if (!isExpired(proposal.keyPackage.leafNode, environment.now)) continue;
+    session.transaction.onCommit(() => reported.add(proposal));
+    session.emit({ type: "proposalExpired", groupId, epoch, reference });
+  }
+}

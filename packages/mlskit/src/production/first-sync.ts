@@ -1,0 +1,86 @@
+/** Catching up with many messages. Rule P-TX-08. */
+import type { WireTypes } from "../codec/index.ts";
+import type { MaybePromise } from "../crypto/index.ts";
+import { MlsError } from "../errors.ts";
+import { type Route, routeMessage } from "../framing/route.ts";
+import { wireTypes } from "../group/environment.ts";
+import { type Client, coreOfClient } from "../client/client.ts";
+import type { ClientTransaction } from "../client/client-transaction.ts";
+import type { Outcome } from "../client/state/outcome.ts";
+import { invalid } from "../client/receiving/failed-message.ts";
+import type { ProcessOptions } from "../client/receiving/process.ts";
+
+export interface SyncOptions extends ProcessOptions {
+  /** Messages per transaction. Default: 100. */
+  readonly batch?: number | undefined;
+  /** Stops before the next write. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Called inside each transaction, to store plaintext and the cursor of the delivery service together
+   * with the keys that are used up.
+   */
+  onBatch?(transaction: ClientTransaction, outcomes: readonly Outcome[]): MaybePromise<void>;
+}
+
+const DEFAULT_BATCH = 100;
+
+/**
+ * Processes messages of any groups in order, one transaction per batch, and yields the outcomes of
+ * each batch when it is durable.
+ */
+export async function* processBatches(
+  client: Client,
+  messages: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  options: SyncOptions = {},
+): AsyncGenerator<readonly Outcome[], void, void> {
+  const { batch: size = DEFAULT_BATCH, signal } = options;
+  const types = wireTypes(coreOfClient(client).options);
+  let batch: Uint8Array[] = [];
+  const run = (): Promise<readonly Outcome[]> => {
+    const taken = batch;
+    batch = [];
+    return client.transaction(
+      async (transaction) => {
+        const outcomes: Outcome[] = [];
+        for (const bytes of taken) {
+          signal?.throwIfAborted();
+          outcomes.push(await processInside(transaction, bytes, options, types));
+        }
+        await options.onBatch?.(transaction, outcomes);
+        return outcomes;
+      },
+      { signal },
+    );
+  };
+  for await (const bytes of messages) {
+    batch.push(bytes);
+    if (batch.length >= size) yield await run();
+  }
+  if (batch.length > 0) yield await run();
+}
+
+/** What cannot be routed is no matter of the transaction. */
+async function processInside(
+  transaction: ClientTransaction,
+  bytes: Uint8Array,
+  options: ProcessOptions,
+  types: WireTypes,
+): Promise<Outcome> {
+  let route: Route;
+  try {
+    route = routeMessage(bytes, types);
+  } catch (error) {
+    return invalid(error, undefined);
+  }
+  const { wireFormat } = route;
+  if (wireFormat !== "publicMessage" && wireFormat !== "privateMessage") {
+    return { kind: wireFormat, bytes };
+  }
+  const { groupId } = route;
+  try {
+    return await (await transaction.group(groupId)).process(bytes, options);
+  } catch (error) {
+    if (!MlsError.is(error, "GROUP_NOT_FOUND")) throw error;
+    return { kind: "unknownGroup", groupId };
+  }
+}

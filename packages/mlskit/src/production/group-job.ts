@@ -1,0 +1,125 @@
+/** Work over several groups that goes on after a restart. Catalogue M-MD-01, M-UPD-08. */
+import { bytesKey } from "../codec/index.ts";
+import type { MaybePromise } from "../crypto/index.ts";
+import { MlsError } from "../errors.ts";
+import { type Client, coreOfClient } from "../client/client.ts";
+import type { ClientCore } from "../client/session/client-core.ts";
+import { commitOrPropose, type GroupTransport, type Wishes } from "./commit-or-propose.ts";
+import type { Group } from "../client/group.ts";
+import { type JobRecord, jobRecord } from "./production-records.ts";
+import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
+import { jobKey } from "../client/records/record-keys.ts";
+import type { Transaction } from "../client/records/transaction.ts";
+
+export interface JobProgress {
+  readonly done: number;
+  readonly total: number;
+  /** The group that was dealt with last. */
+  readonly groupId: Uint8Array;
+  /** `proposed`: others are to commit it; `failed`: to be tried again by the next call. */
+  readonly result: "committed" | "proposed" | "nothingToDo" | "failed";
+  readonly error: unknown;
+}
+
+export interface JobOptions {
+  readonly transport: GroupTransport;
+  readonly onProgress?: ((progress: JobProgress) => MaybePromise<unknown>) | undefined;
+  /** Stops between groups and before the next write; the job stays. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface JobResult {
+  /** Nothing is left to do, and the job is gone. Otherwise call again. */
+  readonly isDone: boolean;
+  readonly done: number;
+  /** Groups that are left: where others have to commit, or something failed. */
+  readonly left: readonly Uint8Array[];
+}
+
+/** A job that was begun and not finished. */
+export async function findJob(core: ClientCore, name: string): Promise<JobRecord | undefined> {
+  core.checkOpen();
+  const stored = await core.storage.get(jobKey(name));
+  return stored === undefined ? undefined : decodeRecord(jobRecord, stored.value);
+}
+
+export function putJob(transaction: Transaction, name: string, job: JobRecord): void {
+  transaction.put(jobKey(name), encodeRecord(jobRecord, job));
+}
+
+/**
+ * Carries wishes out in every group of a job. A group is ticked off when they have come true there,
+ * each in a transaction of its own.
+ */
+export async function runJob(
+  client: Client,
+  name: string,
+  wishes: Wishes,
+  { transport, onProgress, signal }: JobOptions,
+): Promise<JobResult> {
+  const core = coreOfClient(client);
+  const job = await findJob(core, name);
+  if (job === undefined) return { isDone: true, done: 0, left: [] };
+  const total = job.groups.length + job.done;
+  let { groups: left, done } = job;
+  for (const groupId of job.groups) {
+    signal?.throwIfAborted();
+    const { result, error } = await step(client, groupId, wishes, transport, signal);
+    if (result === "committed" || result === "nothingToDo") {
+      left = left.filter((other) => bytesKey(other) !== bytesKey(groupId));
+      done += 1;
+      const now = { ...job, groups: left, done };
+      await core.write(async (transaction) => putJob(transaction, name, now));
+    }
+    await onProgress?.({ done, total, groupId, result, error });
+  }
+  if (left.length === 0) {
+    await core.write(async (transaction) => transaction.delete(jobKey(name)));
+  }
+  return { isDone: left.length === 0, done, left };
+}
+
+async function step(
+  client: Client,
+  groupId: Uint8Array,
+  wishes: Wishes,
+  transport: GroupTransport,
+  signal: AbortSignal | undefined,
+): Promise<Pick<JobProgress, "result" | "error">> {
+  try {
+    const group = await activeGroup(client, groupId);
+    if (group === undefined) return { result: "nothingToDo", error: undefined };
+    if (isProposed(group) && (await wishes(group)) !== undefined) {
+      return { result: "proposed", error: undefined };
+    }
+    const { type } = await commitOrPropose(group, wishes, transport, { signal });
+    return { result: type, error: undefined };
+  } catch (error) {
+    signal?.throwIfAborted();
+    // Our own trouble concerns all groups.
+    if (error instanceof MlsError && ["storage", "usage"].includes(error.blame)) throw error;
+    return { result: "failed", error };
+  }
+}
+
+/** What was deleted or has ended meanwhile needs nothing any more. */
+async function activeGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
+  for (const group of await client.groups()) {
+    if (bytesKey(group.id) !== bytesKey(groupId)) continue;
+    return group.status === "inactive" || group.status === "suspended" ? undefined : group;
+  }
+  return undefined;
+}
+
+/** Our wishes wait for somebody to commit them. */
+function isProposed(group: Group): boolean {
+  return group.pendingProposals.some(({ bytes }) => bytes !== undefined);
+}
+
+/** Groups in which we could commit. */
+export async function activeGroupIds(client: Client): Promise<readonly Uint8Array[]> {
+  const groups = await client.groups();
+  return groups
+    .filter(({ status }) => status !== "inactive" && status !== "suspended")
+    .map(({ id }) => id);
+}

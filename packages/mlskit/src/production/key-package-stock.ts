@@ -1,0 +1,300 @@
+/** Key packages of ours at a directory: how many, how old, and when they go. Rules P-KP-01 to P-KP-06. */
+import { bytesKey, encode } from "../codec/index.ts";
+import { Credential } from "../credentials/credential.ts";
+import { GREASE_VALUES } from "../extensions/grease.ts";
+import { Capabilities } from "../tree/nodes.ts";
+import { type Client, coreOfClient } from "../client/client.ts";
+import type { ClientCore } from "../client/session/client-core.ts";
+import type { Identity } from "../client/identity/identity.ts";
+import { referencesOf } from "../client/joining/join.ts";
+import type { KeyPackageDirectory } from "./key-package-directory.ts";
+import {
+  defaultCapabilities,
+  type KeyPackageOptions,
+  listKeyPackages,
+  makeKeyPackage,
+  type PublishedKeyPackage,
+  removeKeyPackage,
+  type StoredKeyPackage,
+  storeKeyPackage,
+} from "../client/identity/key-packages.ts";
+import { Mutex } from "../client/session/mutex.ts";
+import { type StockRecord, type StockState, stockRecord } from "./production-records.ts";
+import { decodeRecord, encodeRecord, keyPackageRecord } from "../client/records/record-codecs.ts";
+import {
+  keyPackageKey,
+  STOCK_PREFIX,
+  stockKey,
+  USED_PREFIX,
+  usedKey,
+} from "../client/records/record-keys.ts";
+import { collectRetiredIdentities, retiredIdentities } from "./retired-identities.ts";
+
+export interface StockOptions {
+  /** Default: all identities that no other one is replacing. */
+  readonly identities?: readonly Identity[] | undefined;
+  /** Packages per identity, which has one suite and one credential. Default: 50. */
+  readonly target?: number | undefined;
+  /** Fewer are filled up. Default: the client's `keyPackageThreshold`, 10. */
+  readonly threshold?: number | undefined;
+  /** Seconds after which a last resort is renewed. Default: 30 days. */
+  readonly lastResortLifetime?: number | undefined;
+  /** Seconds that private keys outlive their package. Default: 14 days. */
+  readonly grace?: number | undefined;
+  /** How packages are made. */
+  readonly keyPackage?: Omit<KeyPackageOptions, "lastResort"> | undefined;
+}
+
+export interface StockReport {
+  /** Sent to the directory. */
+  readonly published: number;
+  /** Taken back from it. */
+  readonly withdrawn: number;
+  /** Private keys that went. */
+  readonly deleted: number;
+}
+
+const DAY = 86_400;
+const DEFAULTS = { target: 50, lastResortLifetime: 30 * DAY, grace: 14 * DAY };
+
+interface StockItem extends StoredKeyPackage, StockRecord {
+  /** A last resort that entered a group. */
+  readonly isUsed: boolean;
+}
+
+/** One at a time for a client, so that no two fill the same gap. */
+const locks = new WeakMap<ClientCore, Mutex>();
+
+/**
+ * Brings the directory up to date: new packages are durable before they are published, old ones leave
+ * the directory before their keys go. Whatever fails is made up for by the next call. Packages that
+ * the application made by itself are left alone.
+ */
+export function maintainKeyPackages(
+  client: Client,
+  directory: KeyPackageDirectory,
+  options: StockOptions = {},
+): Promise<StockReport> {
+  const core = coreOfClient(client);
+  const lock = locks.get(core) ?? new Mutex();
+  locks.set(core, lock);
+  return lock.run(() => maintain(client, core, directory, options));
+}
+
+/** Says that a Welcome was not accepted: its key package is offered to nobody any more. */
+export function declineWelcome(client: Client, welcome: Uint8Array): Promise<void> {
+  return suspectKeyPackages(client, referencesOf(welcome));
+}
+
+/**
+ * Rule P-KP-05: a package whose Welcome was declined, failed or unreadable stays for one that may yet
+ * come, but is offered to nobody any more.
+ */
+export function suspectKeyPackages(
+  client: Client,
+  references: readonly Uint8Array[],
+): Promise<void> {
+  const core = coreOfClient(client);
+  return core.write(async (transaction) => {
+    for (const reference of references) {
+      const key = keyPackageKey(reference);
+      const stored = await core.storage.get(key);
+      if (stored === undefined) continue;
+      const record = decodeRecord(keyPackageRecord, stored.value, core.stored);
+      transaction.expect(key, stored.version);
+      transaction.put(key, encodeRecord(keyPackageRecord, { ...record, isSuspect: true }));
+    }
+  });
+}
+
+async function maintain(
+  client: Client,
+  core: ClientCore,
+  directory: KeyPackageDirectory,
+  options: StockOptions,
+): Promise<StockReport> {
+  await noteClaims(core, directory);
+  const retired = await retiredIdentities(core);
+  const identities =
+    options.identities ??
+    (await client.identities()).filter(({ signatureKey }) => !retired.has(bytesKey(signatureKey)));
+  for (const identity of identities) await fill(core, directory, identity, options);
+  const published = await publish(core, directory);
+  const withdrawn = await withdraw(core, directory, identities, options);
+  const deleted = await deleteKeys(core, retired, options);
+  await collectRetiredIdentities(client);
+  return { published, withdrawn, deleted };
+}
+
+/** Packages that were made here, oldest first. */
+async function stock(core: ClientCore): Promise<StockItem[]> {
+  const records = new Map<string, StockRecord>();
+  for (const { key, value } of await core.storage.list(STOCK_PREFIX)) {
+    records.set(key, decodeRecord(stockRecord, value));
+  }
+  const used = new Set((await core.storage.list(USED_PREFIX)).map(({ key }) => key));
+  const items: StockItem[] = [];
+  for (const stored of await listKeyPackages(core)) {
+    const record = records.get(stockKey(stored.reference));
+    if (record === undefined) continue;
+    items.push({ ...stored, ...record, isUsed: used.has(usedKey(stored.reference)) });
+  }
+  return items.sort((a, b) => Number(a.createdAt - b.createdAt));
+}
+
+function setState(
+  core: ClientCore,
+  items: readonly Pick<StockItem, "reference">[],
+  state: StockState,
+): Promise<void> {
+  if (items.length === 0) return Promise.resolve();
+  const record = encodeRecord(stockRecord, { state, since: core.options.clock() });
+  return core.write(async (transaction) => {
+    for (const { reference } of items) {
+      // One that entered a group meanwhile is gone, and its record with it.
+      if ((await transaction.get(stockKey(reference))) === undefined) continue;
+      transaction.put(stockKey(reference), record);
+    }
+  });
+}
+
+async function noteClaims(core: ClientCore, directory: KeyPackageDirectory): Promise<void> {
+  if (directory.claimed === undefined) return;
+  const offered = (await stock(core)).filter(
+    ({ state, isLastResort }) => state === "published" && !isLastResort,
+  );
+  if (offered.length === 0) return;
+  const claimed = await directory.claimed(offered.map(({ reference }) => reference));
+  const keys = new Set(claimed.map(bytesKey));
+  const found = offered.filter(({ reference }) => keys.has(bytesKey(reference)));
+  await setState(core, found, "claimed");
+}
+
+/** Makes what is missing: rules P-KP-01 and P-KP-02. Replaced packages count as missing. */
+async function fill(
+  core: ClientCore,
+  directory: KeyPackageDirectory,
+  identity: Identity,
+  options: StockOptions,
+): Promise<void> {
+  const { target = DEFAULTS.target, threshold = core.options.keyPackageThreshold } = options;
+  const isGood = judge(core, identity, options);
+  const own = (await stock(core)).filter(({ signatureKey, state }) => {
+    if (bytesKey(signatureKey) !== bytesKey(identity.signatureKey)) return false;
+    return state === "made" || state === "published";
+  });
+  const good = own.filter(isGood);
+  const available = good.filter(({ isLastResort }) => !isLastResort).length;
+  const replaced = own.filter((item) => !item.isLastResort && !isGood(item)).length;
+  const wanted = available < threshold ? target : Math.min(target, available + replaced);
+  const needsLast =
+    directory.supportsLastResort === true && !good.some(({ isLastResort }) => isLastResort);
+  if (wanted <= available && !needsLast) return;
+  await core.write(async (transaction) => {
+    const now = core.options.clock();
+    const signer = await core.signer(identity.signatureKey);
+    const record = encodeRecord(stockRecord, { state: "made", since: now });
+    const make = async (lastResort: boolean): Promise<void> => {
+      const request = { ...options.keyPackage, lastResort };
+      const made = await makeKeyPackage(core, identity, signer, request);
+      const { reference } = storeKeyPackage(transaction, made, now);
+      transaction.put(stockKey(reference), record);
+    };
+    for (let i = available; i < wanted; i++) await make(false);
+    if (needsLast) await make(true);
+  });
+}
+
+async function publish(core: ClientCore, directory: KeyPackageDirectory): Promise<number> {
+  const made = (await stock(core)).filter(({ state }) => state === "made");
+  if (made.length === 0) return 0;
+  const packages: PublishedKeyPackage[] = made.map(({ bytes, reference, expiresAt }) => {
+    return { bytes, reference, expiresAt };
+  });
+  await directory.publish(packages);
+  await setState(core, made, "published");
+  return made.length;
+}
+
+/** What is not to be handed out any more: rules P-KP-02 to P-KP-05. */
+async function withdraw(
+  core: ClientCore,
+  directory: KeyPackageDirectory,
+  identities: readonly Identity[],
+  options: StockOptions,
+): Promise<number> {
+  const judges = new Map<string, (item: StockItem) => boolean>();
+  for (const identity of identities) {
+    judges.set(bytesKey(identity.signatureKey), judge(core, identity, options));
+  }
+  const bad = (await stock(core)).filter((item) => {
+    if (item.state === "withdrawn" || (item.state === "claimed" && !item.isExpired)) return false;
+    return judges.get(bytesKey(item.signatureKey))?.(item) !== true;
+  });
+  if (bad.length === 0) return 0;
+  await directory.withdraw(bad.map(({ reference }) => reference));
+  await setState(core, bad, "withdrawn");
+  return bad.length;
+}
+
+/**
+ * A Welcome for a package that was handed out may come until it expires, and be late by the grace
+ * time. With a key that is being replaced, only the grace time counts.
+ */
+async function deleteKeys(
+  core: ClientCore,
+  retired: ReadonlySet<string>,
+  { grace = DEFAULTS.grace }: StockOptions,
+): Promise<number> {
+  const now = core.options.clock();
+  const over = (await stock(core)).filter(({ state, since, expiresAt, signatureKey }) => {
+    if (state !== "withdrawn") return false;
+    const isRetired = retired.has(bytesKey(signatureKey));
+    const end = isRetired || since > expiresAt ? since : expiresAt;
+    return end + BigInt(grace) <= now;
+  });
+  if (over.length === 0) return 0;
+  await core.write(async (transaction) => {
+    for (const { reference } of over) removeKeyPackage(transaction, reference, now);
+  });
+  return over.length;
+}
+
+/** Whether a package may be handed out, as far as this identity and the wishes go. */
+function judge(
+  core: ClientCore,
+  identity: Identity,
+  { keyPackage = {}, lastResortLifetime = DEFAULTS.lastResortLifetime }: StockOptions,
+): (item: StockItem) => boolean {
+  const now = core.options.clock();
+  const { provider, types } = core.options;
+  const { credential } = identity;
+  const wanted = fingerprint(
+    keyPackage.capabilities ?? defaultCapabilities(provider.suites, types, credential),
+    credential,
+  );
+  return (item) => {
+    const { leafNode } = item.keyPackage;
+    if (item.isSuspect || item.isUsed) return false;
+    if (fingerprint(leafNode.capabilities, leafNode.credential) !== wanted) return false;
+    if (leafNode.origin.source !== "keyPackage") return false;
+    const { notBefore, notAfter } = leafNode.origin.lifetime;
+    // Rule P-KP-03: a quarter of the lifetime is the least that a taker may expect.
+    if ((notAfter - now) * 4n < notAfter - notBefore) return false;
+    return !item.isLastResort || now - item.createdAt < BigInt(lastResortLifetime);
+  };
+}
+
+/** Rule P-KP-04: what packages are replaced for. GREASE differs from package to package. */
+function fingerprint(capabilities: Capabilities, credential: Credential): string {
+  const real = (values: readonly number[]): number[] =>
+    values.filter((value) => !GREASE_VALUES.includes(value)).sort((a, b) => a - b);
+  const plain = {
+    versions: capabilities.versions,
+    cipherSuites: real(capabilities.cipherSuites),
+    extensions: real(capabilities.extensions),
+    proposals: real(capabilities.proposals),
+    credentials: real(capabilities.credentials),
+  };
+  return bytesKey(encode(Capabilities, plain)) + bytesKey(encode(Credential, credential));
+}

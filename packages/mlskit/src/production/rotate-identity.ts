@@ -1,0 +1,75 @@
+/** A new signature key or credential in all groups. Catalogue M-UPD-08; rule P-KP-04. */
+import { decode, encode, equalBytes, opaque, toHex } from "../codec/index.ts";
+import { StateError } from "../errors.ts";
+import { type Client, coreOfClient } from "../client/client.ts";
+import {
+  activeGroupIds,
+  findJob,
+  type JobOptions,
+  type JobResult,
+  putJob,
+  runJob,
+} from "./group-job.ts";
+import type { Identity } from "../client/identity/identity.ts";
+import { encodeRecord } from "../client/records/record-codecs.ts";
+import { retiredKey } from "../client/records/record-keys.ts";
+import { collectRetiredIdentities } from "./retired-identities.ts";
+
+const nameOf = ({ signatureKey }: Pick<Identity, "signatureKey">): string =>
+  `rotation/${toHex(signatureKey)}`;
+
+/**
+ * Continues as another identity of this client, which the authentication service knows already, in
+ * every group that uses `from`. New groups and key packages use it at once. When nothing needs the old
+ * signature key any more, it is deleted.
+ *
+ * A call that stops or fails is taken up by the same call, also after a restart.
+ */
+export async function rotateIdentity(
+  client: Client,
+  { from, to, ...options }: JobOptions & { readonly from: Identity; readonly to: Identity },
+): Promise<JobResult> {
+  const core = coreOfClient(client);
+  const name = nameOf(from);
+  if ((await findJob(core, name)) === undefined) {
+    const groups = await activeGroupIds(client);
+    const details = encode(opaque, to.signatureKey);
+    await core.write(async (transaction) => {
+      putJob(transaction, name, { groups, done: 0, details });
+      transaction.put(retiredKey(from.signatureKey), encodeRecord(opaque, to.signatureKey));
+    });
+  }
+  if (equalBytes(client.identity.signatureKey, from.signatureKey)) client.useIdentity(to);
+  const result = await runJob(
+    client,
+    name,
+    (group) => {
+      const own = group.members().find(({ isOwn }) => isOwn);
+      if (own === undefined || !equalBytes(own.signatureKey, from.signatureKey)) return undefined;
+      return { identity: to, forcePath: true };
+    },
+    options,
+  );
+  if (result.isDone) await collectRetiredIdentities(client);
+  return result;
+}
+
+/** Rotations that were begun and not finished, to be taken up after a start. */
+export async function unfinishedRotations(
+  client: Client,
+): Promise<readonly { readonly from: Identity; readonly to: Identity }[]> {
+  const core = coreOfClient(client);
+  const identities = await client.identities();
+  const found: { from: Identity; to: Identity }[] = [];
+  for (const from of identities) {
+    const job = await findJob(core, nameOf(from));
+    if (job === undefined) continue;
+    const successor = decode(opaque, job.details, "job");
+    const to = identities.find(({ signatureKey }) => equalBytes(signatureKey, successor));
+    if (to === undefined) {
+      throw new StateError("SIGNER_NOT_FOUND", "the identity that takes over is gone");
+    }
+    found.push({ from, to });
+  }
+  return found;
+}

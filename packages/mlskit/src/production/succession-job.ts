@@ -1,0 +1,149 @@
+/** From a ReInit to its successor, step by step. RFC 9420 §11.2; catalogue M-REI-07. */
+import { toHex } from "../codec/index.ts";
+import type { MaybePromise } from "../crypto/index.ts";
+import { MlsError } from "../errors.ts";
+import type { ReInit } from "../messages/proposal.ts";
+import { type Client, coreOfClient, type NewGroup } from "../client/client.ts";
+import type { ClientCore } from "../client/session/client-core.ts";
+import { writeSuccessor } from "../client/joining/enter-group.ts";
+import type { Group, Member } from "../client/group.ts";
+import { decodeKeyPackage } from "../client/state/messages.ts";
+import { type SuccessionRecord, successionRecord } from "./production-records.ts";
+import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
+import { jobKey } from "../client/records/record-keys.ts";
+import type { SuccessorRequest } from "../client/joining/successor.ts";
+
+export interface SuccessionOptions {
+  /** A fresh key package of a member for the new cipher suite; undefined: there is none yet. */
+  keyPackage(member: Member, reInit: ReInit): MaybePromise<Uint8Array | undefined>;
+  /** Hands out the Welcomes; they may come twice. */
+  deliver(created: NewGroup): MaybePromise<unknown>;
+  /** Seconds for which the next in line waits before it takes over. Default: an hour. */
+  readonly patience?: number | undefined;
+  /** How the successor is made. */
+  readonly request?: SuccessorRequest | undefined;
+}
+
+export type SuccessionStep =
+  /** Others are before us: until this time. Seconds since 1970. */
+  | { readonly type: "waiting"; readonly until: bigint }
+  /** It is our turn, but these have no key package yet. */
+  | { readonly type: "collecting"; readonly missing: readonly Member[] }
+  | { readonly type: "created"; readonly group: Group }
+  /** The old group has a successor, or is gone. */
+  | { readonly type: "done" };
+
+const DEFAULT_PATIENCE = 3600;
+
+/**
+ * Goes one step further with the successor of a group that a ReInit closed; to be called now and then,
+ * also after a restart, until it is `created` or `done`. Members take turns in a fixed order, so that
+ * the next one takes over when one does nothing. Whoever gets a Welcome meanwhile joins by it.
+ */
+export async function continueSuccession(
+  client: Client,
+  groupId: Uint8Array,
+  options: SuccessionOptions,
+): Promise<SuccessionStep> {
+  const core = coreOfClient(client);
+  const known = await readRecord(core, groupId);
+  if (known?.made !== undefined) return handOut(client, core, groupId, known.made, options);
+  const group = await suspendedGroup(client, groupId);
+  const reInit = group?.reInit;
+  if (group === undefined || reInit === undefined) {
+    if (known !== undefined) await forget(core, groupId);
+    return { type: "done" };
+  }
+  const start = known ?? { startedAt: core.options.clock(), keyPackages: [], made: undefined };
+  const others = group.members().filter(({ isOwn }) => !isOwn);
+  const record = await collect(core, group, others, reInit, start, options);
+  const until = turnOf(group, record.startedAt, options.patience ?? DEFAULT_PATIENCE);
+  if (core.options.clock() < until) return { type: "waiting", until };
+  const packages = new Map(record.keyPackages.map(({ leaf, bytes }) => [leaf, bytes]));
+  const missing = others.filter(({ leafIndex }) => !packages.has(leafIndex));
+  if (missing.length > 0) return { type: "collecting", missing };
+  const bytes = [...packages.values()];
+  const made = await writeSuccessor(core, groupId, bytes, options.request ?? {}, (write, next) => {
+    const { welcomes, ratchetTree } = next;
+    const successor = { groupId: reInit.groupId, welcomes, ratchetTree };
+    const now = { ...record, made: successor };
+    write.put(keyOf(groupId), encodeRecord(successionRecord, now));
+  });
+  const { welcomes, ratchetTree } = made;
+  const successor = { groupId: reInit.groupId, welcomes, ratchetTree };
+  return handOut(client, core, groupId, successor, options);
+}
+
+/** Asks for what is missing or has expired, and keeps what it gets. */
+async function collect(
+  core: ClientCore,
+  group: Group,
+  others: readonly Member[],
+  reInit: ReInit,
+  record: SuccessionRecord,
+  options: SuccessionOptions,
+): Promise<SuccessionRecord> {
+  const kept = record.keyPackages.filter(({ bytes }) => isUsable(core, bytes));
+  const leaves = new Set(kept.map(({ leaf }) => leaf));
+  for (const member of others) {
+    if (leaves.has(member.leafIndex)) continue;
+    const bytes = await options.keyPackage(member, reInit);
+    if (bytes !== undefined) kept.push({ leaf: member.leafIndex, bytes });
+  }
+  const now = { ...record, keyPackages: kept };
+  await core.write(async (transaction) => {
+    transaction.put(keyOf(group.id), encodeRecord(successionRecord, now));
+  });
+  return now;
+}
+
+function isUsable(core: ClientCore, bytes: Uint8Array): boolean {
+  const { origin } = decodeKeyPackage(bytes, core.options).leafNode;
+  return origin.source === "keyPackage" && origin.lifetime.notAfter > core.options.clock();
+}
+
+/** Another member is first in every epoch, as with the commit delay of rule P-OWN-05. */
+function turnOf(group: Group, startedAt: bigint, patience: number): bigint {
+  const members = group.members();
+  const rank = members.findIndex(({ isOwn }) => isOwn);
+  const position = (Number(group.epoch % BigInt(members.length)) + rank) % members.length;
+  return startedAt + BigInt(position * patience);
+}
+
+async function handOut(
+  client: Client,
+  core: ClientCore,
+  groupId: Uint8Array,
+  { groupId: successorId, welcomes, ratchetTree }: NonNullable<SuccessionRecord["made"]>,
+  options: SuccessionOptions,
+): Promise<SuccessionStep> {
+  const group = await client.group(successorId);
+  await options.deliver({ group, welcomes, ratchetTree });
+  await forget(core, groupId);
+  return { type: "created", group };
+}
+
+async function suspendedGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
+  try {
+    const group = await client.group(groupId);
+    return group.status === "suspended" ? group : undefined;
+  } catch (error) {
+    if (MlsError.is(error, "GROUP_NOT_FOUND")) return undefined;
+    throw error;
+  }
+}
+
+async function readRecord(
+  core: ClientCore,
+  groupId: Uint8Array,
+): Promise<SuccessionRecord | undefined> {
+  core.checkOpen();
+  const stored = await core.storage.get(keyOf(groupId));
+  return stored === undefined ? undefined : decodeRecord(successionRecord, stored.value);
+}
+
+function forget(core: ClientCore, groupId: Uint8Array): Promise<void> {
+  return core.write(async (transaction) => transaction.delete(keyOf(groupId)));
+}
+
+const keyOf = (groupId: Uint8Array): string => jobKey(`succession/${toHex(groupId)}`);
