@@ -69,5 +69,7 @@ process.exitCode = problems.length === 0 ? 0 : 1;
 
 /** The clock itself, waiting for another process's lock, and measuring: no rule depends on those. */
 function readsTheClock(path) {
-  return /\/(client\/state\/clock|storage\/file-(lock|owner)|testing\/measure-storage)\.ts$/.test(path);
+  return /\/(client\/state\/clock|storage\/file-(lock|owner)|testing\/measure-storage)\.ts$/.test(
+    path,
+  );
 }
