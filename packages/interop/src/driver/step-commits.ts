@@ -4,7 +4,7 @@ import type { RequestOf, ResponseOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
 import { checkForm, checkPath, checkTreeBeside } from "./flags.ts";
 import type { Step } from "./script.ts";
-import { joinAll, provokeMember } from "./step-joins.ts";
+import { followCommit, joinAll, provokeMember } from "./step-joins.ts";
 import { describe } from "./step-proposals.ts";
 import { refused } from "./tampering.ts";
 import { CheckError, type World } from "./world.ts";
@@ -123,13 +123,7 @@ export async function race(world: World, step: StepOf<"race">): Promise<void> {
   const authenticators = new Map<string, Uint8Array>();
   await acceptOwn(world, actor, authenticators);
   for (const member of [...rivals, ...members]) {
-    const handled = await world.call(member, "HandleCommit", {
-      state_id: world.state(member),
-      proposal: [],
-      commit,
-    });
-    world.states.set(member, handled.state_id);
-    authenticators.set(member, handled.epoch_authenticator);
+    await followCommit(world, member, commit, authenticators);
   }
   world.lastCommit = commit;
   const late = { state_id: world.state(actor), proposal: [], commit: lost };

@@ -148,16 +148,23 @@ export async function externalJoin(
   const provoked = world.firstToProvoke(others);
   for (const member of others) {
     if (member === provoked) await provokeMember(world, member, commit, []);
-    const handled = await world.call(member, "HandleCommit", {
-      state_id: world.state(member),
-      proposal: [],
-      commit,
-    });
-    world.states.set(member, handled.state_id);
-    authenticators.set(member, handled.epoch_authenticator);
+    await followCommit(world, member, commit, authenticators);
   }
   world.lastCommit = commit;
   await checkEpoch(world, [...others, joiner], authenticators);
+}
+
+/** A member processes a Commit that covers nothing by reference. */
+export async function followCommit(
+  world: World,
+  member: string,
+  commit: Uint8Array,
+  authenticators: Map<string, Uint8Array>,
+): Promise<void> {
+  const request = { state_id: world.state(member), proposal: [], commit };
+  const handled = await world.call(member, "HandleCommit", request);
+  world.states.set(member, handled.state_id);
+  authenticators.set(member, handled.epoch_authenticator);
 }
 
 /** Gives a member, before it gets the real one, Commits and proposals that it must refuse. */

@@ -37,8 +37,9 @@ export interface FileSettings {
  * Several processes may open the same directory: each sees what the others wrote, and batches never
  * interleave. With `exclusive` one of them owns it until it closes the store or dies; an owner in
  * another container counts as dead when it has not shown itself for a minute. The directory must be
- * on a local file system. Replaced and deleted values are overwritten in the file before `write` returns; what the device keeps of overwritten sectors
- * (flash, copy-on-write file systems) is out of reach: one more reason for a key.
+ * on a local file system. Replaced and deleted values are overwritten in the file before `write`
+ * returns; what the device keeps of overwritten sectors (flash, copy-on-write file systems) is out of
+ * reach: one more reason for a key.
  * @throws StorageError `STORAGE_FAILED`, `STORAGE_VERSION`, `STORAGE_KEY_MISMATCH`, `STORE_LOCKED`
  * @throws UsageError `STORE_UNPROTECTED`
  */

@@ -14,7 +14,6 @@ import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import type { ProposalCandidate, RegisteredTypes } from "../../src/group/environment.ts";
 import { createExternalProposal } from "../../src/group/external-proposal.ts";
 import { type CachedProposal, cacheKey } from "../../src/group/proposal-entry.ts";
-import type { Commit } from "../../src/messages/commit.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
 import { isDefaultType } from "../../src/tree/capabilities.ts";
 import { expectRule, refuses, unchanged } from "../support/assertions.ts";
@@ -55,16 +54,9 @@ import {
   Party,
 } from "../support/parties.ts";
 import { TestGroup } from "../support/test-group.ts";
+import { commitIn } from "../support/wire.ts";
 
 const NAMES = ["alice", "bob", "carol", "dave"];
-
-function commitIn(bytes: Uint8Array): Commit {
-  const { message } = decodeMlsMessage(bytes);
-  if (!("content" in message) || message.content.content.contentType !== "commit") {
-    throw new Error("a Commit was expected");
-  }
-  return message.content.content.commit;
-}
 
 describe("prop-1", () => {
   test("poison that a member could have sent keeps nobody from committing, and is reported", async () => {

@@ -13,7 +13,6 @@ import { encodeContext } from "../../src/group/epoch.ts";
 import { cacheKey } from "../../src/group/proposal-entry.ts";
 import { validateGroupInfo } from "../../src/group/validate-group-info.ts";
 import { externalKeyPair } from "../../src/key-schedule/external-init.ts";
-import type { Commit } from "../../src/messages/commit.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import type { UpdatePath } from "../../src/tree/nodes.ts";
@@ -59,6 +58,7 @@ import {
   provider,
 } from "../support/parties.ts";
 import { TestGroup } from "../support/test-group.ts";
+import { commitIn } from "../support/wire.ts";
 
 const NAMES = ["alice", "bob", "carol", "dave"];
 const EXTENDED_GROUP = { extensions: EXTENDED, client: ABLE, environment: knowing() };
@@ -66,14 +66,6 @@ const EXTENDED_GROUP = { extensions: EXTENDED, client: ABLE, environment: knowin
 afterEach(() => {
   vi.restoreAllMocks();
 });
-
-function commitIn(bytes: Uint8Array): Commit {
-  const { message } = decodeMlsMessage(bytes);
-  if (!("content" in message) || message.content.content.contentType !== "commit") {
-    throw new Error("a Commit was expected");
-  }
-  return message.content.content.commit;
-}
 
 function pathIn(bytes: Uint8Array): UpdatePath {
   const { path } = commitIn(bytes);

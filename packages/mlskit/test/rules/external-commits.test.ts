@@ -8,7 +8,6 @@ import type { CommitCandidate, Environment } from "../../src/group/environment.t
 import type { ExternalJoinOptions } from "../../src/group/join-by-external-commit.ts";
 import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import type { CachedProposal } from "../../src/group/proposal-entry.ts";
-import type { Commit } from "../../src/messages/commit.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
 import type { RuleId, RuleKind } from "../../src/rule-registry.ts";
 import {
@@ -56,6 +55,7 @@ import {
 } from "../support/forge-lists.ts";
 import { newClient, newSigner, Party } from "../support/parties.ts";
 import { GROUP_ID, TestGroup } from "../support/test-group.ts";
+import { commitIn } from "../support/wire.ts";
 
 const NAMES = ["alice", "bob", "carol"];
 const none =
@@ -113,14 +113,6 @@ const byValue = (...proposals: readonly Proposal[]): CachedProposal[] =>
     const sender = { type: "newMemberCommit" } as const;
     return { proposal, sender, reference: undefined } as unknown as CachedProposal;
   });
-
-function commitIn(bytes: Uint8Array): Commit {
-  const { message } = decodeMlsMessage(bytes);
-  if (!("content" in message) || message.content.content.contentType !== "commit") {
-    throw new Error("a Commit was expected");
-  }
-  return message.content.content.commit;
-}
 
 const stray: Proposal = { type: "externalInit", kemOutput: new Uint8Array(32).fill(9) };
 

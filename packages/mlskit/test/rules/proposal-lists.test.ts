@@ -3,10 +3,8 @@ import { describe, expect, test } from "vitest";
 import { equalBytes, toHex, utf8 } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import { ExtensionType } from "../../src/extensions/extension.ts";
-import { decodeMlsMessage } from "../../src/framing/mls-message.ts";
 import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import { createProposal } from "../../src/group/proposal-message.ts";
-import type { Commit } from "../../src/messages/commit.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import { nodeIndex } from "../../src/tree/tree-math.ts";
@@ -48,17 +46,9 @@ import {
 } from "../support/forge-lists.ts";
 import { join, newClient, newSigner } from "../support/parties.ts";
 import { MESSAGE_DEFAULTS, TestGroup } from "../support/test-group.ts";
+import { commitIn } from "../support/wire.ts";
 
 const NAMES = ["alice", "bob", "carol", "dave"];
-
-/** The Commit inside a PublicMessage. */
-function commitIn(bytes: Uint8Array): Commit {
-  const { message } = decodeMlsMessage(bytes);
-  if (!("content" in message) || message.content.content.contentType !== "commit") {
-    throw new Error("a Commit was expected");
-  }
-  return message.content.content.commit;
-}
 
 describe("valn0301", () => {
   const invalidAlone = (): [RuleId, Proposal][] => [
