@@ -29,7 +29,7 @@ export interface HistoryMemberOptions extends Omit<ClientOptions, "storage"> {
   readonly cipherSuite?: number | undefined;
 }
 
-/** Makes a history member; nothing of it is left in memory or in a store. */
+/** Makes a history member. It is stored nowhere: what is returned is all there is of it. */
 export async function newHistoryMember(options: HistoryMemberOptions): Promise<HistoryMember> {
   const storage = memoryStorage();
   const identity = `${PREFIX}${crypto.randomUUID()}`;
@@ -52,8 +52,9 @@ export function historyMembers(group: Group): readonly Member[] {
 }
 
 /**
- * The same service, which believes in history members too. Whoever may add members can add one: it
- * learns no more than its maker, who could hand on everything as well. Must be used by all members.
+ * The same service, which believes in history members that a member added, and in no other way of
+ * coming in: such a member learns no more than who added it, and could have handed on as well. Must be
+ * used by all members.
  */
 export function acceptHistory(service: AuthenticationService): AuthenticationService {
   const { clientId, expiresAt } = service;
@@ -61,8 +62,11 @@ export function acceptHistory(service: AuthenticationService): AuthenticationSer
     async validate(identities, context) {
       const others = identities.filter((identity) => !isHistoryMember(identity));
       const verdicts = [...(await service.validate(others, context))];
-      const refusal = { reason: "the authentication service gave no verdict" };
-      return identities.map((one) => isHistoryMember(one) || (verdicts.shift() ?? refusal));
+      const comesFromOutside = ["externalJoin", "externalSender"].includes(context.event);
+      return identities.map((one) => {
+        if (!isHistoryMember(one)) return verdicts.shift() ?? { reason: "there is no verdict" };
+        return comesFromOutside ? { reason: "a history member is added by a member" } : true;
+      });
     },
     isSuccessor(current, next, context) {
       if (!isHistoryMember(current) && !isHistoryMember(next)) {

@@ -8,9 +8,12 @@ import {
   type CommitRequest,
   type Group,
   type GroupPolicy,
+  type GroupView,
   KeyDirectory,
+  type MemberView,
   memoryStorage,
   type Outcome,
+  type Proposal,
 } from "mlskit";
 import { beforeEach, describe, expect, test } from "vitest";
 import {
@@ -145,6 +148,60 @@ describe("M-MD-02: history sharing through a passive member", () => {
     expect(outcome.kind).toBe("invalid");
     expect("error" in outcome && outcome.error.code).toBe("POLICY_REJECTED");
     expect((await others.get("bob")!.process(commit)).kind).toBe("invalid");
+  });
+
+  test("M-MD-02: nobody comes in from outside under the name of a history member", async () => {
+    await carryOut(await startHistory(alice, make));
+    const identity = "mlskit-history:an outsider";
+    const credulous: AuthenticationService = {
+      validate: (identities) => identities.map(() => true),
+      isSuccessor: () => true,
+    };
+    const storage = memoryStorage();
+    const outsider = await Client.create({
+      identity,
+      storage,
+      authenticationService: credulous,
+    });
+    const { commit } = await outsider.joinExternally(await alice.groupInfo());
+    const before = alice.epochAuthenticator;
+    expect((await alice.process(commit)).kind).toBe("invalid");
+    expect(alice.epochAuthenticator).toEqual(before);
+    // Nor by a member's proposal that another commits.
+    const { bytes } = await outsider.createKeyPackage();
+    const proposal = await others.get("mallory")!.proposeAdd(bytes);
+    await alice.process(proposal.bytes, { accept: true });
+    await expect(alice.commit()).rejects.toMatchObject({ code: "POLICY_REJECTED" });
+  });
+
+  test("M-MD-02: who leaves in an external commit counts as well, a resync does not", async () => {
+    await carryOut(await startHistory(alice, make));
+    const members: MemberView[] = [...alice.members()];
+    const [seat] = historyMembers(alice);
+    const view = (list: readonly MemberView[]): GroupView => ({
+      groupId: alice.id,
+      epoch: alice.epoch,
+      extensions: [],
+      members: () => list,
+      member: (leaf) => list.find(({ leafIndex }) => leafIndex === leaf),
+    });
+    const [mallory] = alice.findMembers({ identity: "mallory" });
+    const comer = { ...mallory!, signatureKey: new Uint8Array(32) };
+    const after = view(members.map((one) => (one.leafIndex === comer.leafIndex ? comer : one)));
+    const selfRemove = { type: "custom", proposalType: 10, body: new Uint8Array() } as const;
+    const resync = { type: "remove", removed: comer.leafIndex } as const;
+    const review = (proposal: Proposal, leafIndex: number) =>
+      renewHistory().reviewCommit!({
+        committer: comer.leafIndex,
+        isExternal: true,
+        proposals: [{ proposal, sender: { type: "member", leafIndex } }],
+        authenticatedData: new Uint8Array(),
+        before: view(members),
+        after,
+      });
+    expect(seat).toBeDefined();
+    expect(review(selfRemove, comer.leafIndex)).toMatchObject({ reason: expect.any(String) });
+    expect(review(resync, comer.leafIndex)).toBe(true);
   });
 
   test("M-MD-02: it is off unless asked for, and can be ended", async () => {
