@@ -67,9 +67,9 @@ export interface SuiteCrypto {
 
   randomBytes(length: number): Uint8Array;
 
-  /** The suite's hash. */
+  /** The suite's hash. `data` may be scratch memory: it must not be kept. */
   hash(data: Uint8Array): Uint8Array;
-  /** HMAC with the suite's hash. */
+  /** HMAC with the suite's hash. `data` may be scratch memory: it must not be kept. */
   hmac(key: Uint8Array, data: Uint8Array): Uint8Array;
   /** HKDF-Extract, RFC 5869 §2.2. */
   extract(salt: Uint8Array, ikm: Uint8Array): Uint8Array;

@@ -5,7 +5,7 @@ import type { Writer } from "../codec/writer.ts";
 import { MlsError } from "../errors.ts";
 import type { CipherSuite } from "./cipher-suite.ts";
 import type { HpkeKeyPair, MaybePromise } from "./crypto-provider.ts";
-import { expand, type Hmac, truncate } from "./hkdf.ts";
+import { checkExpandedLength, expand, type Hmac, truncate } from "./hkdf.ts";
 import { invalidPublicKey } from "./key-format.ts";
 import { andThen, attempt } from "./maybe-promise.ts";
 import type { SuitePrimitives } from "./suite-primitives.ts";
@@ -32,6 +32,7 @@ export class LabeledHkdf {
   }
 
   expand(prk: Uint8Array, label: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+    checkExpandedLength(this.#size, length);
     const isShort = length <= this.#size;
     return lendEncoding(
       (writer) => {

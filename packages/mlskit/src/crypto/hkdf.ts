@@ -11,9 +11,7 @@ export function expand(
   info: Uint8Array,
   length: number,
 ): Uint8Array {
-  if (!Number.isInteger(length) || length < 0 || length > 255 * size) {
-    throw new UsageError("INVALID_LENGTH", `HKDF cannot expand to ${length} bytes`);
-  }
+  checkExpandedLength(size, length);
   if (length <= size) {
     const input = new Uint8Array(info.length + 1);
     input.set(info);
@@ -33,6 +31,12 @@ export function expand(
   }
   input.fill(0);
   return out;
+}
+
+/** @throws UsageError `INVALID_LENGTH` */
+export function checkExpandedLength(size: number, length: number): void {
+  if (Number.isInteger(length) && length >= 0 && length <= 255 * size) return;
+  throw new UsageError("INVALID_LENGTH", `HKDF cannot expand to ${length} bytes`);
 }
 
 /** The first bytes of a block that is overwritten if any of it is left over. */

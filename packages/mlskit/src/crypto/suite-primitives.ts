@@ -18,6 +18,7 @@ import type { KemFormat, SignatureFormat } from "./key-format.ts";
 export interface SuitePrimitives {
   readonly providerName: string;
   randomBytes(length: number): Uint8Array;
+  /** `data` may be scratch memory: it must not be kept. */
   hash(data: Uint8Array): Uint8Array;
   /** HMAC with the suite's hash. `data` may be scratch memory: it must not be kept. */
   hmac(key: Uint8Array, data: Uint8Array): Uint8Array;

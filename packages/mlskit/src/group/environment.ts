@@ -140,10 +140,13 @@ export type DecodingRules = Pick<Environment, "types" | "limits">;
 export function wireTypes({ types, limits }: DecodingRules): WireTypes {
   const { maximumExtensions, maximumCertificates } = limits;
   const known = wireTypesOf.get(types);
-  const isKnown =
-    known?.maximumExtensions === maximumExtensions &&
-    known.maximumCertificates === maximumCertificates;
-  if (isKnown) return known;
+  if (
+    known !== undefined &&
+    known.maximumExtensions === maximumExtensions &&
+    known.maximumCertificates === maximumCertificates
+  ) {
+    return known;
+  }
   const proposals = new Map<number, SkipBody>();
   for (const [type, { skip }] of types.proposals) proposals.set(type, skip ?? skipOpaque);
   const { credentials, psks } = types;

@@ -102,7 +102,9 @@ export function decodeState(
   if (bytes[0] !== FORMAT) {
     throw new UnsupportedError("UNSUPPORTED_SNAPSHOT", "the snapshot has another format");
   }
-  const wire = wireTypes({ types, limits });
+  // Limits are for what arrives; what was accepted under others is read all the same.
+  const unbounded = { maximumExtensions: undefined, maximumCertificates: undefined };
+  const wire = { ...wireTypes({ types, limits }), ...unbounded };
   const snapshot = decode(Snapshot, bytes, "observer snapshot", wire);
   const { context, confirmationTag } = snapshot;
   const crypto = provider.suite(context.cipherSuite);

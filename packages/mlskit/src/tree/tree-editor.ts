@@ -238,14 +238,19 @@ export class TreeEditor<Tree> {
     });
   }
 
-  /** The shared index with the new nodes noted, or a new one when most of its hints are stale. */
+  /**
+   * The shared index with the new nodes noted, or a new one when most of its hints are stale: Commits
+   * that come to nothing leave hints as well, and must not fill the memory of a tree that stays.
+   */
   #keys(): KeyIndex {
     const noted: PlacedNode[] = [];
     for (const [at, node] of this.#written) if (node !== undefined) noted.push([at, node]);
     const { keys } = this.#before;
-    keys.note(noted);
     const mostNodes = 2 * this.#memberCount;
-    if (keys.size <= 4 * mostNodes + 256) return keys;
+    if (keys.size + noted.length <= 4 * mostNodes + 256) {
+      keys.note(noted);
+      return keys;
+    }
     const [levels, leafCount] = [this.#levels, this.#leafCount];
     return new KeyIndex(() => placedNodes(levels, leafCount), mostNodes);
   }

@@ -345,6 +345,11 @@ describe("how it is kept", () => {
       await commit(restored, made.commit);
       expectSame(restored, group.party("alice").epoch);
     }
+    // What was accepted under other limits is still there after they were lowered.
+    const lowered = { ...environment.limits, maximumExtensions: 0, maximumCertificates: 0 };
+    const frugal = { ...environment, limits: lowered };
+    const again = PublicGroup.restore(provider, server.snapshot(), frugal);
+    expect(again.ratchetTree()).toEqual(server.ratchetTree());
     const future = Uint8Array.of(99, 0);
     expect(() => PublicGroup.restore(provider, future, environment)).toThrow("another format");
   });

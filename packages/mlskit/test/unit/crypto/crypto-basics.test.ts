@@ -57,7 +57,7 @@ const vectors: readonly CryptoBasics[] = existsSync(file)
   : [];
 const providers = [nodeProvider(), nobleProvider(), await webCryptoProvider()];
 
-test.skipIf(vectors.length > 0)("crypto-basics.json is absent", () => {});
+if (vectors.length === 0) test.skip("crypto-basics of the official vectors, which are absent");
 
 for (const provider of providers) {
   const carried = vectors.filter((vector) => provider.suites.includes(vector.cipher_suite));

@@ -24,6 +24,17 @@ test("SignContent and EncryptContext are two length-prefixed strings", () => {
   );
 });
 
+test("a length that no HKDF has is refused, by HPKE's export as well", async () => {
+  const { publicKey } = await crypto.generateKeyPair();
+  for (const length of [-1, 1.5, 255 * crypto.suite.kdf.size + 1]) {
+    const expected = { code: "INVALID_LENGTH" };
+    const prk = new Uint8Array(crypto.suite.kdf.size);
+    expect(() => crypto.expand(prk, bytes(1), length)).toThrow(expect.objectContaining(expected));
+    const exported = async () => crypto.sendExport(publicKey, bytes(1), bytes(2), length);
+    await expect(exported()).rejects.toMatchObject(expected);
+  }
+});
+
 test("expandWithLabel equals HKDF-Expand of the KDFLabel for every length", () => {
   const secret = new Uint8Array(32).fill(3);
   for (const length of [0, 1, 12, 16, 32, 33, 64, 300]) {

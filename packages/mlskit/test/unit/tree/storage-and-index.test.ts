@@ -1,9 +1,10 @@
 /** Chunks for stores, the key index, and the counters of supported types. */
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { toHex } from "../../../src/codec/index.ts";
 import { DecodeError, InternalError } from "../../../src/errors.ts";
 import { Chunk, chunkCounts, locate, nodeInSlot } from "../../../src/tree/chunk.ts";
+import { KeyIndex } from "../../../src/tree/key-index.ts";
 import { RatchetTree, type StoredChunk } from "../../../src/tree/ratchet-tree.ts";
 import { supports } from "../../../src/tree/capabilities.ts";
 import { leafIndex, nodeIndex } from "../../../src/tree/tree-math.ts";
@@ -235,5 +236,19 @@ describe("support counters", () => {
     expect(tree.supportedByAll("proposals", 9)).toBe(true);
     expect(tree.supportedByAll("credentials", 1)).toBe(false);
     expect(tree.supportedByAll("versions", 1)).toBe(true);
+  });
+
+  test("M-SEC-05: edits that are dropped fill no memory", () => {
+    const note = vi.spyOn(KeyIndex.prototype, "note");
+    const base = fakeTree(10);
+    for (let i = 0; i < 500; i++) {
+      const editor = base.edit();
+      editor.updateLeaf(leafIndex(4), fakeLeaf(90_000 + i));
+      editor.finish();
+    }
+    const noted = note.mock.calls.reduce((sum, [nodes]) => sum + nodes.length, 0);
+    expect(noted).toBeGreaterThan(256);
+    expect(noted).toBeLessThanOrEqual(4 * 20 + 256);
+    note.mockRestore();
   });
 });
