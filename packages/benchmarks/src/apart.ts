@@ -16,7 +16,7 @@ export function runApart(node: string, parameters: readonly string[]): unknown {
 }
 
 /** Seconds. */
-const PATIENCE = 300;
+const PATIENCE = 900;
 
 /** What a section found, or why it found nothing. */
 export async function runSection(
@@ -27,6 +27,7 @@ export async function runSection(
 ): Promise<Partial<Results>> {
   try {
     return runApart(node, [
+      "--expose-gc",
       sectionWorkerFile,
       section,
       sizes.join(","),

@@ -17,6 +17,7 @@ export function storageTable(sizes: readonly StorageSizes[]): string {
     "commit",
     "group",
     "open",
+    "memory",
   ];
   const rows = sizes.map((size) => [
     grouped(size.members),
@@ -25,6 +26,7 @@ export function storageTable(sizes: readonly StorageSizes[]): string {
     ),
     formatBytes(size.group.bytes),
     formatTime(size.openMilliseconds * 1000),
+    size.openBytes === undefined ? "" : formatBytes(size.openBytes),
   ]);
   return table(head, rows);
 }

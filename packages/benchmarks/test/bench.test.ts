@@ -145,12 +145,14 @@ test("M-BEN-03 the scenarios are measured, and adding and removing one by one an
 test("M-BEN-04 bytes written per message and per commit are measured, and the size of bundles", () => {
   const results = bench(".test-storage", "--quick", "--storage", "--bundle", "--sizes", "2,20");
   expect(results.storage.map(({ members }) => members)).toEqual([2, 20]);
-  for (const { sent, received, ownCommit, receivedCommit, openMilliseconds } of results.storage) {
+  for (const { openMilliseconds, openBytes, ...sizes } of results.storage) {
+    const { sent, received, ownCommit, receivedCommit } = sizes;
     for (const { median, max } of [sent, received, ownCommit, receivedCommit]) {
       expect(median).toBeGreaterThan(0);
       expect(max).toBeGreaterThanOrEqual(median);
     }
     expect(openMilliseconds).toBeGreaterThan(0);
+    expect(openBytes).toBeGreaterThan(0);
   }
   const names = results.bundles.map(({ name }) => name);
   for (const suite of [1, 2, 3, 4, 5, 6, 7]) {

@@ -62,8 +62,10 @@ export interface StorageSizes {
   readonly receivedCommit: Spread;
   /** Everything about the group, when it has been used for a while. */
   readonly group: { readonly bytes: number; readonly records: number };
-  /** Opening the client and the group, and the size of the encoded tree. */
+  /** Opening the client and the group: time, and memory that they take then if it can be asked. */
   readonly openMilliseconds: number;
+  readonly openBytes: number | undefined;
+  /** Of the encoded tree. */
   readonly treeBytes: number;
 }
 
@@ -74,11 +76,13 @@ export interface MeasureStorageOptions {
   /** Messages and Commits that are measured. Default: 40 and 8. */
   readonly messages?: number | undefined;
   readonly commits?: number | undefined;
+  /** Bytes that the program has in use, after a garbage collection. */
+  readonly memory?: (() => Promise<number>) | undefined;
 }
 
 /** A group of this size is made, used and opened again; memory is the store. */
 export async function measureStorage(options: MeasureStorageOptions): Promise<StorageSizes> {
-  const { members, messages = 40, commits = 8, provider = defaultProvider() } = options;
+  const { members, memory, messages = 40, commits = 8, provider = defaultProvider() } = options;
   const directory = new KeyDirectory();
   const shared = { authenticationService: directory, provider };
   const client = async (identity: string, storage: Storage): Promise<Client> => {
@@ -109,9 +113,12 @@ export async function measureStorage(options: MeasureStorageOptions): Promise<St
   const late = await perLateMessage(a, b, bobStore);
   const groupRecords = (await bobStore.list("g")).filter(({ key }) => /^g\d/.test(key));
   const bytes = groupRecords.reduce((sum, { key, value }) => sum + key.length + value.length, 0);
+  const memoryBefore = await memory?.();
   const started = performance.now();
   const again = await Client.open({ ...shared, storage: bobStore });
-  const treeBytes = (await again.group(b.id)).ratchetTree().length;
+  const opened = await again.group(b.id);
+  const openMilliseconds = performance.now() - started;
+  const memoryAfter = await memory?.();
   return {
     members,
     sent: talk.sent,
@@ -120,8 +127,9 @@ export async function measureStorage(options: MeasureStorageOptions): Promise<St
     ownCommit: spread([...own.sent, ...foreign.sent]),
     receivedCommit: spread([...own.received, ...foreign.received]),
     group: { bytes, records: groupRecords.length },
-    openMilliseconds: performance.now() - started,
-    treeBytes,
+    openMilliseconds,
+    openBytes: memoryAfter === undefined ? undefined : memoryAfter - (memoryBefore ?? 0),
+    treeBytes: opened.ratchetTree().length,
   };
 }
 
