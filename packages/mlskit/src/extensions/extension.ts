@@ -7,6 +7,7 @@ import {
   struct,
   uint16,
   vector,
+  type WireTypes,
 } from "../codec/index.ts";
 import { Credential } from "../credentials/credential.ts";
 import { DecodeError, ValidationError } from "../errors.ts";
@@ -104,24 +105,34 @@ export function findExtension(
 }
 
 /**
- * The decoded body of a known extension, if the list has it.
+ * The decoded body of a known extension, if the list has it. `types` are those that may occur in it
+ * beside the RFC's own.
  * @throws DecodeError with rule mk-16 unless the body is exactly one value
  */
 export function readExtension<T>(
   extensions: readonly Extension[],
   type: number,
   codec: Codec<T>,
+  types?: WireTypes,
 ): T | undefined {
   const data = findExtension(extensions, type);
   if (data === undefined) return undefined;
   try {
-    return decodeInPlace(codec, data, `extension ${type}`);
+    return decodeInPlace(codec, data, `extension ${type}`, types);
   } catch (cause) {
     if (!(cause instanceof DecodeError)) throw cause;
     const details = { extensionType: type };
     const message = "the body of an extension is malformed";
     throw new DecodeError(message, { rule: "mk-16", details, cause });
   }
+}
+
+/** Whom a group with these extensions lists; their credentials may be of registered types. */
+export function readExternalSenders(
+  extensions: readonly Extension[],
+  types: WireTypes | undefined,
+): readonly ExternalSender[] {
+  return readExtension(extensions, ExtensionType.externalSenders, ExternalSenders, types) ?? [];
 }
 
 export function makeExtension<T>(type: number, codec: Codec<T>, body: T): Extension {

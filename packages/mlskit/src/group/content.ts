@@ -8,7 +8,7 @@
 import { equalBytes, type WireTypes } from "../codec/index.ts";
 import type { Secret, SuiteCrypto } from "../crypto/index.ts";
 import { CryptoError, MlsError, StateError } from "../errors.ts";
-import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
+import { readExternalSenders } from "../extensions/extension.ts";
 import type { AuthenticatedContent } from "../framing/authenticated-content.ts";
 import { contentVerifyJob } from "../framing/authenticated-content.ts";
 import type { Content, Sender } from "../framing/framed-content.ts";
@@ -124,10 +124,11 @@ export class VerifiedContent {
     crypto: SuiteCrypto,
     opened: OpenedContent,
     keys: Pick<EpochKeys, "context" | "contextBytes" | "signatureKey">,
+    types?: WireTypes,
   ): Promise<VerifiedContent> {
     const { authenticated } = opened;
     checkSenderMayCarry(authenticated);
-    const publicKey = senderKey(authenticated, keys);
+    const publicKey = senderKey(authenticated, keys, types);
     const job = contentVerifyJob(authenticated, keys.contextBytes, publicKey);
     const isValid = await crypto.verify(job.publicKey, job.message, job.signature);
     if (!isValid) throwWrongSignature(authenticated);
@@ -184,6 +185,7 @@ function checkSenderMayCarry({ content: { sender, content } }: AuthenticatedCont
 function senderKey(
   { content: { sender, content } }: AuthenticatedContent,
   { context, signatureKey }: Pick<EpochKeys, "context" | "signatureKey">,
+  types: WireTypes | undefined,
 ): Uint8Array {
   switch (sender.type) {
     case "member": {
@@ -194,9 +196,7 @@ function senderKey(
       return key;
     }
     case "external": {
-      const senders =
-        readExtension(context.extensions, ExtensionType.externalSenders, ExternalSenders) ?? [];
-      const found = senders[sender.senderIndex];
+      const found = readExternalSenders(context.extensions, types)[sender.senderIndex];
       if (found === undefined) {
         throw violation("mk-33", "UNKNOWN_EXTERNAL_SENDER", "the group does not list this sender", {
           senderIndex: sender.senderIndex,

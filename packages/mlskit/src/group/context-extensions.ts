@@ -4,21 +4,22 @@ import { equalBytes } from "../codec/index.ts";
 import { certifiesKey } from "../credentials/x509.ts";
 import {
   type Extension,
-  ExternalSenders,
   ExtensionType,
   findExtension,
   readExtension,
+  readExternalSenders,
   RequiredCapabilities,
 } from "../extensions/extension.ts";
+import type { Proposal } from "../messages/proposal.ts";
 import { check } from "../rules.ts";
 import { isDefaultType } from "../tree/capabilities.ts";
 import type { LeafNodeRequirements } from "../tree/leaf-node-validation.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import type { ProvisionalGroup } from "./apply-proposals.ts";
 import { checkCredentials } from "./credential-checks.ts";
-import type { Environment } from "./environment.ts";
+import { type Environment, wireTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
-import { ProposalFault, type ProposalEntry } from "./proposal-entry.ts";
+import { blaming, ProposalFault, type ProposalEntry } from "./proposal-entry.ts";
 
 /** What every leaf of a group with these extensions must support. */
 export function contextRequirements(
@@ -40,6 +41,9 @@ export async function checkChangedExtensions(
   group: ProvisionalGroup,
   environment: Environment,
 ): Promise<void> {
+  for (const [at, { proposal }] of entries.entries()) {
+    blaming([at], () => checkExtensionBodies(proposal, environment));
+  }
   const position = group.extensionsPosition;
   if (position === undefined) return;
   const adds = [...entries.keys()].filter((i) => entries[i]?.proposal.type === "add");
@@ -54,6 +58,17 @@ export async function checkChangedExtensions(
   } catch (fault) {
     throw new ProposalFault(fault, [position]);
   }
+}
+
+/**
+ * Rule mk-16: bodies of a group to come are not taken for good until it is too late. A ReInit may lead
+ * to another suite, by which its keys are judged when the successor is made.
+ */
+export function checkExtensionBodies(proposal: Proposal, environment: Environment): void {
+  if (proposal.type !== "groupContextExtensions" && proposal.type !== "reInit") return;
+  const { extensions } = proposal;
+  readExtension(extensions, ExtensionType.requiredCapabilities, RequiredCapabilities);
+  readExternalSenders(extensions, wireTypes(environment));
 }
 
 /** Rules valn1001, mk-62: all members of the tree support what the extensions ask for. */
@@ -107,7 +122,7 @@ export async function checkExternalSenderList(
   extensions: readonly Extension[],
   environment: Environment,
 ): Promise<void> {
-  const senders = readExtension(extensions, ExtensionType.externalSenders, ExternalSenders) ?? [];
+  const senders = readExternalSenders(extensions, wireTypes(environment));
   for (const { credential, signatureKey } of senders) {
     check(
       await epoch.crypto.isValidSignatureKey(signatureKey),

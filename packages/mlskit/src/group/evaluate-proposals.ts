@@ -15,6 +15,7 @@ import { verifyJob } from "../tree/leaf-node.ts";
 import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
 import type { LeafNode } from "../tree/nodes.ts";
 import { checkResult, type SignatureJob } from "../tree/signature-batch.ts";
+import type { LeafIndex } from "../tree/tree-math.ts";
 import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
 import { checkChangedExtensions, contextRequirements } from "./context-extensions.ts";
 import { checkCredentials, checkSuccessors, type CredentialChange } from "./credential-checks.ts";
@@ -41,8 +42,8 @@ export interface Evaluation {
   readonly flow: PskFlow;
   readonly direction: Exclude<Direction, "receive">;
   readonly environment: Environment;
-  /** Observers have no PSKs and skip them. */
-  readonly withoutSecrets?: boolean;
+  /** Who follows the Commit: observers have no leaf. */
+  readonly follower?: { readonly ownLeaf: LeafIndex | undefined };
 }
 
 /** A list that may be committed, with what follows from it. */
@@ -225,10 +226,10 @@ async function checkPolicy(evaluation: Evaluation): Promise<void> {
   }
 }
 
-/** Rules valn1205, mk-90: no PSK is ever replaced by zeros. */
+/** Rules valn1205, mk-90: no PSK is ever replaced by zeros, where there are secrets to follow. */
 async function resolvePsks(evaluation: Evaluation, group: ProvisionalGroup): Promise<Secret> {
-  const { epoch, entries, environment, withoutSecrets } = evaluation;
-  if (withoutSecrets === true) return pskSecret(epoch.crypto, []);
+  const { epoch, entries, environment, follower } = evaluation;
+  if (follower !== undefined && !goesAlong(follower, group)) return pskSecret(epoch.crypto, []);
   const psks: { id: ProvisionalGroup["psks"][number]; secret: Secret }[] = [];
   const missing: ProvisionalGroup["psks"][number][] = [];
   for (const id of group.psks) {
@@ -248,6 +249,14 @@ async function resolvePsks(evaluation: Evaluation, group: ProvisionalGroup): Pro
     );
   }
   return pskSecret(epoch.crypto, psks);
+}
+
+/** Rule mk-78: neither observers nor whoever is removed compute secrets of the next epoch. */
+function goesAlong(
+  { ownLeaf }: NonNullable<Evaluation["follower"]>,
+  { removed }: ProvisionalGroup,
+): boolean {
+  return ownLeaf !== undefined && !removed.some(({ leaf }) => leaf === ownLeaf);
 }
 
 async function blamingAsync(

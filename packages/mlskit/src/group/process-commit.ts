@@ -13,7 +13,7 @@ import type { UpdatePath } from "../tree/nodes.ts";
 import { type PrivateKeys, retainPrivateKeys } from "../tree/private-keys.ts";
 import type { PathStep, RatchetTree } from "../tree/ratchet-tree.ts";
 import { verifySignatures } from "../tree/signature-batch.ts";
-import { leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
+import { type LeafIndex, leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
 import { decryptUpdatePath, type MergedUpdatePath, mergeUpdatePath } from "../tree/update-path.ts";
 import { requiresPath, resyncedLeaf } from "./apply-proposals.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
@@ -81,7 +81,14 @@ export async function processCommit(
       rule: "mk-79",
     });
   }
-  const accepted = await processPublicCommit(epoch, verified, cache, environment, flow);
+  const accepted = await processPublicCommit(
+    epoch,
+    verified,
+    cache,
+    environment,
+    flow,
+    epoch.ownLeaf,
+  );
   const { list, tree, summary } = accepted;
   const confirmationTag = tagOf(verified);
   const group = { tree };
@@ -95,14 +102,14 @@ export async function processCommit(
   return sealed({ summary, confirmationTag, next, group, notices: list.notices });
 }
 
-/** Shared with observers: everything that can be judged without secrets. */
+/** Shared with observers, who have no leaf: everything that can be judged without secrets. */
 export async function processPublicCommit(
   epoch: PublicEpoch,
   verified: VerifiedContent,
   cache: ProposalCache,
   environment: Environment,
   flow: PskFlow,
-  withoutSecrets = false,
+  ownLeaf: LeafIndex | undefined,
 ): Promise<PublicCommit> {
   checkEpochLeft(epoch);
   const commit = commitOf(verified);
@@ -114,7 +121,7 @@ export async function processPublicCommit(
     flow,
     direction: "receiveCommit",
     environment,
-    withoutSecrets,
+    follower: { ownLeaf },
   });
   checkPathPresence(commit, list, committer, environment);
   const isExternal = committer.type === "newMember";

@@ -6,6 +6,7 @@ import {
   type ContentWireFormat,
   signContent,
 } from "../framing/authenticated-content.ts";
+import type { Sender } from "../framing/framed-content.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import type { PaddingPolicy } from "../framing/padding.ts";
 import { check } from "../rules.ts";
@@ -17,7 +18,11 @@ import { signLeafNode, verifyJob } from "../tree/leaf-node.ts";
 import { verifySignatures } from "../tree/signature-batch.ts";
 import { leafIndex } from "../tree/tree-math.ts";
 import type { VerifiedContent } from "./content.ts";
-import { checkExternalSenderList, contextRequirements } from "./context-extensions.ts";
+import {
+  checkExtensionBodies,
+  checkExternalSenderList,
+  contextRequirements,
+} from "./context-extensions.ts";
 import { checkCredentials, checkSuccessors } from "./credential-checks.ts";
 import type { LeafUpdate } from "./create-commit.ts";
 import type { Environment } from "./environment.ts";
@@ -144,10 +149,10 @@ export async function acceptProposal(
 }
 
 /** All that can be said of a proposal before it stands beside others in a Commit. */
-async function checkAlone(
+export async function checkAlone(
   epoch: PublicEpoch,
   proposal: Proposal,
-  sender: VerifiedContent["sender"],
+  sender: Sender,
   environment: Environment,
   lifetime: LifetimeRules,
 ): Promise<void> {
@@ -158,6 +163,7 @@ async function checkAlone(
     "an ExternalInit can be committed by value only",
   );
   checkProposal(epoch, proposal, sender, environment.types);
+  checkExtensionBodies(proposal, environment);
   const { crypto, context, tree } = epoch;
   const { groupId } = context;
   const requirements = contextRequirements(crypto, context.extensions);

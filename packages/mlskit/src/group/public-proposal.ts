@@ -3,7 +3,7 @@ import { leafIndex } from "../tree/tree-math.ts";
 import { StateError } from "../errors.ts";
 import { decodeMlsMessage, type PublicMessage } from "../framing/mls-message.ts";
 import { checkGroupAndEpoch, OpenedContent, VerifiedContent } from "./content.ts";
-import { type Environment, wireTypes } from "./environment.ts";
+import { type DecodingRules, type Environment, wireTypes } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
 import { type CachedProposal, cacheKey } from "./proposal-entry.ts";
 import { acceptProposal } from "./proposal-message.ts";
@@ -13,13 +13,15 @@ import { checkNotRepeated } from "./proposal-rules.ts";
 export async function verifyPublicMessage(
   epoch: Pick<PublicEpoch, "crypto" | "context" | "contextBytes" | "tree">,
   message: PublicMessage,
+  rules: DecodingRules,
 ): Promise<VerifiedContent> {
   const { crypto, context, contextBytes, tree } = epoch;
   checkGroupAndEpoch(message.content, context, message.content.content.contentType === "commit");
   const opened = OpenedContent.fromPublic(crypto, message, contextBytes, undefined);
   const signatureKey = (leaf: number): Uint8Array | undefined =>
     tree.leaf(leafIndex(leaf))?.signatureKey;
-  return VerifiedContent.verify(crypto, opened, { context, contextBytes, signatureKey });
+  const keys = { context, contextBytes, signatureKey };
+  return VerifiedContent.verify(crypto, opened, keys, wireTypes(rules));
 }
 
 /**
@@ -42,7 +44,7 @@ export async function acceptPublicProposals(
     if (!isProposal) {
       throw new StateError("NOT_A_PROPOSAL", "the message is not a proposal in the clear");
     }
-    const verified = await verifyPublicMessage(epoch, message.message);
+    const verified = await verifyPublicMessage(epoch, message.message, environment);
     const cached = await acceptProposal(epoch, verified, environment);
     checkNotRepeated(cached, accepted, environment.types);
     accepted.set(cacheKey(cached.reference), cached);

@@ -2,9 +2,16 @@
 import type { Verdict } from "../credentials/authentication-service.ts";
 import type { Credential } from "../credentials/credential.ts";
 import { PolicyError } from "../errors.ts";
-import { ExternalSenders, ExtensionType, readExtension } from "../extensions/extension.ts";
+import { readExternalSenders } from "../extensions/extension.ts";
 import type { RuleId } from "../rules.ts";
-import type { CommitCandidate, Environment, GroupView, ProposalCandidate } from "./environment.ts";
+import {
+  type CommitCandidate,
+  type DecodingRules,
+  type Environment,
+  type GroupView,
+  type ProposalCandidate,
+  wireTypes,
+} from "./environment.ts";
 import type { ProposalEntry } from "./proposal-entry.ts";
 
 /**
@@ -12,11 +19,12 @@ import type { ProposalEntry } from "./proposal-entry.ts";
  * @throws PolicyError `POLICY_REJECTED`
  */
 export async function reviewProposal(
-  { policy }: Pick<Environment, "policy">,
+  environment: Environment,
   entry: ProposalEntry,
   how: Pick<ProposalCandidate, "direction" | "committer" | "authenticatedData">,
   group: GroupView,
 ): Promise<void> {
+  const { policy } = environment;
   const { proposal, sender, reference } = entry;
   if (policy.reviewProposal === undefined) {
     if (sender.type === "newMemberProposal" && how.direction === "receive") {
@@ -28,7 +36,7 @@ export async function reviewProposal(
   const candidate = {
     proposal,
     sender,
-    credential: credentialOf(entry, group),
+    credential: credentialOf(entry, group, environment),
     byReference: reference !== undefined,
     ...how,
     group,
@@ -51,15 +59,14 @@ export async function reviewCommit(
 export function credentialOf(
   { proposal, sender }: ProposalEntry,
   group: GroupView,
+  rules: DecodingRules,
 ): Credential | undefined {
   switch (sender.type) {
     case "member":
       return group.member(sender.leafIndex)?.credential;
-    case "external": {
-      const { extensions } = group;
-      const senders = readExtension(extensions, ExtensionType.externalSenders, ExternalSenders);
-      return senders?.[sender.senderIndex]?.credential;
-    }
+    case "external":
+      return readExternalSenders(group.extensions, wireTypes(rules))[sender.senderIndex]
+        ?.credential;
     case "newMemberProposal":
       return proposal.type === "add" ? proposal.keyPackage.leafNode.credential : undefined;
     case "newMemberCommit":

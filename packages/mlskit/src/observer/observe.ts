@@ -109,8 +109,8 @@ async function observePublic(
 ): Promise<ObservationStep> {
   checkTagSizes(state.epoch, message);
   const past = state.past.find(({ context }) => context.epoch === message.content.epoch);
-  if (past !== undefined) return observeLate(state, past, message);
-  const verified = await verifyPublicMessage(state.epoch, message);
+  if (past !== undefined) return observeLate(state, past, message, environment);
+  const verified = await verifyPublicMessage(state.epoch, message, environment);
   if (verified.content.contentType === "commit") {
     return observeCommit(state, verified, environment, options);
   }
@@ -128,8 +128,9 @@ async function observeLate(
   state: ObserverState,
   past: PublicEpoch,
   message: PublicMessage,
+  environment: Environment,
 ): Promise<ObservationStep> {
-  const verified = await verifyPublicMessage(past, message);
+  const verified = await verifyPublicMessage(past, message, environment);
   const { epoch, sender, authenticatedData, content } = message.content;
   const { contentType } = content;
   const unverified = ofSender(verified);
@@ -153,7 +154,7 @@ async function observeCommit(
     cache,
     environment,
     "ordinary",
-    true,
+    undefined,
   );
   await reviewPublicCommit(before, accepted, environment);
   const { content, auth, wireFormat } = verified.authenticated;

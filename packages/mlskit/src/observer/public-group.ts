@@ -3,14 +3,9 @@ import { EMPTY_BYTES, equalBytes } from "../codec/index.ts";
 import type { CryptoProvider, Signer } from "../crypto/index.ts";
 import { type MlsError, StateError } from "../errors.ts";
 import { decodeMlsMessage } from "../framing/mls-message.ts";
-import {
-  type Environment,
-  type MemberView,
-  type RegisteredTypes,
-  wireTypes,
-} from "../group/environment.ts";
+import { type Environment, type MemberView, wireTypes } from "../group/environment.ts";
 import { groupView, type PublicEpoch } from "../group/epoch.ts";
-import { createExternalProposal } from "../group/external-proposal.ts";
+import { createCheckedProposal } from "../group/external-proposal.ts";
 import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
 import type { CachedProposal } from "../group/proposal-entry.ts";
 import { validateGroupInfo, type ValidatedGroupInfo } from "../group/validate-group-info.ts";
@@ -205,14 +200,18 @@ export class PublicGroup {
     return keyPackageObstacles(this.#state.epoch, keyPackage, environment);
   }
 
-  /** A proposal by a sender that the group lists; to be sent, and to be processed here as well. */
+  /**
+   * A proposal by a sender that the group lists; to be sent, and to be processed here as well. What
+   * members would refuse on arrival is refused.
+   */
   createExternalProposal(
     proposal: Proposal,
     signer: Signer,
-    types: RegisteredTypes,
+    environment: Environment,
     authenticatedData: Uint8Array = EMPTY_BYTES,
   ): Promise<Uint8Array> {
-    return createExternalProposal(this.context, proposal, signer, types, authenticatedData);
+    const { epoch } = this.#state;
+    return createCheckedProposal(epoch, proposal, signer, environment, authenticatedData);
   }
 
   #observe(

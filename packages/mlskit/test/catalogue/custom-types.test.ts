@@ -22,12 +22,19 @@ import {
   testGroup,
   type TestGroupOptions,
 } from "../../src/testing/index.ts";
-import { type Capabilities, decodeMlsMessage, skipOpaque } from "../../src/wire.ts";
-import { nothingChanges } from "../support/assertions.ts";
+import {
+  type Capabilities,
+  decodeMlsMessage,
+  ExtensionType,
+  ExternalSenders,
+  makeExtension,
+  skipOpaque,
+} from "../../src/wire.ts";
+import { nothingChanges, refusedByAll } from "../support/assertions.ts";
 import { acceptAnyCredential, testEnvironment } from "../support/environment.ts";
 import { newDesk, seat } from "../support/forge-clients.ts";
 import { contents } from "../support/forge-join.ts";
-import { externalSenders, required } from "../support/forge-lists.ts";
+import { externalSenders, publicGroup, required } from "../support/forge-lists.ts";
 import { forgeCommit, forgeExternalCommit, forgeProposal } from "../support/forge.ts";
 import { newClient, newSigner } from "../support/parties.ts";
 import { TestGroup as Parties } from "../support/test-group.ts";
@@ -427,6 +434,53 @@ test("M-CUS-08: custom credential types appear in the capabilities and are valid
   await world.commit(0, { identity });
   expect(validated).toContain("custom");
   expect(world.groups[1]!.members()[0]?.credential).toEqual(credential);
+});
+
+test("M-CUS-08: an external sender may have a credential of a registered type", async () => {
+  const type = 0xf0c0;
+  const credential = { type: "custom", credentialType: type, body: Uint8Array.of(1, 42) } as const;
+  const server = await newSigner();
+  const senders = [{ signatureKey: server.publicKey, credential }];
+  const extensions = [makeExtension(ExtensionType.externalSenders, ExternalSenders, senders)];
+  const validated: unknown[] = [];
+  const reviewed: unknown[] = [];
+  const environment = testEnvironment({
+    types: { ...registered(), credentials: new Map([[type, skipOpaque]]) },
+    policy: {
+      reviewProposal: (candidate) => {
+        if (candidate.sender.type === "external") reviewed.push(candidate.credential);
+        return true;
+      },
+    },
+    authenticationService: {
+      ...acceptAnyCredential,
+      validate: (identities, { event }) => {
+        if (event === "externalSender") validated.push(identities[0]?.credential);
+        return identities.map(() => true);
+      },
+    },
+  });
+  const group = await Parties.of(["alice", "bob", "carol"], { environment, extensions });
+  const observer = publicGroup(group);
+  const remove = { type: "remove", removed: 2 } as const;
+  const sent = await observer.createExternalProposal(remove, server, environment);
+  await observer.process(sent, environment);
+  await group.deliver(sent, "server");
+  const { commit } = await group.commit("alice");
+  await observer.process(commit, environment);
+  expect(group.party("carol").isMember).toBe(false);
+  const change = { type: "groupContextExtensions", extensions: [] } as const;
+  await group.commit("bob", { proposals: [change] });
+  await group.commit("bob", { proposals: [{ ...change, extensions }] });
+  await group.externalJoin("dave", await newClient("dave"));
+  expect(validated.length).toBeGreaterThan(3);
+  expect(validated.concat(reviewed)).toEqual(validated.concat(reviewed).map(() => credential));
+  expect(reviewed.length).toBeGreaterThan(2);
+  const unknowing = await Parties.of(["alice", "bob"]);
+  const { bytes } = await forgeCommit(unknowing.party("alice"), {
+    proposals: [{ ...change, extensions }],
+  });
+  await refusedByAll(unknowing, "alice", bytes, "mk-11");
 });
 
 test("M-CUS-09: required capabilities that a remaining or added member lacks are refused", async () => {

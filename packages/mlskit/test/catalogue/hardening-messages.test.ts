@@ -6,11 +6,12 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { EMPTY_BYTES, equalBytes, utf8 } from "../../src/codec/index.ts";
 import type { SuiteCrypto } from "../../src/crypto/index.ts";
+import { ExtensionType, ExternalSenders, makeExtension } from "../../src/extensions/extension.ts";
 import { DEFAULT_LIMITS } from "../../src/group/environment.ts";
 import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import { PublicGroup } from "../../src/observer/public-group.ts";
-import { agree, expectRule, refuses, unchanged } from "../support/assertions.ts";
+import { agree, expectRule, refusedByAll, refuses, unchanged } from "../support/assertions.ts";
 import { certificateFor } from "../rules/certificates.ts";
 import { acceptAnyCredential, testEnvironment } from "../support/environment.ts";
 import {
@@ -37,6 +38,7 @@ import {
   pskId,
   publicGroup,
   refusedEverywhere,
+  reInit,
   remove,
   stranger,
 } from "../support/forge-lists.ts";
@@ -163,6 +165,27 @@ describe("M-SEC-04: work is bounded before it is done", () => {
     const credential = { type: "x509", certificates } as const;
     const client = await stranger({ leaf: { credential } });
     await stopsAtTwo({ maximumCertificates: 2 }, client);
+  });
+
+  test("M-SEC-04 the certificates of an external sender", async () => {
+    const { publicKey } = await newSigner();
+    const senders = (count: number) => {
+      const certificates = new Array(count).fill(certificateFor(publicKey));
+      const sender = { signatureKey: publicKey, credential: { type: "x509", certificates } };
+      return [makeExtension(ExtensionType.externalSenders, ExternalSenders, [sender as never])];
+    };
+    const group = await TestGroup.of(NAMES, { environment: limits({ maximumCertificates: 2 }) });
+    const alice = group.party("alice");
+    for (const proposal of [extend(senders(3)), reInit(1, senders(3))]) {
+      await refusedByAll(group, "", (await forgeProposal(alice, proposal)).bytes, "mk-16");
+      const { bytes } = await forgeCommit(alice, { proposals: [proposal] });
+      await refusedByAll(group, "alice", bytes, "mk-16");
+    }
+    await group.commit("alice", { proposals: [extend(senders(2))] });
+    const door = await Door.of({ client: { limits: { maximumCertificates: 2 } } });
+    const forgery: DoorForgery = { context: { extensions: senders(3) } };
+    await door.refusesWelcome(await door.forgedWelcome(forgery), "mk-16");
+    await door.refusesInfo(groupInfoMessage(await door.forgedInfo(forgery)), "mk-16");
   });
 
   test("M-SEC-04 the extensions of a key package, a GroupContext and a GroupInfo", async () => {

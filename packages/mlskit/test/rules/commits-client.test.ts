@@ -5,7 +5,7 @@ import type { ClientEvent, Group, PendingCommitView } from "../../src/index.ts";
 import { expectRule, nothingChanges } from "../support/assertions.ts";
 import { flipped, forgeCommit, forgeMessage, forgeProposal } from "../support/forge.ts";
 import { contents, copyOf, type Desk, newDesk, seat, tell } from "../support/forge-clients.ts";
-import { remove, updateBy } from "../support/forge-lists.ts";
+import { psk, pskId, remove, updateBy } from "../support/forge-lists.ts";
 import { authenticatorOf, newSigner } from "../support/parties.ts";
 import { TestGroup } from "../support/test-group.ts";
 
@@ -189,6 +189,14 @@ describe("mk-78", () => {
     expect(own.status).toBe("inactive");
     expect((await contents(desk)).filter((record) => /^g\d+\/[cnrxk]/.test(record))).toEqual([]);
     await expect(own.send("anyone?")).rejects.toMatchObject({ code: "GROUP_INACTIVE" });
+  });
+
+  test("[R] a client learns that it is removed though it lacks a PSK of that Commit", async () => {
+    const { group, own } = await scene();
+    const proposals = [remove(2), psk(pskId("it was told nobody else"))];
+    const { bytes } = await forgeCommit(group.party("bob"), { proposals });
+    expect(await own.process(bytes)).toMatchObject({ kind: "removed", isMerged: true });
+    expect(own.status).toBe("inactive");
   });
 });
 

@@ -589,6 +589,20 @@ describe("mk-78", () => {
     },
   );
 
+  test("[R O] whoever is removed needs none of the PSKs", async () => {
+    const group = await TestGroup.of(NAMES);
+    const [alice, bob, carol] = ["alice", "bob", "carol"].map((name) => group.party(name));
+    const proposals = [remove(1), psk(pskId("bob has it not"))];
+    const { bytes } = await forgeCommit(alice!, { proposals });
+    await refuses(carol!, () => carol!.receive(bytes), "valn1205");
+    await publicGroup(group).process(bytes, group.environment);
+    const received = await bob!.receive(bytes);
+    expect(received.kind === "commit" && received.staged.summary.removed).toMatchObject([
+      { leafIndex: 1 },
+    ]);
+    expect(bob!.isMember).toBe(false);
+  });
+
   test("[R] what a removed member can check, it checks", async () => {
     const group = await TestGroup.of(NAMES);
     const alice = group.party("alice");

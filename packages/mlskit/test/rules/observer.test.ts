@@ -3,11 +3,12 @@ import { describe, expect, test } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
 import { createProposal } from "../../src/group/proposal-message.ts";
+import type { Proposal } from "../../src/messages/proposal.ts";
 import { PublicGroup } from "../../src/observer/public-group.ts";
 import type { RuleId } from "../../src/rule-registry.ts";
 import type { UpdatePathNode } from "../../src/tree/nodes.ts";
 import { agree, type Expected, expectRule } from "../support/assertions.ts";
-import { testEnvironment } from "../support/environment.ts";
+import { NOW, testEnvironment } from "../support/environment.ts";
 import {
   flipped,
   forgeCommit,
@@ -21,7 +22,18 @@ import {
   withParent,
 } from "../support/forge.ts";
 import { Door, type DoorForgery } from "../support/forge-join.ts";
-import { pskId } from "../support/forge-lists.ts";
+import {
+  add,
+  extend,
+  externalSenders,
+  psk,
+  pskId,
+  publicGroup,
+  reInit,
+  remove,
+  resumption,
+  stranger,
+} from "../support/forge-lists.ts";
 import { newClient, newSigner, provider } from "../support/parties.ts";
 import { GROUP_ID, MESSAGE_DEFAULTS, TestGroup } from "../support/test-group.ts";
 
@@ -53,6 +65,75 @@ function expectSame(server: PublicGroup, group: TestGroup): void {
   expect(toHex(server.publicEpoch.contextBytes)).toBe(toHex(contextBytes));
   expect(toHex(server.ratchetTree())).toBe(toHex(tree.encode()));
 }
+
+const server = await newSigner();
+
+describe("what it proposes as external sender", () => {
+  const extensions = [externalSenders(server)];
+  const SHORT = new Uint8Array(31);
+  const expired = { lifetime: { notBefore: NOW - 1000n, notAfter: NOW - 1n } };
+  const refused: readonly [RuleId, string, () => Promise<Proposal>][] = [
+    ["valn0105", "an Add that has expired", async () => add(await newClient("dave", expired))],
+    ["valn0201", "an Add of another suite", async () => add(await newClient("dave", { suite: 2 }))],
+    [
+      "valn0203",
+      "an Add that is signed wrongly",
+      async () => add(await stranger({ alterSignature: (signature) => flipped(signature, 3) })),
+    ],
+    [
+      "valn0204",
+      "an Add with one key for two purposes",
+      async () => {
+        const { keyPackage } = await newClient("stranger");
+        const { encryptionKey } = keyPackage.leafNode;
+        return add(await stranger({ fields: { initKey: encryptionKey }, leaf: { encryptionKey } }));
+      },
+    ],
+    ["valn0701", "a Remove of nobody", async () => remove(9)],
+    ["valn0801", "a PSK for a successor", async () => psk(resumption("reinit"))],
+    ["valn0803", "a PSK with a short nonce", async () => psk(pskId("key", 31))],
+    ["valn0901", "a ReInit to an older version", async () => reInit(0)],
+    ["valn1603", "extensions out of place", async () => extend([{ type: 2, data: utf8("x") }])],
+    ["mk-16", "extensions that do not decode", async () => extend([{ type: 3, data: utf8("x") }])],
+    [
+      "mk-63",
+      "a sender without a key",
+      async () => extend([externalSenders({ publicKey: SHORT })]),
+    ],
+  ];
+
+  test.each(refused)("%s [C] not %s", async (rule, _, make) => {
+    const observer = publicGroup(await TestGroup.of(NAMES, { extensions }));
+    const proposal = await make();
+    await expectRule(() => observer.createExternalProposal(proposal, server, environment), rule);
+    expect(observer.proposals).toEqual([]);
+  });
+
+  test("mk-58 valn0105 [C] a key package is checked again at the moment when it is proposed", async () => {
+    const observer = publicGroup(await TestGroup.of(NAMES, { extensions }));
+    const dave = await newClient("dave");
+    expect(await observer.keyPackageObstacles(dave.keyPackage, environment)).toEqual([]);
+    const later = testEnvironment({ now: NOW + 86_401n });
+    const make = () => observer.createExternalProposal(add(dave), server, later);
+    await expectRule(make, "valn0105");
+  });
+
+  test("valn0105 valn0203 valn0701 valn0803 valn0901 mk-58 [C] ok: what members accept", async () => {
+    const group = await TestGroup.of(NAMES, { extensions });
+    const observer = publicGroup(group);
+    for (const proposal of [
+      add(await newClient("dave")),
+      remove(2),
+      psk(pskId("key")),
+      reInit(),
+      extend(extensions),
+    ]) {
+      const bytes = await observer.createExternalProposal(proposal, server, environment);
+      await group.deliver(bytes, "server");
+    }
+    expect(group.party("bob").cache.size).toBe(5);
+  });
+});
 
 describe("where it starts", () => {
   const leaf = (changes: Parameters<typeof withLeaf>[3]): DoorForgery => ({

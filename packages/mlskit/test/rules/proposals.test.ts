@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { EMPTY_BYTES, skipOpaque, toHex, utf8 } from "../../src/codec/index.ts";
 import { Secret } from "../../src/crypto/index.ts";
+import type { Extension } from "../../src/extensions/extension.ts";
 import { createGroup } from "../../src/group/create-group.ts";
 import {
   createExternalProposal,
@@ -520,11 +521,33 @@ describe("GroupContextExtensions", () => {
     await neverTaken(await TestGroup.of(NAMES), extend([malformed]), "mk-63");
   });
 
-  test("mk-63 [C R O] a list that does not decode is refused", async () => {
+  const broken: readonly [string, Extension][] = [
+    ["required capabilities", { type: 3, data: Uint8Array.of(0, 0, 0, 0xff) }],
+    ["external senders", { type: 5, data: utf8("nothing of the kind") }],
+  ];
+  const carrying: readonly [string, (extension: Extension) => Proposal][] = [
+    ["GroupContextExtensions", (extension) => extend([extension])],
+    ["a ReInit", (extension) => reInit(1, [extension])],
+  ];
+
+  describe.each(carrying)("mk-16 in %s", (_, carry) => {
+    test.each(broken)("[C] %s that do not decode are not sent", async (_says, extension) => {
+      await neverMade(await TestGroup.of(NAMES), carry(extension), "mk-16");
+    });
+
+    test.each(broken)(
+      "[R O] %s that do not decode are refused on arrival and in a Commit",
+      async (_says, extension) => {
+        await neverTaken(await TestGroup.of(NAMES), carry(extension), "mk-16");
+      },
+    );
+  });
+
+  test("mk-63 [C R O] ok: a ReInit lists external senders with keys of another suite", async () => {
+    const extensions = [externalSenders({ publicKey: new Uint8Array(65).fill(4) }), required()];
     const group = await TestGroup.of(NAMES);
-    const proposal = extend([{ type: 5, data: utf8("nothing of the kind") }]);
-    await notCommitted(group, [proposal], "mk-16");
-    await refusedList(group, [proposal], "mk-16");
+    const proposal = { ...reInit(1, extensions), cipherSuite: 2 };
+    await acceptedList(group, [await group.propose("bob", proposal)]);
   });
 
   test("mk-63 [J X] a group with such senders is not joined", async () => {
@@ -628,6 +651,7 @@ describe("on arrival", () => {
     ["valn0802", "a PSK for a branch", psk(resumption("branch"))],
     ["valn0901", "a ReInit to an older version", reInit(0)],
     ["valn1603", "a misplaced extension", extend([{ type: 2, data: EMPTY_BYTES }])],
+    ["mk-16", "a broken body", extend([{ type: 3, data: Uint8Array.of(0, 0, 0, 0xff) }])],
     ["mk-65", "an ExternalInit", { type: "externalInit", kemOutput: new Uint8Array(32) }],
     ["mk-10", "an unregistered type", customProposal(0x7777, utf8("what")), "UNS"],
   ];

@@ -119,9 +119,8 @@ describe("proposals from outside", () => {
   test("M-OBS-07 M-EXT-02 M-EXT-04 it acts as external sender", async () => {
     const { signer, extensions } = await serverSender();
     const { group, server } = await watched({ extensions });
-    const { types } = environment;
     const remove = { type: "remove", removed: 2 } as const;
-    const proposal = await server.createExternalProposal(remove, signer, types);
+    const proposal = await server.createExternalProposal(remove, signer, environment);
     expect(decodeMlsMessage(proposal).message).toMatchObject({ membershipTag: undefined });
     expect((await server.process(proposal, environment)).unverified).toEqual([]);
     await group.deliver(proposal, "server");
@@ -136,7 +135,7 @@ describe("proposals from outside", () => {
     const { server } = await watched({ extensions });
     const remove = { type: "remove", removed: 2 } as const;
     const other = await newSigner();
-    const send = async () => server.createExternalProposal(remove, other, environment.types);
+    const send = async () => server.createExternalProposal(remove, other, environment);
     await expectRule(send, "mk-33", { as: "USE", code: "INVALID_SIGNER" });
   });
 

@@ -9,7 +9,7 @@ import type { KeyPackageBundle } from "../../src/group/join-by-welcome.ts";
 import type { Group } from "../../src/index.ts";
 import { customProposal, type Proposal } from "../../src/messages/proposal.ts";
 import { NOW, testEnvironment } from "../support/environment.ts";
-import { type ContentForgery, flipped, forgeProposal } from "../support/forge.ts";
+import { type ContentForgery, flipped, forgeCommit, forgeProposal } from "../support/forge.ts";
 import { type Desk, newDesk } from "../support/forge-clients.ts";
 import { bundleOf } from "../support/forge-join.ts";
 import {
@@ -117,7 +117,11 @@ const POISON: Readonly<Record<string, Make>> = {
   "extensions that nobody supports": list(extend(EXTENDED)),
   "extensions out of place": list(extend([{ type: 1, data: EMPTY_BYTES }])),
   "required capabilities that nobody has": list(extend([required({ proposalTypes: [0x7777] })])),
-  "extensions whose bodies are broken": list(extend([{ type: 3, data: new Uint8Array(3) }])),
+  "extensions whose bodies are broken": list(extend([{ type: 3, data: Uint8Array.of(0, 0) }])),
+  "a ReInit whose extensions have broken bodies": list(
+    reInit(1, [{ type: 3, data: Uint8Array.of(0, 0) }]),
+    reInit(1, [{ type: 5, data: new Uint8Array(3).fill(1) }]),
+  ),
   "new extensions twice": list(extend([]), extend([required()])),
   "a custom type": list(customProposal(0xf123, EMPTY_BYTES), customProposal(0x0a0a, EMPTY_BYTES)),
 };
@@ -158,6 +162,17 @@ describe.each(Object.keys(SENDERS) as (keyof typeof SENDERS)[])(
     });
   },
 );
+
+test("M-SEC-11 a ReInit by which no successor can be made ends no group", async () => {
+  const made = await world();
+  const broken = reInit(1, [{ type: 3, data: Uint8Array.of(0, 0) }]);
+  await poison(made, "an external sender", [broken]);
+  const [own] = made.clients as [Group];
+  expect(own.pendingProposals).toEqual([]);
+  const { bytes } = await forgeCommit(made.group.party("bob"), { proposals: [broken] });
+  expect(await own.process(bytes)).toMatchObject({ kind: "invalid", error: { rule: "mk-16" } });
+  await everybodyGoesOn(made);
+});
 
 test("M-SEC-11 prop-1 all of it from all three at once stops nobody", async () => {
   const made = await world();

@@ -104,12 +104,12 @@ export const add = ({ keyPackage }: Pick<KeyPackageBundle, "keyPackage">): Propo
   type: "add",
   keyPackage,
 });
-export const reInit = (version = 1): Proposal => ({
+export const reInit = (version = 1, extensions: readonly Extension[] = []): Proposal => ({
   type: "reInit",
   groupId: utf8("successor"),
   version,
   cipherSuite: 1,
-  extensions: [],
+  extensions,
 });
 
 /** A client that is not in the group, with changes to its key package. */

@@ -156,7 +156,12 @@ export class Party {
     const opened = this.#open(bytes);
     if (opened === "own") return { kind: "own" };
     const [content, keys] = opened;
-    const verified = await VerifiedContent.verify(epoch.crypto, content, keys);
+    const verified = await VerifiedContent.verify(
+      epoch.crypto,
+      content,
+      keys,
+      wireTypes(environment),
+    );
     const received = await this.#act(verified, environment);
     if (content.change !== undefined) keys.secretTree.apply(content.change);
     if (received.kind === "proposal") this.remember(received.cached);
@@ -246,14 +251,19 @@ export class Observer {
     type Leaf = Parameters<typeof tree.leaf>[0];
     const signatureKey = (leaf: number) => tree.leaf(leaf as Leaf)?.signatureKey;
     const keys = { context, contextBytes, signatureKey };
-    const verified = await VerifiedContent.verify(crypto, opened, keys);
+    const verified = await VerifiedContent.verify(
+      crypto,
+      opened,
+      keys,
+      wireTypes(this.environment),
+    );
     if (verified.content.contentType === "proposal") {
       const cached = await acceptProposal(this.epoch, verified, this.environment);
       this.cache.set(cacheKey(cached.reference), cached);
       return cached;
     }
     const { environment, cache } = this;
-    return processPublicCommit(this.epoch, verified, cache, environment, "ordinary", true);
+    return processPublicCommit(this.epoch, verified, cache, environment, "ordinary", undefined);
   }
 
   /** Goes on to an epoch that a member has reached. */

@@ -1,11 +1,7 @@
 /** Which credentials a Commit brings in. RFC 9420 §5.3.1. */
 import type { Identity } from "../../credentials/authentication-service.ts";
-import {
-  type Extension,
-  ExtensionType,
-  ExternalSenders,
-  readExtension,
-} from "../../extensions/extension.ts";
+import type { WireTypes } from "../../codec/index.ts";
+import { readExternalSenders } from "../../extensions/extension.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { identityOf } from "../../group/evaluate-proposals.ts";
 
@@ -22,7 +18,10 @@ export interface IncomingCredential {
 }
 
 /** Of new leaves, of renewed ones, and of the external senders in a list of extensions that is set. */
-export function incomingCredentials(summary: CommitSummary): readonly IncomingCredential[] {
+export function incomingCredentials(
+  summary: CommitSummary,
+  types?: WireTypes,
+): readonly IncomingCredential[] {
   const { added, updated, removed, isExternal, committer, extensions } = summary;
   const former = isExternal
     ? removed.find(({ by }) => by.type === "newMemberCommit")?.leaf
@@ -36,12 +35,8 @@ export function incomingCredentials(summary: CommitSummary): readonly IncomingCr
   for (const { leafIndex, before, after } of updated) {
     found.push({ leafIndex, current: identityOf(before), next: identityOf(after) });
   }
-  for (const next of externalSenders(extensions ?? [])) {
+  for (const next of readExternalSenders(extensions ?? [], types)) {
     found.push({ leafIndex: undefined, current: undefined, next });
   }
   return found;
-}
-
-function externalSenders(extensions: readonly Extension[]): readonly Identity[] {
-  return readExtension(extensions, ExtensionType.externalSenders, ExternalSenders) ?? [];
 }

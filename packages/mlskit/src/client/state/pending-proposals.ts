@@ -35,7 +35,7 @@ export async function describePendingProposals(
       reference,
       proposal,
       sender,
-      credential: credentialOf(stored, group),
+      credential: credentialOf(stored, group, environment),
       wireFormat,
       isOwn: bytes !== undefined,
       isValid: valid.has(stored),
