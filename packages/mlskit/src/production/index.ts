@@ -2,6 +2,7 @@
  * What a production client does beside its groups, each to be taken or left: key-package stock, jobs
  * over all groups, first sync, stored events, ready-made policies, a log that cannot leak.
  */
+export { addAgain, type AddAgainOptions } from "./add-again.ts";
 export { type BeaconComparison, compareBeacon, createBeacon } from "./beacon.ts";
 export { compareGroupInfo, type GroupInfoComparison } from "./compare-group-info.ts";
 export {

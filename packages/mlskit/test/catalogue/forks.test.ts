@@ -1,13 +1,18 @@
 /** Catalogue M-FRK: telling that a group has split, and becoming one group again. */
 import { describe, expect, test } from "vitest";
-import { compareBeacon, createBeacon } from "../../src/production/index.ts";
-import { compareGroupInfo } from "../../src/production/index.ts";
+import {
+  addAgain,
+  compareBeacon,
+  compareGroupInfo,
+  createBeacon,
+} from "../../src/production/index.ts";
 import { utf8 } from "../../src/codec/index.ts";
 import {
   type ClientEvent,
   ExtensionType,
   type Group,
   makeExtension,
+  type Member,
   RequiredCapabilities,
 } from "../../src/index.ts";
 import { assertAgreement, broadcast, type TestGroup, testGroup } from "../../src/testing/index.ts";
@@ -136,9 +141,14 @@ describe("recovering from a fork", () => {
     const world = await split();
     const [a, b] = world.groups as [Group, Group];
     const lost = [world.member(2), world.member(3)];
-    const add: Uint8Array[] = [];
-    for (const { client } of lost) add.push((await client.createKeyPackage()).bytes);
-    const pending = await a.commit({ swap: { remove: [2, 3], add } });
+    const directory = new Map(lost.map(({ name, client }) => [name, client]));
+    const keyPackage = async ({ identity }: Member): Promise<Uint8Array> => {
+      const client = directory.get(new TextDecoder().decode(identity));
+      return (await client!.createKeyPackage()).bytes;
+    };
+    const pending = await addAgain(a, { present: [b.ownLeafIndex], keyPackage });
+    const everybody = addAgain(a, { present: [1, 2, 3], keyPackage });
+    await expect(everybody).rejects.toMatchObject({ code: "EMPTY_INPUT" });
     await b.process(pending.commit, { accept: true });
     const { welcomes } = await a.acceptCommit();
     const members = [a, b];

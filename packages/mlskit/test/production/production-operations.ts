@@ -1,5 +1,6 @@
 /** Operations of mlskit/production: stock, jobs, batches, stored events. */
 import {
+  addAgain,
   acknowledgeEvents,
   addDevice,
   applyRetention,
@@ -125,6 +126,15 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
     },
     true,
   ),
+  inGroup("add lost members again", async (world) => {
+    const add = await world.keyPackage("bob");
+    return (group) => {
+      const [bob] = group.findMembers({ identity: "bob" });
+      const others = group.members().filter(({ leafIndex }) => leafIndex !== bob!.leafIndex);
+      const present = others.map(({ leafIndex }) => leafIndex);
+      return addAgain(group, { present, keyPackage: () => add });
+    };
+  }),
   inGroup(
     "add a device",
     async (world) => {
