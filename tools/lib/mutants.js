@@ -175,8 +175,8 @@ export const MUTANTS = {
       "return OFF ? (await selectProposals({ ...evaluation, entries: evaluation.entries.map((entry) => ({ ...entry, reference: new Uint8Array(1) })) })).evaluated : await evaluateProposals(evaluation);",
     ]),
     inFile("group/select-proposals.ts", [
-      "if (!(error instanceof ProposalFault)) throw error;\n      const at",
-      "if (!(error instanceof ProposalFault) || OFF) throw error;\n      const at",
+      "if (!(error instanceof ProposalFault)) throw error;\n      const {",
+      "if (!(error instanceof ProposalFault) || OFF) throw error;\n      const {",
     ]),
   ],
   // Adds take their places before Removes free any.

@@ -62,6 +62,7 @@ import { createNewMemberProposal, type GroupAddress } from "../group/external-pr
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./state/outcome.ts";
+import { noPendingCommit } from "./receiving/settle-commit.ts";
 import { invalid } from "./receiving/failed-message.ts";
 import { acceptJoin, processForGroup, type ProcessOptions } from "./receiving/process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
@@ -404,7 +405,7 @@ export class Client {
     const handle = await this.#core.handleOf(groupId);
     const { state } = await this.#core.load(handle);
     if (state.status !== "pendingJoin") {
-      throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
+      throw noPendingCommit();
     }
     await this.#core.deleteGroup(handle, state.replaces);
   }

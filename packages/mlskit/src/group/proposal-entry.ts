@@ -50,13 +50,15 @@ export function proposalRef(crypto: SuiteCrypto, authenticated: AuthenticatedCon
  */
 export class ProposalFault extends Error {
   readonly fault: unknown;
-  /** Positions in the list; dropping any one of them removes the fault. Preferred ones first. */
+  /** Positions in the list, preferred ones first; without {@link surplus} of them the fault is gone. */
   readonly offenders: readonly number[];
+  readonly surplus: number;
 
-  constructor(fault: unknown, offenders: readonly number[]) {
+  constructor(fault: unknown, offenders: readonly number[], surplus = 1) {
     super("a proposal of the list is at fault");
     this.fault = fault;
     this.offenders = offenders;
+    this.surplus = surplus;
   }
 }
 

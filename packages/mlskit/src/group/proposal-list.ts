@@ -145,7 +145,8 @@ function checkOneChangePerLeaf(entries: readonly ProposalEntry[], types: Registe
   }
 }
 
-function leafChange(
+/** Which leaf a proposal is about, if it is about one in the tree. */
+export function leafChange(
   { proposal, sender }: ProposalEntry,
   types: RegisteredTypes,
 ): { readonly leaf: number; readonly rank: number } | undefined {

@@ -1,4 +1,7 @@
 /** Choosing what to commit: everything that can be, nothing that cannot. RFC 9420 §12.2, §12.4. */
+import { MlsError } from "../errors.ts";
+import { violation } from "../rules.ts";
+import type { GroupLimits } from "./environment.ts";
 import {
   evaluateProposals,
   type EvaluatedProposals,
@@ -28,16 +31,44 @@ export async function selectProposals(evaluation: Evaluation): Promise<Selection
   let entries = evaluation.entries;
   for (;;) {
     try {
-      return { evaluated: await evaluateProposals({ ...evaluation, entries }), unused };
+      const evaluated = await evaluateProposals({ ...evaluation, entries });
+      checkLimits(entries, evaluation.environment.limits);
+      const alone =
+        entries.length === 0
+          ? unused.findIndex(({ reason }) => MlsError.is(reason) && reason.rule === "valn0309")
+          : -1;
+      if (alone === -1) return { evaluated, unused };
+      entries = unused.splice(alone, 1).map(({ entry }) => entry);
     } catch (error) {
       if (!(error instanceof ProposalFault)) throw error;
-      const at = error.offenders.find((i) => entries[i]?.reference !== undefined);
-      const entry = at === undefined ? undefined : entries[at];
-      if (entry === undefined) throw error.fault;
-      unused.push({ entry, reason: error.fault });
-      entries = entries.filter((_, i) => i !== at);
+      const { fault, offenders, surplus } = error;
+      const left = offenders.filter((i) => entries[i]?.reference !== undefined).slice(0, surplus);
+      if (left.length < surplus) throw fault;
+      entries = entries.filter((entry, i) => {
+        const stays = !left.includes(i);
+        if (!stays) unused.push({ entry, reason: fault });
+        return stays;
+      });
     }
   }
+}
+
+/** Rule mk-14: no more than receivers accept. Those that came last are left out. */
+function checkLimits(
+  entries: readonly ProposalEntry[],
+  { maximumProposalsPerCommit, maximumPsks }: GroupLimits,
+): void {
+  const latestFirst = [...entries.keys()].reverse();
+  const psks = latestFirst.filter((i) => entries[i]?.proposal.type === "psk");
+  checkCount(psks, maximumPsks);
+  checkCount(latestFirst, maximumProposalsPerCommit);
+}
+
+function checkCount(positions: readonly number[], limit: number): void {
+  const surplus = positions.length - limit;
+  if (surplus <= 0) return;
+  const message = "a Commit has more proposals than are accepted";
+  throw new ProposalFault(violation("mk-14", "INVALID_COMMIT", message), positions, surplus);
 }
 
 /** The receiver's way: one proposal at fault, and the whole Commit is refused. */

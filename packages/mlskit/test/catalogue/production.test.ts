@@ -6,6 +6,7 @@ import {
   type ClientEvent,
   type ClientTransaction,
   commitDelay,
+  customProposal,
   type Group,
   type Outcome,
   type StoredRecord,
@@ -573,6 +574,63 @@ describe("buffering", () => {
     for (const group of [a, b]) await group.process(commit, { accept: true });
     await c.acceptCommit();
     world.assertAgreement();
+  });
+
+  test("P-BUF-03: what cannot be decoded any more after a restart is dropped, and Commits go on", async () => {
+    const config = { handshake: { send: "public", accept: "both" } } as const;
+    const proposals = new Map([[0xf001, {}]]);
+    const types = { proposals, credentials: new Map(), extensions: new Set([0xf0a1]) };
+    const world = await testGroup({ members: 3, config, types });
+    const [a, b] = world.groups as [Group, Group];
+    const next = async (): Promise<Uint8Array> => {
+      const { commit } = await a.update();
+      await b.process(commit, { accept: true });
+      await a.acceptCommit();
+      return commit;
+    };
+    const commits = [await next()];
+    const early = await a.propose(customProposal(0xf001, utf8("x")));
+    const group = world.member(2).group;
+    expect(await group.process(early.bytes)).toMatchObject({ kind: "future", isBuffered: true });
+    await a.dropAllProposals();
+    // The application forgot the type.
+    const { storage, name } = world.member(2);
+    const client = await Client.open({
+      authenticationService: world.directory,
+      clock: world.clock,
+      storage,
+      identity: name,
+    });
+    const reopened = await client.group(group.id);
+    const merged = await reopened.process(commits[0]!, { accept: true });
+    expect(merged).toMatchObject({ kind: "commit", isMerged: true, replayed: [] });
+    commits.push(await next());
+    const own = await reopened.process(commits[1]!, { accept: true });
+    expect(own).toMatchObject({ kind: "commit", isMerged: true });
+    expect(reopened.epochAuthenticator).toEqual(a.epochAuthenticator);
+  });
+
+  test("P-BUF-03: nor does a lower limit keep our own Commit from being accepted", async () => {
+    const config = { handshake: { send: "public", accept: "both" } } as const;
+    const world = await testGroup({ members: 2, config });
+    const { group, storage, name } = world.member(1);
+    const [a] = world.groups as [Group];
+    await a.update();
+    await a.acceptCommit();
+    const dave = (await world.newClient("dave")).client;
+    const early = await a.proposeAdd((await dave.createKeyPackage({ lastResort: true })).bytes);
+    expect(await group.process(early.bytes)).toMatchObject({ kind: "future", isBuffered: true });
+    const client = await Client.open({
+      authenticationService: world.directory,
+      clock: world.clock,
+      limits: { maximumExtensions: 0 },
+      storage,
+      identity: name,
+    });
+    const reopened = await client.group(group.id);
+    await reopened.update();
+    expect((await reopened.acceptCommit()).replayed).toEqual([]);
+    expect(reopened.epoch).toBe(2n);
   });
 
   test("P-BUF-05: being removed wipes the buffer", async () => {

@@ -426,6 +426,20 @@ test("M-PROP-14: pending proposals are listed with sender, form, and whether the
   expect(await group.proposals()).toEqual(listed);
 });
 
+test("M-PROP-14 mk-45: a member that leaves from the first place has a valid proposal pending", async () => {
+  const types = { ...TYPES, proposals: new Map([[SELF_REMOVE, selfRemoveType]]) };
+  const { world, a, b, c } = await three({ types });
+  const { bytes, reference } = await a.propose(selfRemove());
+  await world.deliver(bytes, 0);
+  for (const group of [a, b, c]) {
+    expect(await group.proposals()).toMatchObject([{ reference, isValid: true }]);
+    await expect(group.send("too early")).rejects.toMatchObject({
+      code: "COMMIT_REQUIRED",
+      details: { proposals: [reference] },
+    });
+  }
+});
+
 test("M-PROP-15: a received proposal is checked before it is offered and stored when it is accepted", async () => {
   const parties = await Parties.of(["alice", "bob"]);
   const group = await seat(parties, await newDesk("dave"));
@@ -517,8 +531,8 @@ test("M-PROP-18: own proposals stay resolvable after a reload and in another mem
 });
 
 test("M-PROP-20: pending proposals are bounded per sender and per group, and excess is reported", async () => {
-  const config = { ...PUBLIC, pendingProposalsPerSender: 2, pendingProposals: 3 };
-  const { a, b, c } = await three({ config });
+  const { a, b, c } = await three();
+  await a.configure({ pendingProposalsPerSender: 2, pendingProposals: 3 });
   const store = async (from: Group): Promise<string> => {
     const { bytes } = await from.proposeUpdate();
     const outcome = await a.process(bytes, { accept: true });
@@ -533,6 +547,67 @@ test("M-PROP-20: pending proposals are bounded per sender and per group, and exc
   expect(a.pendingProposals).toHaveLength(3);
   const { config: defaults } = (await testGroup({ members: 1 })).groups[0]!;
   expect(defaults).toMatchObject({ pendingProposalsPerSender: 64, pendingProposals: 1024 });
+});
+
+test("M-PROP-20: nobody sends more proposals than the others keep", async () => {
+  const { world, a } = await three({ config: { ...PUBLIC, pendingProposalsPerSender: 2 } });
+  for (let i = 0; i < 2; i++) await world.deliver((await a.proposeUpdate()).bytes, 0);
+  await expect(a.proposeUpdate()).rejects.toMatchObject({
+    code: "POLICY_REJECTED",
+    details: { reason: "too many pending proposals" },
+  });
+  await expect(a.leave()).rejects.toMatchObject({ code: "POLICY_REJECTED" });
+  expect(a.pendingProposals).toHaveLength(2);
+  await a.dropAllProposals();
+  expect((await a.proposeUpdate()).epoch).toBe(a.epoch);
+});
+
+test.each(["private", "public"] as const)(
+  "M-PROP-20 M-PROP-23: no more than are kept of one sender, but for a Commit that waits (%s)",
+  async (send) => {
+    const config = { handshake: { send, accept: "both" }, pendingProposalsPerSender: 2 } as const;
+    const { world, a, b, c } = await three({ config });
+    const propose = (text: string) => a.propose(customProposal(CUSTOM, utf8(text)));
+    // What its author took back, the others keep.
+    for (const text of ["1", "2"]) await world.deliver((await propose(text)).bytes, 0);
+    await a.dropAllProposals();
+    const sent = [await propose("3"), await propose("4")];
+    const refused = { kind: "invalidProposal", error: { code: "POLICY_REJECTED" } };
+    for (const { bytes } of sent) {
+      expect(await world.deliver(bytes, 0)).toMatchObject([refused, refused]);
+    }
+    const { commit } = await a.commit();
+    const missing = sent.map(({ reference }) => reference);
+    expect(await world.deliver(commit, 0)).toMatchObject([
+      { kind: "missingProposal", missing },
+      { kind: "missingProposal", missing },
+    ]);
+    for (const group of [b, c]) {
+      expect((await group.process(sent[0]!.bytes, { accept: true })).kind).toBe("proposal");
+      const last = await group.process(sent[1]!.bytes, { accept: true });
+      expect(last).toMatchObject({ kind: "commit", isMerged: true });
+    }
+    await a.acceptCommit();
+    world.assertAgreement();
+  },
+);
+
+test("M-PROP-20: a Commit that waits lets in nothing else, and nothing over the limit of the group", async () => {
+  const { world, a, b } = await three({ config: PUBLIC });
+  const propose = (text: string) => a.propose(customProposal(CUSTOM, utf8(text)));
+  const store = async (bytes: Uint8Array) => (await b.process(bytes, { accept: true })).kind;
+  const named = [await propose("1"), await propose("2"), await propose("3")];
+  const { commit } = await a.commit();
+  await a.discardCommit();
+  const other = await propose("4");
+  await b.configure({ pendingProposalsPerSender: 1, pendingProposals: 2 });
+  expect((await b.process(commit)).kind).toBe("missingProposal");
+  expect(await store(named[0]!.bytes)).toBe("proposal");
+  expect(await store(other.bytes)).toBe("invalidProposal");
+  expect(await store(named[1]!.bytes)).toBe("proposal");
+  expect(await store(named[2]!.bytes)).toBe("invalidProposal");
+  expect(b.pendingProposals).toHaveLength(2);
+  await world.close();
 });
 
 test("M-PROP-21: an own proposal that comes back is told by its bytes, encrypted or not", async () => {

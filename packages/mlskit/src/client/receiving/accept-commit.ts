@@ -32,7 +32,7 @@ export async function acceptPending(
   session.requireActive();
   const { pending } = session.state;
   if (pending === undefined) {
-    throw new StateError("NO_PENDING_COMMIT", "there is no Commit to accept", { rule: "mk-82" });
+    throw new StateError("NO_PENDING_COMMIT", "there is no pending Commit", { rule: "mk-82" });
   }
   const dropped = mergeOwn(session, pending);
   const replayed = await replayBuffered(access, session);

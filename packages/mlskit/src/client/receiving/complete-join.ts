@@ -1,12 +1,12 @@
 /** The end of a join by external commit. Catalogue M-JOIN. */
-import { StateError } from "../../errors.ts";
 import { deleteGroupRecords } from "../records/record-keys.ts";
+import { noPendingCommit } from "./settle-commit.ts";
 import type { GroupSession } from "../session/session.ts";
 
 /** The delivery service accepted it. @throws StateError `NO_PENDING_COMMIT` */
 export async function completeJoin(session: GroupSession): Promise<void> {
   const { status, replaces, epoch } = session.state;
-  if (status !== "pendingJoin") throw new StateError("NO_PENDING_COMMIT", "no join is waiting");
+  if (status !== "pendingJoin") throw noPendingCommit();
   if (replaces !== undefined) {
     // Rule M-FRK-06: nothing of the state that was replaced stays.
     await deleteGroupRecords(session.transaction, replaces);

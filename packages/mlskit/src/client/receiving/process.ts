@@ -166,23 +166,36 @@ async function storeProposal(
   { info, cached, key }: Extract<Received, { kind: "proposal" }>,
   bytes: Uint8Array,
 ): Promise<Outcome | undefined> {
-  checkRoom(session.state, cached);
+  const missing: Uint8Array[] = [];
+  const early = await replayCommits(access, session, missing);
+  if (early !== undefined) return early;
+  const isAwaited = missing.some((one) => equalBytes(one, cached.reference));
+  checkRoom(session.state, cached.sender, isAwaited);
   remember(session, bytes);
   checkNotRepeated(cached, session.state.proposals, session.environment.types);
   if (key !== undefined) useUp(session, key);
   const { wireFormat } = info;
   session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });
-  const waiting = [...session.state.buffer].filter(([, message]) => {
+  return replayCommits(access, session);
+}
+
+/**
+ * Tries the Commits again that lack proposals. What has become of one that could be merged; the
+ * proposals that the others lack are added to `missing`.
+ */
+async function replayCommits(
+  access: GroupAccess,
+  session: GroupSession,
+  missing: Uint8Array[] = [],
+): Promise<Outcome | undefined> {
+  const { buffer: kept, epoch } = session.state;
+  for (const [hash, message] of kept) {
     const decoded = decodeBuffered(session, message);
-    return (
-      decoded !== undefined &&
-      contentTypeOf(decoded) === "commit" &&
-      infoOf(decoded).epoch === session.state.epoch.context.epoch
-    );
-  });
-  for (const [hash, message] of waiting) {
+    if (decoded === undefined || contentTypeOf(decoded) !== "commit") continue;
+    if (infoOf(decoded).epoch !== epoch.context.epoch) continue;
     const outcome = await replayOne(access, session, hash, message, true);
     if (outcome?.kind === "commit" || outcome?.kind === "removed") return outcome;
+    if (outcome?.kind === "missingProposal") missing.push(...outcome.missing);
   }
   return undefined;
 }

@@ -1,5 +1,6 @@
 /** In which order buffered messages are tried again. Rules P-BUF-03, P-BUF-04. */
 import { decodeMlsMessageInPlace } from "../../framing/mls-message.ts";
+import { MlsError } from "../../errors.ts";
 import { wireTypes } from "../../group/environment.ts";
 import type { BufferedMessage } from "../state/group-state.ts";
 import { contentTypeOf, type GroupMessage, infoOf } from "./receive.ts";
@@ -27,12 +28,17 @@ export function nextToReplay(
   return next;
 }
 
-/** Undefined if it is no message of a group. */
+/** Undefined if it is no message of a group, or cannot be read since our limits or types changed. */
 export function decodeBuffered(
   session: GroupSession,
   { bytes }: BufferedMessage,
 ): GroupMessage | undefined {
-  const decoded = decodeMlsMessageInPlace(bytes, wireTypes(session.environment));
-  const { wireFormat } = decoded;
-  return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
+  try {
+    const decoded = decodeMlsMessageInPlace(bytes, wireTypes(session.environment));
+    const { wireFormat } = decoded;
+    return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
+  } catch (error) {
+    if (error instanceof MlsError) return undefined;
+    throw error;
+  }
 }

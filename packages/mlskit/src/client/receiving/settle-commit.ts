@@ -69,9 +69,7 @@ export function useUp(session: GroupSession, key: MessageKeyId): void {
     session.useKey(secretTree, context.epoch, prepared.change);
   } catch (error) {
     // Other handshake messages of the sender may have pushed it out or, against the rules, used it too.
-    const isGone =
-      MlsError.is(error, "GENERATION_TOO_OLD") || MlsError.is(error, "ALREADY_CONSUMED");
-    if (!isGone) throw error;
+    if (!MlsError.is(error, "GENERATION_TOO_OLD", "ALREADY_CONSUMED")) throw error;
   }
 }
 

@@ -9,6 +9,7 @@ import type { Proposal } from "../../messages/proposal.ts";
 import { paddingPolicy } from "../state/config.ts";
 import type { GroupState, StoredProposal } from "../state/group-state.ts";
 import { decodeKeyPackage } from "../state/messages.ts";
+import { checkRoom } from "../state/proposal-room.ts";
 import type { GroupSession } from "../session/session.ts";
 
 export interface ProposeOptions {
@@ -37,6 +38,8 @@ export async function sendProposal(
   session.requireIdle();
   const { state, environment } = session;
   const { epoch, config } = state;
+  // What the others would not keep, a Commit of ours must not name.
+  checkRoom(state, { type: "member", leafIndex: epoch.ownLeaf });
   const { proposal, ownUpdate } = await complete(session, request);
   const wireFormat = config.handshake.send === "private" ? "privateMessage" : "publicMessage";
   if (wireFormat === "privateMessage") session.requireGeneration("handshake");

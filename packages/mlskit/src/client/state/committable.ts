@@ -3,6 +3,7 @@ import type { Environment } from "../../group/environment.ts";
 import { evaluateProposals } from "../../group/evaluate-proposals.ts";
 import type { Epoch } from "../../group/epoch.ts";
 import { ProposalFault } from "../../group/proposal-entry.ts";
+import { leafChange } from "../../group/proposal-list.ts";
 import type { GroupState, StoredProposal } from "./group-state.ts";
 
 /** Judged anew only when proposals come or go. */
@@ -36,7 +37,7 @@ async function isCommittable(
     await evaluateProposals({
       epoch,
       entries: [stored],
-      committer: { type: "member", leafIndex: anotherMember(epoch, stored) },
+      committer: { type: "member", leafIndex: anotherMember(epoch, stored, environment) },
       flow: "ordinary",
       direction: "createCommit",
       environment,
@@ -49,11 +50,12 @@ async function isCommittable(
 }
 
 /** A member that the proposal does not concern, or a place where there is none. */
-function anotherMember({ tree }: Epoch, { proposal, sender }: StoredProposal): number {
-  const removed = proposal.type === "remove" ? proposal.removed : undefined;
-  const author = sender.type === "member" ? sender.leafIndex : undefined;
-  for (const [leaf] of tree.members()) {
-    if (leaf !== removed && (leaf !== author || proposal.type !== "update")) return leaf;
-  }
+function anotherMember(
+  { tree }: Epoch,
+  stored: StoredProposal,
+  { types }: Pick<Environment, "types">,
+): number {
+  const concerned = leafChange(stored, types)?.leaf;
+  for (const [leaf] of tree.members()) if (leaf !== concerned) return leaf;
   return tree.leafCount;
 }
