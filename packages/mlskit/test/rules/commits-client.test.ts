@@ -243,7 +243,10 @@ describe("proposals of a client", () => {
       const refused = await own.process(bytes);
       expect(refused).toMatchObject({ kind: "invalidProposal", error: { rule: "mk-64" } });
       const failed = await own.process(commit);
-      expect(failed).toMatchObject({ kind: "invalid", error: { code: "PROPOSAL_REFUSED" } });
+      expect(failed).toMatchObject({
+        kind: "invalid",
+        error: { code: "PROPOSAL_REFUSED", rule: "mk-67" },
+      });
     });
   });
 

@@ -123,15 +123,6 @@ describe("valn1205", () => {
     authenticates(bob.epoch, made.next);
   });
 
-  test("[R] zeros do not stand in for a PSK, nor does one that differs", async () => {
-    const group = await TestGroup.of(NAMES, { environment: withPsks() });
-    const proposals = [psk(id)];
-    for (const psks of [[], [{ id, secret: new Secret(new Uint8Array(32)) }]]) {
-      const { bytes } = await forgeCommit(group.party("alice"), { proposals, psks });
-      await refusedEverywhere(group, "alice", bytes, "mk-77", { observer: false });
-    }
-  });
-
   test("[X] an external joiner names no PSK that it lacks", async () => {
     const group = await TestGroup.of(NAMES);
     const client = await newClient("erin");
@@ -329,7 +320,7 @@ describe("a path of a Commit", () => {
     await refusedList(group, [], "valn1208", { forgery: { path: { leaf: { encryptionKey } } } });
   });
 
-  test("valn1209 [R O] is refused with another leaf's key in its own leaf", async () => {
+  test("valn0112 [R O] is refused with another leaf's key in its own leaf", async () => {
     const group = await TestGroup.of(NAMES);
     const { encryptionKey } = group.observer.epoch.tree.leaf(leafIndex(2))!;
     await refusedList(group, [], "valn0112", { forgery: { path: { leaf: { encryptionKey } } } });
@@ -557,6 +548,16 @@ describe("mk-77", () => {
     await refusedEverywhere(group, "alice", bytes, "mk-77");
     await goesOn(group);
   });
+});
+
+test("mk-77 [R] zeros do not stand in for a PSK, nor does one that differs", async () => {
+  const group = await TestGroup.of(NAMES, { environment: withPsks() });
+  const id = pskId("key");
+  const proposals = [psk(id)];
+  for (const psks of [[], [{ id, secret: new Secret(new Uint8Array(32)) }]]) {
+    const { bytes } = await forgeCommit(group.party("alice"), { proposals, psks });
+    await refusedEverywhere(group, "alice", bytes, "mk-77", { observer: false });
+  }
 });
 
 describe("mk-78", () => {

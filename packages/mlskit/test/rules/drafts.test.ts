@@ -162,7 +162,7 @@ describe("SelfRemove in a Commit", () => {
     await refusedList(group, [await departure(group, "alice")], "mk-116");
   });
 
-  test("mk-116 [RO] without a path", async () => {
+  test("valn1206 [RO] without a path", async () => {
     const group = await leaving();
     const list = [await departure(group, "bob")];
     await refusedList(group, list, "valn1206", { forgery: { path: false } });
@@ -176,7 +176,7 @@ describe("SelfRemove in a Commit", () => {
     }
   });
 
-  test("mk-116 [RO] where a member that stays does not know the type", async () => {
+  test("valn0311 [RO] where a member that stays does not know the type", async () => {
     const group = await TestGroup.of(["alice", "bob"], { environment, client });
     await group.add("alice", new Map([["carol", await newClient("carol")]]));
     await refusedList(group, [await departure(group, "bob")], "valn0311");
@@ -258,7 +258,7 @@ describe("SelfRemove in an external commit", () => {
     await refuses(dave, join([removal.cached]), "valn0406");
   });
 
-  test("mk-117 [X] a departure whose signature is wrong, or that another signed", async () => {
+  test("valn1301 [X] a departure whose signature is wrong, or that another signed", async () => {
     const group = await leaving();
     const dave = await newClient("dave", client);
     const bob = group.party("bob");

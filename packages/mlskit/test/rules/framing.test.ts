@@ -448,7 +448,7 @@ describe("tags and forms", () => {
     await refusedByAll(group, "alice", shown.bytes, "valn1302", { as: "DEC" });
   });
 
-  test("mk-30 [RO] a confirmation tag on a proposal", async () => {
+  test("mk-04 valn1303 [DR] a confirmation tag on a proposal", async () => {
     const group = await openGroup();
     const alterConfirmationTag = () => new Uint8Array(32).fill(1);
     const shown = await forgeProposal(group.party("alice"), REMOVE, { alterConfirmationTag });
@@ -507,7 +507,7 @@ describe("tags and forms", () => {
     }
   });
 
-  test("mk-34 [R] what comes in a PrivateMessage is judged as a member's, whoever wrote it", async () => {
+  test("valn1203 valn1304 [R] what comes in a PrivateMessage is judged as a member's, whoever wrote it", async () => {
     const group = await openGroup();
     const [alice, bob] = [group.party("alice"), group.party("bob")];
     const { bytes } = await forgeProposal(alice, REMOVE, {

@@ -195,7 +195,7 @@ describe("what was opened", () => {
     await door.opens();
   });
 
-  test("valn1404 mk-08 [J] a GroupInfo of another version", async () => {
+  test("mk-08 [D] a GroupInfo of another version", async () => {
     const door = await Door.of({ names: ["alice"] });
     const bytes = await door.forgedWelcome({ context: { version: 2 } });
     await door.refusesWelcome(bytes, "mk-08", { as: "UNS" });

@@ -81,7 +81,7 @@ test("mk-57 [C] no init key comes twice, whatever else is the same", async () =>
   expect(keys.size).toBe(100);
 });
 
-test("mk-58 [C] a proposal is checked when it is made, and when it is committed", async () => {
+test("mk-58 valn0203 [C] a proposal is checked when it is made, and when it is committed", async () => {
   const group = await TestGroup.of(NAMES);
   const broken = await outsider({ alterSignature: (signature) => flipped(signature, 0) });
   const add = { type: "add", keyPackage: broken.keyPackage } as const;

@@ -243,7 +243,7 @@ describe("what it cannot verify", () => {
     expectSame(server, group);
   });
 
-  test("mk-113 [O] paths with too many or too few nodes or ciphertexts", async () => {
+  test("mk-72 valn1101 [O] paths with too many or too few nodes or ciphertexts", async () => {
     const { group, server } = await watched();
     type Alter = (nodes: readonly UpdatePathNode[]) => readonly UpdatePathNode[];
     const alterations: readonly [RuleId, Alter][] = [

@@ -248,7 +248,7 @@ describe("Update", () => {
     await refusedList(group, [cached], "valn1502");
   });
 
-  test("mk-61 [R O] an Update concerns no leaf but its sender's", async () => {
+  test("valn0102 [R O] an Update concerns no leaf but its sender's", async () => {
     const group = await TestGroup.of(NAMES);
     const { cached } = await updateBy(group.party("bob"));
     const { bytes } = await forgeProposal(group.party("carol"), cached.proposal);
@@ -563,7 +563,7 @@ describe("GroupContextExtensions", () => {
     await refuses(joiner, () => group.createExternalJoin(joiner, { groupInfo }), "mk-63");
   });
 
-  test("mk-63 [C R] external senders whom the application does not trust are refused", async () => {
+  test("valn0101 [C R] external senders whom the application does not trust are refused", async () => {
     const distrust = testEnvironment({
       authenticationService: {
         ...acceptAnyCredential,
@@ -657,7 +657,7 @@ describe("on arrival", () => {
   ];
 
   test.each(hopeless)(
-    "mk-65 [R O] %s: %s is refused and not kept",
+    "%s [R O] %s is refused on arrival and not kept",
     async (rule, _says, proposal, as) => {
       const group = await TestGroup.of(NAMES, { environment });
       const expected = as === undefined ? {} : { as };
@@ -694,7 +694,7 @@ describe("on arrival", () => {
     expect(group.party("alice").cache.size).toBe(later.length);
   });
 
-  test("mk-65 [R] what is refused is not attributed to anybody else", async () => {
+  test("valn0701 [R O] what is refused is not attributed to anybody else", async () => {
     const group = await TestGroup.of(NAMES);
     const content = { contentType: "proposal", proposal: remove(77) } as const;
     const bytes = await forgeMessage(group.party("bob"), content, { wireFormat: "privateMessage" });

@@ -498,7 +498,7 @@ describe("a group that waits for its successor", () => {
     await next.update();
   });
 
-  test("mk-104 [C] after that, nothing can be made of it any more", async () => {
+  test("mk-46 [C] after that, nothing can be made of it any more", async () => {
     const old = await ended();
     await old.bob.join(await successor(old));
     const keyPackages = [messageOf((await newClients(["carol"])).get("carol")!.keyPackage)];
