@@ -183,6 +183,7 @@ export class EncryptedStorage implements Storage {
     this.#isOpen = false;
     await this.#turns.idle();
     this.#forget();
+    this.#keys.sumKey.fill(0);
     await this.#inner.close();
   }
 
@@ -245,9 +246,14 @@ export class EncryptedStorage implements Storage {
     const header = { key: HEADER_NAME, value, version: version + 1 };
     const keys = await openHeader(value, storeKey);
     await this.#inner.write({ puts: [header], deletes: [], expect: [this.#header] });
+    this.#adopt(header, keys);
+    this.#storeKey = storeKey;
+  }
+
+  #adopt(header: StoredRecord, keys: StoreKeys): void {
+    this.#keys.sumKey.fill(0);
     this.#header = header;
     this.#keys = keys;
-    this.#storeKey = storeKey;
   }
 
   /** After a conflict: another process may have changed the key. */
@@ -255,20 +261,20 @@ export class EncryptedStorage implements Storage {
     const header = await this.#inner.get(HEADER_NAME);
     if (header === undefined) throw closed();
     if (header.version === this.#header.version) return;
-    this.#keys = await openHeader(header.value, this.#storeKey);
-    this.#header = header;
+    this.#adopt(header, await openHeader(header.value, this.#storeKey));
   }
 
   async #open(record: StoredRecord, stamp: number): Promise<StoredRecord> {
     if (!this.#keys.dataKeys.has(generationOf(record))) await this.#reload();
     const plaintext = await openValue(this.#keys, record);
-    if (stamp === this.#stamp) this.#see(record);
+    this.#see(record, stamp);
     return { ...unpackRecord(this.#keys, record.key, plaintext), version: record.version };
   }
 
-  #see(record: StoredRecord): Seen {
-    if (this.#seen.size >= MAX_CACHED) this.#seen.clear();
+  #see(record: StoredRecord, stamp: number): Seen {
     const seen = { version: record.version, term: termOf(this.#keys, record) };
+    if (stamp !== this.#stamp) return seen;
+    if (this.#seen.size >= MAX_CACHED) this.#seen.clear();
     this.#seen.set(record.key, seen);
     return seen;
   }
@@ -291,19 +297,25 @@ export class EncryptedStorage implements Storage {
         if (isEmpty) {
           return await this.#inner.write({ ...named, expect: [...named.expect, this.#header] });
         }
-        const writes = await this.#tryWrite(named);
-        if (this.#rollback !== "suspected") {
-          await this.#guard?.remember(encodeProgress(this.#keys.storeId, writes));
-        }
-        return;
+        return await this.#remember(await this.#tryWrite(named));
       } catch (error) {
         if (!MlsError.is(error, "STORAGE_CONFLICT") || attempt === MAX_ATTEMPTS) throw error;
       }
+      this.#forget();
       await this.#reload();
       for (const [index, { key, version }] of named.expect.entries()) {
         const actual = (await this.#lookAt(key)).version;
         if (actual !== version) throw conflict(index, version, actual);
       }
+    }
+  }
+
+  async #remember(writes: number): Promise<void> {
+    if (this.#rollback === "suspected") return;
+    try {
+      await this.#guard?.remember(encodeProgress(this.#keys.storeId, writes));
+    } catch {
+      // The write is durable all the same, and an older remembered state suspects nobody wrongly.
     }
   }
 
@@ -349,16 +361,18 @@ export class EncryptedStorage implements Storage {
   }
 
   async #loadSum(): Promise<{ readonly version: number; readonly value: Sum }> {
-    this.#forget();
     const counter = await this.#inner.get(COUNTER_NAME);
+    // Only now: what was read before the counter may be older than the sum.
+    this.#forget();
     return { version: counter?.version ?? 0, value: await this.#readSum(counter) };
   }
 
   async #lookAt(name: string): Promise<Seen> {
     const known = this.#seen.get(name);
     if (known !== undefined) return known;
+    const stamp = this.#stamp;
     const record = await this.#inner.get(name);
-    return record === undefined ? ABSENT : this.#see(record);
+    return record === undefined ? ABSENT : this.#see(record, stamp);
   }
 
   async #seal(name: string, version: number, plaintext: Uint8Array): Promise<Uint8Array> {

@@ -2,8 +2,8 @@
 import { MlsError, StorageError } from "../errors.ts";
 import { EncryptedStorage } from "./encrypted-storage.ts";
 import { createHeader, importStoreKey, openHeader, upgradeHeader } from "./encrypted-keys.ts";
-import { sealValue } from "./encrypted-records.ts";
-import { COUNTER_NAME, HEADER_NAME, sumOf } from "./encrypted-sum.ts";
+import { openValue, sealValue } from "./encrypted-records.ts";
+import { COUNTER_NAME, HEADER_NAME, incomplete, sumOf } from "./encrypted-sum.ts";
 import type { RollbackGuard } from "./rollback-guard.ts";
 import type { Storage, StoredRecord } from "./storage.ts";
 
@@ -64,7 +64,10 @@ async function upgraded(
     const keys = await openHeader(header.value, storeKey);
     if (keys.hasSum) return header;
     const records = await inner.list("");
-    const version = (records.find(({ key }) => key === COUNTER_NAME)?.version ?? 0) + 1;
+    const counter = records.find(({ key }) => key === COUNTER_NAME);
+    // Then the store has been upgraded, or somebody put its first header back.
+    const hasSum = counter !== undefined && (await openValue(keys, counter)).length > 0;
+    const version = (counter?.version ?? 0) + 1;
     const sum = await sealValue(keys, COUNTER_NAME, version, sumOf(keys, records));
     const puts = [
       { key: HEADER_NAME, value: await upgradeHeader(header.value, storeKey) },
@@ -72,12 +75,13 @@ async function upgraded(
     ];
     const expect = [{ key: COUNTER_NAME, version: version - 1 }, ...records, header];
     try {
-      await inner.write({ puts, deletes: [], expect });
+      if (!hasSum) await inner.write({ puts, deletes: [], expect });
     } catch (error) {
       if (!MlsError.is(error, "STORAGE_CONFLICT")) throw error;
     }
     const found = await inner.get(HEADER_NAME);
     if (found === undefined) throw new StorageError("STORAGE_FAILED", "the store lost its header");
+    if (hasSum && found.version === header.version) throw incomplete();
     header = found;
   }
 }

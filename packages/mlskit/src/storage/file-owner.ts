@@ -6,6 +6,8 @@ export interface LockOwner {
   readonly token: string;
   readonly pid: number;
   readonly host: string;
+  /** What the process id means something in: containers may share a host name, but not that. */
+  readonly pidNamespace: string | undefined;
   /** Boot and start time of the process, where the platform tells; unmasks a reused process id. */
   readonly started: string;
   /** When the store was opened, for platforms that do not. */
@@ -26,12 +28,15 @@ export const abandoned: Set<string> = new Set();
 export function describeOwner(token: string, exclusive: boolean): LockOwner {
   const { started } = processOf(process.pid);
   const { pid } = process;
-  return { token, pid, host: os.hostname(), started, since: Date.now(), exclusive };
+  const place = { host: os.hostname(), pidNamespace: pidNamespace() };
+  return { token, pid, ...place, started, since: Date.now(), exclusive };
 }
 
 export function readOwner(file: string): LockOwner | undefined {
   try {
-    const owner: unknown = JSON.parse(fs.readFileSync(file, "utf8"));
+    // Earlier builds wrote neither of these.
+    const before = { exclusive: false, pidNamespace: undefined };
+    const owner: unknown = { ...before, ...JSON.parse(fs.readFileSync(file, "utf8")) };
     return isOwner(owner) ? owner : undefined;
   } catch {
     return undefined;
@@ -40,7 +45,7 @@ export function readOwner(file: string): LockOwner | undefined {
 
 function isOwner(value: unknown): value is LockOwner {
   if (typeof value !== "object" || value === null) return false;
-  const { token, pid, host, started, since, exclusive } = value as Partial<
+  const { token, pid, host, pidNamespace, started, since, exclusive } = value as Partial<
     Record<keyof LockOwner, unknown>
   >;
   return (
@@ -48,6 +53,7 @@ function isOwner(value: unknown): value is LockOwner {
     /^[0-9a-f]{24}$/.test(token) &&
     typeof pid === "number" &&
     typeof host === "string" &&
+    (pidNamespace === undefined || typeof pidNamespace === "string") &&
     typeof started === "string" &&
     typeof since === "number" &&
     typeof exclusive === "boolean"
@@ -72,18 +78,35 @@ export function isBeating(owner: LockOwner, file: string): boolean {
 
 function lifeOf(owner: LockOwner): "alive" | "dead" | "unknown" {
   if (abandoned.has(owner.token)) return "dead";
-  // Another machine, or a container with process ids of its own.
   if (owner.host !== os.hostname()) return "unknown";
+  if (isOfFormerBoot(owner)) return "dead";
+  if (owner.pidNamespace !== pidNamespace()) return "unknown";
   try {
     process.kill(owner.pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return "dead";
   }
   const { started, isZombie } = processOf(owner.pid);
-  if (isZombie) return "dead";
-  if (started !== "" && owner.started !== "") return started === owner.started ? "alive" : "dead";
+  const isReused = started !== "" && owner.started !== "" && started !== owner.started;
+  return isZombie || isReused ? "dead" : "alive";
+}
+
+function isOfFormerBoot(owner: LockOwner): boolean {
+  const { started } = processOf(process.pid);
+  if (started !== "" && owner.started !== "") return bootOf(started) !== bootOf(owner.started);
   const booted = Date.now() - os.uptime() * 1000;
-  return owner.since > booted - CLOCK_TOLERANCE ? "unknown" : "dead";
+  return owner.since <= booted - CLOCK_TOLERANCE;
+}
+
+const bootOf = (started: string): string | undefined => started.split("/")[0];
+
+/** Empty on platforms that have one for all. */
+function pidNamespace(): string {
+  try {
+    return fs.readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return "";
+  }
 }
 
 /** What /proc knows about a process; on other platforms `started` is empty. */

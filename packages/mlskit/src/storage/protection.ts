@@ -34,7 +34,7 @@ export async function protect<O extends StoreProtection>(
   inner: Storage,
   options: O,
 ): Promise<ProtectedStorage<O>> {
-  if (!("key" in options)) return inner as ProtectedStorage<O>;
+  if (!("key" in options && options.key !== undefined)) return inner as ProtectedStorage<O>;
   try {
     return (await encryptedStorage(inner, options.key, options)) as Storage as ProtectedStorage<O>;
   } catch (error) {

@@ -2,11 +2,13 @@
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { importStoreKey, openHeader } from "../../../src/storage/encrypted-keys.ts";
+import { EncryptedStorage } from "../../../src/storage/encrypted-storage.ts";
 import { encryptedStorage } from "../../../src/storage/encrypted.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
 import { memoryStorage } from "../../../src/storage/memory.ts";
-import type { Storage, StoredRecord } from "../../../src/storage/storage.ts";
+import type { Storage, StoredRecord, WriteBatch } from "../../../src/storage/storage.ts";
 import { MeasuringStorage, SeededRandom, testGroup } from "../../../src/testing/index.ts";
 import { readGolden } from "../../golden/media.ts";
 import { STORE_KEY } from "../../golden/world.ts";
@@ -119,7 +121,7 @@ test("M-STO-04: the sum stays right through writes of several handles, deletions
   expect(inner.records.get("counter")?.version).toBeGreaterThan(200);
 });
 
-test("M-STO-04 M-STO-10: a store of the first format gets its sum when it is opened", async () => {
+async function firstFormat(): Promise<MapStorage> {
   const file = fileURLToPath(new URL("../../golden/stores/1/alice.encrypted.gz", import.meta.url));
   const directory = newDirectory();
   fs.mkdirSync(directory);
@@ -128,6 +130,11 @@ test("M-STO-04 M-STO-10: a store of the first format gets its sum when it is ope
   const inner = new MapStorage((await raw.list("")).map((record) => [record.key, record]));
   await raw.close();
   expect(inner.records.get("header")?.value[0]).toBe(1);
+  return inner;
+}
+
+test("M-STO-04 M-STO-10: a store of the first format gets its sum when it is opened", async () => {
+  const inner = await firstFormat();
   const rows = inner.records.size - 1;
   const storage = await encryptedStorage(inner, STORE_KEY);
   expect(inner.records.get("header")?.value[0]).toBe(2);
@@ -137,6 +144,135 @@ test("M-STO-04 M-STO-10: a store of the first format gets its sum when it is ope
   const name = [...inner.records.keys()].find((found) => found.startsWith("r/")) as string;
   inner.records.delete(name);
   await expect(encryptedStorage(inner, STORE_KEY)).rejects.toMatchObject(REFUSED);
+});
+
+test("M-STO-04: the header of the first format, put back with an old record, gets no new sum", async () => {
+  const inner = await firstFormat();
+  const header = inner.records.get("header") as StoredRecord;
+  const storage = await encryptedStorage(inner, STORE_KEY);
+  await put(storage, "a", "old");
+  const before = new Map(inner.records);
+  await put(storage, "a", "new");
+  const old = [...before.values()].find(
+    (record) => record.key.startsWith("r/") && inner.records.get(record.key) !== record,
+  ) as StoredRecord;
+  inner.records.set("header", header).set(old.key, old);
+  await expect(encryptedStorage(inner, STORE_KEY)).rejects.toMatchObject(REFUSED);
+  expect(inner.records.get("header")).toBe(header);
+});
+
+test("M-STO-04 M-STO-10: of processes that upgrade a store at once, each opens it", async () => {
+  const inner = await firstFormat();
+  const late = new MapStorage();
+  const list = (prefix: string) => inner.list(prefix);
+  const write = (batch: WriteBatch) => inner.write(batch);
+  // It read the header before the other process began, and the records when that had finished.
+  const first = inner.get("header");
+  const headers = [first];
+  Object.assign(late, { list, write, get: (name: string) => headers.shift() ?? inner.get(name) });
+  await encryptedStorage(inner, STORE_KEY);
+  await (await encryptedStorage(late, STORE_KEY)).verify();
+  expect(headers).toEqual([]);
+});
+
+/** A store whose reads of one record wait, before or after the record is looked up. */
+function heldStorage(records: MapStorage, when: "before" | "after") {
+  const held: (() => void)[] = [];
+  let name = "";
+  const storage: Storage = {
+    get: async (key) => {
+      const found = records.get(key);
+      if (key !== name) return found;
+      name = "";
+      await new Promise<void>((resume) => held.push(resume));
+      return when === "before" ? records.get(key) : found;
+    },
+    list: (prefix) => records.list(prefix),
+    write: (batch) => records.write(batch),
+    close: () => undefined,
+  };
+  const hold = (key: string) => (name = key);
+  const reached = () => vi.waitFor(() => expect(held).toHaveLength(1));
+  return { storage, hold, reached, release: () => held.pop()?.() };
+}
+
+async function recreate(storage: Storage, name: string): Promise<void> {
+  await remove(storage, name);
+  await put(storage, name, "again");
+}
+
+test("M-STO-04: what is read while the sum is being read is not remembered with it", async () => {
+  const inner = new MapStorage();
+  const other = await encryptedStorage(inner, key);
+  await put(other, "a", "once");
+  const { storage: slow, hold, reached, release } = heldStorage(inner, "before");
+  const storage = await encryptedStorage(slow, key);
+  hold("counter");
+  const writing = put(storage, "b", "new");
+  await reached();
+  expect((await storage.get("a"))?.version).toBe(1);
+  await recreate(other, "a");
+  release();
+  await writing;
+  await put(storage, "a", "twice");
+  await storage.verify();
+});
+
+test("M-STO-04: what is read for an expectation while others write is not remembered", async () => {
+  const inner = new MapStorage();
+  const other = await encryptedStorage(inner, key);
+  await put(other, "a", "once");
+  const { storage: slow, hold, reached, release } = heldStorage(inner, "after");
+  const storage = await encryptedStorage(slow, key);
+  hold([...inner.records.keys()].find((name) => name.startsWith("r/")) as string);
+  const expecting = storage.write({ puts: [], deletes: [], expect: [{ key: "a", version: 0 }] });
+  const refused = expect(expecting).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  await reached();
+  await recreate(other, "a");
+  await put(storage, "b", "new");
+  release();
+  await refused;
+  await put(storage, "a", "twice");
+  await storage.verify();
+});
+
+test("an expectation that another process overtook fails at once", async () => {
+  const inner = new MapStorage();
+  const other = await encryptedStorage(inner, key);
+  await put(other, "a", "once");
+  const { storage: counted } = heldStorage(inner, "before");
+  let attempts = 0;
+  const storage = await encryptedStorage(
+    {
+      ...counted,
+      write: (batch) => {
+        attempts++;
+        return counted.write(batch);
+      },
+    },
+    key,
+  );
+  await put(storage, "b", "loads the sum");
+  attempts = 0;
+  const { version } = (await storage.get("a")) as StoredRecord;
+  await put(other, "a", "twice");
+  const expecting = storage.write({ puts: [], deletes: [], expect: [{ key: "a", version }] });
+  await expect(expecting).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  expect(attempts).toBe(1);
+});
+
+test("the key of the sum is wiped when the store is closed or has another key", async () => {
+  const storeKey = await importStoreKey(key);
+  const inner = new MapStorage();
+  await encryptedStorage(inner, key);
+  const header = inner.records.get("header") as StoredRecord;
+  for (const work of ["close", "rotateKey"] as const) {
+    const keys = await openHeader(header.value, storeKey);
+    const storage = new EncryptedStorage(inner, storeKey, header, keys);
+    expect(keys.sumKey.some((byte) => byte !== 0)).toBe(true);
+    await storage[work](otherKey);
+    expect(keys.sumKey).toEqual(new Uint8Array(32));
+  }
 });
 
 test("M-STO-04 M-STO-13: encrypted, with the sum, a message writes at most 300 bytes at the median", async () => {

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { StorageError } from "../../../src/errors.ts";
 import { encryptedStorage, type EncryptedStorage } from "../../../src/storage/encrypted.ts";
 import { faultStorage } from "../../../src/storage/fault.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
@@ -399,4 +400,23 @@ test("P-MP-05: a forged write counter is refused", async () => {
   await expect(encryptedStorage(inner, key, { rollbackGuard })).rejects.toMatchObject({
     code: "STORAGE_FAILED",
   });
+});
+
+test("P-MP-05: a write that the guard fails to remember does not fail and is not made twice", async () => {
+  const { storage: inner, records } = forgeable();
+  const rollbackGuard = guard();
+  const storage = await encryptedStorage(inner, key, { rollbackGuard });
+  await put(storage, "a", "1");
+  const { remember } = rollbackGuard;
+  rollbackGuard.remember = () => {
+    throw new StorageError("STORAGE_CONFLICT", "the guard has no luck");
+  };
+  await put(storage, "a", "2");
+  expect(records.get("counter")?.version).toBe(2);
+  expect((await encryptedStorage(inner, key, { rollbackGuard })).rollback).toBe("none");
+  rollbackGuard.remember = remember;
+  const backup = new Map(records);
+  await put(storage, "a", "3");
+  for (const [name, record] of backup) records.set(name, record);
+  expect((await encryptedStorage(inner, key, { rollbackGuard })).rollback).toBe("suspected");
 });

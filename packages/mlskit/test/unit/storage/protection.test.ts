@@ -89,7 +89,8 @@ for (const [name, { open, bytes }] of Object.entries(kinds)) {
       });
     }
     expect(await bytes(place)).toHaveLength(0);
-    const storage = await open(place, { dangerouslyUnencrypted: true });
+    // As options are put together from settings of which one is missing.
+    const storage = await open(place, { key: undefined, dangerouslyUnencrypted: true });
     await write(storage);
     await storage.close();
     expect((await bytes(place)).toString("latin1")).toContain("a readable value");
