@@ -182,7 +182,7 @@ export class Client {
     return listIdentities(this.#core);
   }
 
-  /** One more identity, for other groups or suites. */
+  /** One more identity, for other groups or suites. @throws UsageError `IDENTITY_EXISTS` */
   addIdentity(options: NewIdentityOptions): Promise<Identity> {
     const { identity, cipherSuite = DEFAULT_SUITE, signer } = options;
     return this.#core.write((transaction) => {
@@ -340,7 +340,9 @@ export class Client {
     try {
       return await stageWelcome(this.#core, welcome, options);
     } catch (error) {
-      if (isFaultOfWelcome(error)) await this.#core.report(welcomeFailure(welcome, error));
+      if (!isFaultOfWelcome(error)) throw error;
+      // Whether or not that can be stored.
+      await this.#core.report(welcomeFailure(welcome, error)).catch(() => undefined);
       throw error;
     }
   }

@@ -49,7 +49,12 @@ export {
 } from "./policies.ts";
 export { proposeAgain } from "./propose-again.ts";
 export { collectRetiredIdentities } from "./retired-identities.ts";
-export { applyRetention, type RetentionOptions, type RetentionReport } from "./retention.ts";
+export {
+  applyRetention,
+  type FailedRetention,
+  type RetentionOptions,
+  type RetentionReport,
+} from "./retention.ts";
 export { rotateIdentity, unfinishedRotations } from "./rotate-identity.ts";
 export {
   continueSuccession,

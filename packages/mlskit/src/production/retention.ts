@@ -1,5 +1,6 @@
 /** What goes when its time is over, though nothing else happens. Catalogue M-STO-15. */
 import { EMPTY_BYTES, opaque, uint32, uint64 } from "../codec/index.ts";
+import { MlsError } from "../errors.ts";
 import { expireBuffered } from "../client/receiving/buffer.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
@@ -9,6 +10,7 @@ import {
   ENTERED_PREFIX,
   GONE_PREFIX,
   GROUP_PREFIX,
+  groupIdOf,
   keyPackageKey,
 } from "../client/records/record-keys.ts";
 import type { GroupSession } from "../client/session/session.ts";
@@ -29,6 +31,14 @@ export interface RetentionReport {
   readonly groups: number;
   /** Records of used key packages, and of epochs entered with them. */
   readonly records: number;
+  /** Groups that could not be read or written; to be tried again by the next call. */
+  readonly failed: readonly FailedRetention[];
+}
+
+export interface FailedRetention {
+  /** Undefined for one that is too long to be told without reading the group. */
+  readonly groupId: Uint8Array | undefined;
+  readonly error: unknown;
 }
 
 const DAY = 86_400;
@@ -43,21 +53,33 @@ export async function applyRetention(
 ): Promise<RetentionReport> {
   const core = coreOfClient(client);
   const now = core.options.clock();
+  const oldestEnd = now - BigInt(endedGroups);
+  const failed: FailedRetention[] = [];
   let groups = 0;
-  for (const { value } of await core.storage.list(GROUP_PREFIX)) {
-    const handle = decodeRecord(uint32, value);
-    await core.operate(handle, dropOverdue);
-    const { status, ownUpdate } = (await core.load(handle)).state;
-    // A group that has ended never begins again under its handle.
-    if (status !== "inactive" || ownUpdate.updatedAt + BigInt(endedGroups) > now) continue;
-    await core.deleteGroup(handle);
-    groups += 1;
+  for (const { key, value } of await core.storage.list(GROUP_PREFIX)) {
+    try {
+      if (await retain(core, decodeRecord(uint32, value), oldestEnd)) continue;
+      groups += 1;
+    } catch (error) {
+      if (error instanceof MlsError && error.blame === "usage") throw error;
+      failed.push({ groupId: groupIdOf(key), error });
+    }
   }
   const oldest = now - BigInt(usedKeyPackages);
   const records = await core.write(async (transaction) => {
     return (await forgetGone(transaction, oldest, now)) + (await forgetEntered(core, transaction));
   });
-  return { groups, records };
+  return { groups, records, failed };
+}
+
+/** Whether the group stays. */
+async function retain(core: ClientCore, handle: number, oldestEnd: bigint): Promise<boolean> {
+  await core.operate(handle, dropOverdue);
+  const { status, ownUpdate } = (await core.load(handle)).state;
+  // A group that has ended never begins again under its handle.
+  if (status !== "inactive" || ownUpdate.updatedAt > oldestEnd) return true;
+  await core.deleteGroup(handle);
+  return false;
 }
 
 /** Of one group, what nothing else would touch while it is quiet. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { toHex } from "../../src/codec/index.ts";
 import { safeExportSecret } from "../../src/drafts/index.ts";
 import { Client, exportClient, exportSendingKey, importClient } from "../../src/index.ts";
+import { eventLog } from "../../src/production/index.ts";
 import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
@@ -15,6 +16,7 @@ import {
 } from "../../src/testing/index.ts";
 import { SealWatch } from "../simulate/seals.ts";
 import { contentsOf, MapStorage } from "./map-storage.ts";
+import { moveRegistry } from "./move-registry.ts";
 
 const KEY = new Uint8Array(32).fill(3);
 const FROZEN = { code: "ROLLBACK_SUSPECTED", blame: "state" };
@@ -183,8 +185,7 @@ describe("moving", () => {
   test("M-STO-14 P-MP-07 the blob opens with its key alone, into an empty store, and once if it is claimed", async () => {
     const { world, store } = await copyableWorld();
     const sealed = await exportClient(store(0), KEY);
-    const moves = new Set<string>();
-    const claim = (id: Uint8Array): boolean => moves.size < moves.add(toHex(id)).size;
+    const { moves, claim } = moveRegistry();
     const to = (storage: Storage, changes: object = {}): Promise<void> =>
       importClient({ sealed, key: KEY, storage, claim, ...changes });
     await expect(to(store(1))).rejects.toMatchObject({ code: "STORE_NOT_EMPTY" });
@@ -259,11 +260,69 @@ describe("moving", () => {
       write(batch);
     };
     const other = world.member(1).client;
-    await expect(other.createKeyPackage()).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
     await expect(other.createKeyPackage()).rejects.toMatchObject({ code: "CLIENT_MOVED" });
     const note = () => other.transaction(async (tx) => tx.put("note", KEY));
     await expect(note()).rejects.toMatchObject({ code: "CLIENT_MOVED" });
     expect([...source.records.keys()].filter((key) => /^(keypackage|app)/.test(key))).toEqual([]);
+  });
+
+  test("M-STO-14 P-CR-03 a claimed import that is cut goes on to the same target, and to no other", async () => {
+    const { world, store } = await copyableWorld();
+    const sealed = await exportClient(store(0), KEY);
+    for (const plan of [
+      { crashBeforeWrite: 1 },
+      { crashAfterWrite: 1 },
+      { crashBeforeWrite: 2 },
+      { crashAfterWrite: 2 },
+    ]) {
+      const { moves, claim } = moveRegistry();
+      const target = new MapStorage();
+      const to = (storage: Storage) => importClient({ sealed, key: KEY, storage, claim });
+      await expect(to(new FaultStorage(target, plan))).rejects.toMatchObject({ blame: "storage" });
+      const hasArrived = plan.crashAfterWrite === 2;
+      if (plan.crashBeforeWrite === 2) {
+        expect(moves.size).toBe(1);
+        await expect(to(new MapStorage())).rejects.toMatchObject({ code: "CLIENT_MOVED" });
+      }
+      if (hasArrived) await expect(to(target)).rejects.toMatchObject({ code: "STORE_NOT_EMPTY" });
+      else await to(target);
+      expect([...target.records.keys()]).toContain("meta");
+      expect([...target.records.keys()]).not.toContain("target");
+      expect(moves.size).toBe(1);
+      expect((await Client.open(optionsOf(world, target))).identity).toBeDefined();
+    }
+  });
+
+  test("M-STO-14 M-EVT-05 a client that has moved logs no events, and a store where one did moves all the same", async () => {
+    const { world, store } = await copyableWorld({ eventLog: eventLog() });
+    const { client } = world.member(0);
+    const { group: other } = await world
+      .member(1)
+      .client.createGroupWith([(await client.createKeyPackage()).bytes]);
+    const welcome = (await other.acceptCommit()).welcomes[0]!.bytes.slice();
+    welcome[welcome.length - 1]! ^= 1;
+    const error = { blame: "crypto" };
+    await expect(client.stageWelcome(welcome)).rejects.toMatchObject(error);
+    const logged = () => [...store(0).records].filter(([key]) => key.startsWith("event"));
+    const events = logged();
+    expect(events.length).toBeGreaterThan(1);
+    // Retired after the key package was read; what is wrong with the Welcome is told all the same.
+    const moved = { key: "moved", value: new Uint8Array(1) };
+    store(0).write({ puts: [moved], deletes: [], expect: [] });
+    await expect(client.stageWelcome(welcome)).rejects.toMatchObject(error);
+    expect(logged()).toEqual(events);
+    store(0).write({ puts: [], deletes: ["moved"], expect: [] });
+    await exportClient(store(0), KEY);
+
+    // An earlier build wrote them all the same.
+    for (const [key, record] of events) store(0).records.set(key, record);
+    const sealed = await exportClient(store(0), KEY);
+    const target = new MapStorage();
+    await importClient({ sealed, key: KEY, storage: target });
+    await Client.open(optionsOf(world, target));
+    expect([...target.records.keys()].filter((key) => key.startsWith("event"))).toHaveLength(
+      events.length,
+    );
   });
 
   test("M-STO-14 an export that somebody overtakes fails and retires nothing", async () => {

@@ -11,6 +11,8 @@ export interface Operation {
   prepare(world: CrashWorld): Promise<Run>;
   /** What comes again after a crash, before Alice goes on. */
   readonly again?: boolean;
+  /** Goes on with other groups when one fails, so that what is left out is for the next time. */
+  readonly goesOn?: boolean;
 }
 
 export const PSK = utf8("an external PSK");

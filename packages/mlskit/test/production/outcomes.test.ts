@@ -219,6 +219,25 @@ describe("outcomes of incoming messages, and what is stored", () => {
     expect((await client.join(welcomes[0]!.bytes)).epoch).toBe(2n);
   });
 
+  test("our own Commit, discarded before its outcome is accepted: NO_PENDING_COMMIT, and nothing changes", async () => {
+    const w = await three();
+    const { commit } = await w.b.update();
+    const outcome = await w.b.process(commit, { accept: false });
+    if (outcome.kind !== "ownCommit") throw new Error(outcome.kind);
+    await w.b.discardCommit();
+    for (const again of [false, true]) {
+      const pending = again ? await w.b.update() : undefined;
+      const stored = await changes(w.storage, async () => {
+        await expect(outcome.accept()).rejects.toMatchObject({ code: "NO_PENDING_COMMIT" });
+      });
+      expect(stored).toEqual([]);
+      expect(w.b.epoch).toBe(1n);
+      if (pending !== undefined) expect(w.b.pendingCommit?.commit).toEqual(pending.commit);
+    }
+    await w.b.acceptCommit();
+    expect(w.b.epoch).toBe(2n);
+  });
+
   test("an own Commit that is not the pending one: OWN_COMMIT_MISMATCH, and the pending one stays", async () => {
     for (const config of [{}, { handshake: { send: "public", accept: "both" } as const }]) {
       const w = await three({ config });

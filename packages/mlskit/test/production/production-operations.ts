@@ -1,4 +1,5 @@
 /** Operations of mlskit/production: stock, jobs, batches, stored events. */
+import { vi } from "vitest";
 import {
   addAgain,
   acknowledgeEvents,
@@ -20,6 +21,7 @@ import { fromUtf8, utf8 } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import { exportClient, importClient } from "../../src/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
+import { moveRegistry } from "./move-registry.ts";
 import { bobCommits, everybody, inGroup, type Operation } from "./operation.ts";
 
 const MOVE_KEY = new Uint8Array(32).fill(6);
@@ -111,8 +113,10 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
       const broken = welcomes[0]!.bytes.slice();
       broken[broken.length - 1]! ^= 1;
       return (now) =>
-        now.alice.stageWelcome(broken).catch((error: unknown) => {
+        now.alice.stageWelcome(broken).catch(async (error: unknown) => {
           if (!(error instanceof MlsError) || error.blame !== "crypto") throw error;
+          // Its own error comes first, whatever became of the report: only the store tells that.
+          await now.stores.get("alice")?.get("meta");
         });
     },
   },
@@ -194,11 +198,17 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
       await world.group();
       const source = world.stores.get("alice")!;
       const sealed = await exportClient(source, MOVE_KEY);
+      const moves = moveRegistry();
       world.clients.delete("alice");
       await source.write({ puts: [], deletes: ["moved"], expect: [] });
       return async (now) => {
         const storage = now.stores.get("alice")!;
-        await importClient({ sealed, key: MOVE_KEY, storage });
+        // The only thing that is drawn: the name of the target, which is to be found again.
+        const random = vi.spyOn(crypto, "getRandomValues").mockImplementation((bytes) => bytes);
+        const { claim } = moves;
+        await importClient({ sealed, key: MOVE_KEY, storage, claim }).finally(() => {
+          random.mockRestore();
+        });
         await now.open("alice", storage);
       };
     },
@@ -206,6 +216,7 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
   {
     name: "apply retention",
     again: true,
+    goesOn: true,
     prepare: async (world) => {
       await everybody(world);
       const id = await world.group();

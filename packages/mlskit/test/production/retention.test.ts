@@ -100,6 +100,38 @@ describe("ended groups", () => {
   });
 });
 
+describe("a group that cannot be read", () => {
+  test("M-STO-15 is told, and does not keep the others from being looked through", async () => {
+    const { group, store } = await world();
+    const { client } = group.member(1);
+    const broken = await client.createGroup({ groupId: Uint8Array.of(0) });
+    const long = await client.createGroup({ groupId: new Uint8Array(200).fill(1) });
+    const { reference } = await client.createKeyPackage();
+    await client.deleteKeyPackage(reference);
+    await lateMessage(group);
+    expect(keysOf(store(1), PAST).length).toBeGreaterThan(0);
+    group.clock.advance(401 * DAY);
+    const damaged = [...store(1).records].filter(([key]) => {
+      return /^g\d+\/h$/.test(key) && !key.startsWith("g0/");
+    });
+    expect(damaged).toHaveLength(2);
+    for (const [key, record] of damaged) {
+      store(1).records.set(key, { ...record, value: record.value.slice(0, 40) });
+    }
+    const { client: again } = await group.reopen(1, store(1));
+    const report = await applyRetention(again);
+    const error = expect.objectContaining({ code: "STORAGE_FAILED" });
+    expect(report.failed).toHaveLength(2);
+    expect(report.failed).toContainEqual({ groupId: broken.id, error });
+    expect(report.failed).toContainEqual({ groupId: undefined, error });
+    expect(long.id).toHaveLength(200);
+    expect(report.records).toBe(2);
+    expect(keysOf(store(1), PAST)).toEqual([]);
+    await again.close();
+    await expect(applyRetention(again)).rejects.toMatchObject({ code: "CLIENT_CLOSED" });
+  });
+});
+
 describe("what is remembered of key packages", () => {
   test("M-STO-15 that a key package was ours is forgotten after 400 days, when none can be valid any more", async () => {
     const { group, store } = await world();

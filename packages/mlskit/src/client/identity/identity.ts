@@ -62,6 +62,9 @@ export async function createIdentity(
     order: (await core.storage.list(IDENTITY_PREFIX)).length,
   };
   const key = identityKey(publicKey);
+  if ((await core.storage.get(key)) !== undefined) {
+    throw new UsageError("IDENTITY_EXISTS", "the client has an identity with this key");
+  }
   transaction.expect(key, 0);
   transaction.put(key, encodeRecord(identityRecord, record));
   if (signer !== undefined) core.addSigner(signer);

@@ -34,7 +34,7 @@ import {
 } from "./receive.ts";
 import { classifyRemovals } from "../state/removal.ts";
 import type { GroupSession } from "../session/session.ts";
-import { mergeOwn, mergeStaged, remember, useUp } from "./settle-commit.ts";
+import { mergeOwn, mergeStaged, noPendingCommit, remember, useUp } from "./settle-commit.ts";
 
 export interface ProcessOptions {
   /** Merge Commits and store proposals at once. Default: the group's `autoAccept`. */
@@ -272,7 +272,12 @@ async function ownCommitOutcome(
   const epoch = session.state.epoch.context.epoch;
   const merge = async (now: GroupSession): Promise<OwnCommitOutcome> => {
     requireEpoch(now.state, epoch);
-    const dropped = mergeOwn(now, pending);
+    // It may have been discarded since, and its secrets with it.
+    const current = now.state.pending;
+    if (current === undefined || !equalBytes(current.commit, pending.commit)) {
+      throw noPendingCommit();
+    }
+    const dropped = mergeOwn(now, current);
     const replayed = await replayBuffered(access, now);
     return {
       kind: "ownCommit",

@@ -4,6 +4,7 @@
  *
  *   meta                      format version, instance id, next handle
  *   moved                     instead of all others: the client, sealed, after it was exported
+ *   target                    a random id while a client is being moved into the store
  *   identity/<public key>     credential and, unless it lives elsewhere, private signature key
  *   keypackage/<reference>    key package with its private keys
  *   used/<reference>          a last resort of ours that entered a group
@@ -31,12 +32,14 @@
  *            /b<hash>         a message that came too early
  */
 import { sha256 } from "@noble/hashes/sha2.js";
-import { toHex, utf8 } from "../../codec/index.ts";
+import { fromHex, toHex, utf8 } from "../../codec/index.ts";
 import type { PskName } from "../../key-schedule/pre-shared-key.ts";
 import type { RatchetKind } from "../../secret-tree/hash-ratchet.ts";
 
 export const META_KEY = "meta";
 export const MOVED_KEY = "moved";
+/** Names a store that a client is being moved into; gone when it has arrived. */
+export const TARGET_KEY = "target";
 export const CHECKPOINT_KEY = "app-checkpoint";
 export const IDENTITY_PREFIX = "identity/";
 export const KEY_PACKAGE_PREFIX = "keypackage/";
@@ -65,6 +68,11 @@ export const pskName = (name: PskName): string =>
   name instanceof Uint8Array ? toHex(name) : `${name.pskType}:${toHex(name.body)}`;
 export const pskKey = (name: PskName): string => PSK_PREFIX + shorten(pskName(name));
 export const groupKey = (groupId: Uint8Array): string => GROUP_PREFIX + shorten(toHex(groupId));
+/** Undefined if the id was too long. */
+export function groupIdOf(key: string): Uint8Array | undefined {
+  const name = key.slice(GROUP_PREFIX.length);
+  return name.startsWith("~") ? undefined : fromHex(name);
+}
 
 /** Ids may be of any length, storage keys may not. */
 function shorten(name: string): string {

@@ -251,39 +251,47 @@ export class ClientCore {
    * nothing of the first attempt has left this function.
    */
   operate<T>(handle: number, operation: (session: GroupSession) => MaybePromise<T>): Promise<T> {
-    return this.lockOf(handle).run(async () => {
-      for (let attempt = 1; ; attempt++) {
-        const transaction = new Transaction(this.storage);
-        try {
-          const session = await this.openSession(transaction, handle);
-          const result = await operation(session);
-          await this.finish(transaction, [session]);
-          return result;
-        } catch (error) {
-          transaction.abort();
-          if (!MlsError.is(error, "STORAGE_CONFLICT") || attempt >= CONFLICT_ATTEMPTS) throw error;
-        }
-      }
-    });
+    return this.lockOf(handle).run(() =>
+      this.#attempt(async (transaction) => {
+        const session = await this.openSession(transaction, handle);
+        const result = await operation(session);
+        await this.finish(transaction, [session]);
+        return result;
+      }),
+    );
   }
 
-  /** One atomic write of records that belong to no existing group. @throws StateError `CLIENT_MOVED` */
+  /**
+   * One atomic write of records that belong to no existing group; conflicts are resolved as in
+   * {@link operate}.
+   * @throws StateError `CLIENT_MOVED`
+   */
   write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     this.requireWritable();
-    return this.#lock.run(async () => {
-      await requireNotMoved(this.storage);
-      const transaction = new Transaction(this.storage);
-      // Also if that changes until the write.
-      transaction.expect(MOVED_KEY, 0);
-      try {
+    return this.#lock.run(() =>
+      this.#attempt(async (transaction) => {
+        await requireNotMoved(this.storage);
+        // Also if that changes until the write.
+        transaction.expect(MOVED_KEY, 0);
         const result = await work(transaction);
         if (transaction.isOpen) await this.finish(transaction, []);
         return result;
+      }),
+    );
+  }
+
+  async #attempt<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const transaction = new Transaction(this.storage);
+      try {
+        return await work(transaction);
       } catch (error) {
         transaction.abort();
-        throw error;
+        if (!MlsError.is(error, "STORAGE_CONFLICT") || attempt >= CONFLICT_ATTEMPTS) throw error;
+        // Work on records of the client may have looked at any group.
+        for (const handle of this.#groups.keys()) this.#markStale(handle);
       }
-    });
+    }
   }
 
   /** A session on a group that is in the store. The caller holds the group's lock. */
@@ -332,6 +340,8 @@ export class ClientCore {
     }
     // One at a time, so that listeners hear events in the order of their numbers.
     await this.#logLock.run(async () => {
+      // Nothing is logged in a store whose client went elsewhere.
+      transaction.expect(MOVED_KEY, 0);
       const first = await eventLog.append(this.storage, transaction, events);
       await transaction.commit();
       this.#publish(transaction, sessions, events, first);

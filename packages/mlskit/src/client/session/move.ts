@@ -30,7 +30,7 @@ import {
   randomBytes,
 } from "../../storage/encrypted-keys.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { META_KEY, MOVED_KEY } from "../records/record-keys.ts";
+import { META_KEY, MOVED_KEY, TARGET_KEY } from "../records/record-keys.ts";
 
 export interface ImportRequest {
   /** As {@link exportClient} returned it. */
@@ -40,9 +40,10 @@ export interface ImportRequest {
   readonly storage: Storage;
   /**
    * Guard against importing twice: asks a place that all devices share whether this move, named by
-   * its id, was carried out before, and notes that it is now. False: it was.
+   * its id, goes to another target already, and notes that it goes to this one. False: it does. An
+   * import that was interrupted claims again for the same target, and is to get the same answer.
    */
-  readonly claim?: ((id: Uint8Array) => MaybePromise<boolean>) | undefined;
+  readonly claim?: ((id: Uint8Array, target: Uint8Array) => MaybePromise<boolean>) | undefined;
 }
 
 interface MovedRecord {
@@ -80,7 +81,9 @@ export async function exportClient(
     // What was written while the client was being sealed, a new key package perhaps, moves as well.
     const sealed = moved === undefined ? [] : await unseal(moved.value, key);
     const prefix = moved?.value.slice(0, PREFIX_SIZE) ?? newPrefix();
-    const value = await seal([...sealed, ...records], key, prefix);
+    // What an earlier build wrote again after it was sealed belongs to no client any more.
+    const all = new Map([...records, ...sealed].map((record) => [record.key, record]));
+    const value = await seal([...all.values()], key, prefix);
     await storage.write({
       puts: [{ key: MOVED_KEY, value }],
       deletes: records.map((record) => record.key),
@@ -112,14 +115,27 @@ async function seal(
  * @throws StorageError `STORAGE_KEY_MISMATCH` for a wrong key or a changed blob, `STORAGE_VERSION`
  */
 export async function importClient({ sealed, key, storage, claim }: ImportRequest): Promise<void> {
-  if ((await storage.list("")).length > 0) {
+  if ((await storage.list("")).some((record) => record.key !== TARGET_KEY)) {
     throw new UsageError("STORE_NOT_EMPTY", "the target of a move already holds records");
   }
   const records = await unseal(sealed, key);
-  if ((await claim?.(sealed.slice(1, PREFIX_SIZE))) === false) throw clientMoved();
+  if (claim !== undefined) {
+    const target = await targetOf(storage);
+    if (!(await claim(sealed.slice(1, PREFIX_SIZE), target))) throw clientMoved();
+  }
   const expect = records.map((record) => ({ key: record.key, version: 0 }));
-  await storage.write({ puts: records, deletes: [], expect });
+  await storage.write({ puts: records, deletes: [TARGET_KEY], expect });
   for (const { value } of records) value.fill(0);
+}
+
+/** Durable before anything is claimed, so that a claim is never spent on a target that is lost. */
+async function targetOf(storage: Storage): Promise<Uint8Array> {
+  const found = await storage.get(TARGET_KEY);
+  if (found !== undefined) return found.value;
+  const value = randomBytes(ID_SIZE);
+  const expect = [{ key: TARGET_KEY, version: 0 }];
+  await storage.write({ puts: [{ key: TARGET_KEY, value }], deletes: [], expect });
+  return value;
 }
 
 async function unseal(

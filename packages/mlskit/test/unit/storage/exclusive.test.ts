@@ -126,20 +126,29 @@ async function openLockedBy(changes: object, silence: number, exclusive = false)
 
 const onLinux = test.runIf(process.platform === "linux");
 
-onLinux("P-MP-01: an owner in another container of the same host name is not taken for dead by its process id", async () => {
-  const boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  // Both have a process with this number, which in the other container began at another time.
-  const other = { pidNamespace: "pid:[1]", started: `${boot}/1` };
-  for (const where of [other, { ...other, pidNamespace: undefined }, { ...other, pid: 2 ** 30 }]) {
-    for (const exclusive of [true, false]) {
-      await expect(openLockedBy({ ...where, exclusive }, 50)).rejects.toMatchObject(LOCKED);
+onLinux(
+  "P-MP-01: an owner in another container of the same host name is not taken for dead by its process id",
+  async () => {
+    const boot = fs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    // Both have a process with this number, which in the other container began at another time.
+    const other = { pidNamespace: "pid:[1]", started: `${boot}/1` };
+    for (const where of [
+      other,
+      { ...other, pidNamespace: undefined },
+      { ...other, pid: 2 ** 30 },
+    ]) {
+      for (const exclusive of [true, false]) {
+        await expect(openLockedBy({ ...where, exclusive }, 50)).rejects.toMatchObject(LOCKED);
+      }
+      await expect(openLockedBy({ ...where, exclusive: false }, 3600)).rejects.toMatchObject(
+        LOCKED,
+      );
+      await openLockedBy({ ...where, exclusive: true }, 61);
     }
-    await expect(openLockedBy({ ...where, exclusive: false }, 3600)).rejects.toMatchObject(LOCKED);
-    await openLockedBy({ ...where, exclusive: true }, 61);
-  }
-  // In the same one the time tells that the number was given to somebody else.
-  await openLockedBy({ started: `${boot}/1`, exclusive: true }, 0);
-});
+    // In the same one the time tells that the number was given to somebody else.
+    await openLockedBy({ started: `${boot}/1`, exclusive: true }, 0);
+  },
+);
 
 test("P-MP-01: where the start of a process cannot be learned, an owner of this host that runs keeps its lock in silence", async () => {
   const owner = { started: "", exclusive: true };
@@ -150,11 +159,14 @@ test("P-MP-01: where the start of a process cannot be learned, an owner of this 
   await openLockedBy({ ...owner, since: 0 }, 0);
 });
 
-onLinux("P-MP-01: the lock that an earlier build left before the machine was started again is inherited", async () => {
-  const earlier = { exclusive: undefined, pidNamespace: undefined };
-  await openLockedBy({ ...earlier, started: "another boot/1" }, 3600);
-  await openLockedBy({ ...earlier, started: "", since: 0 }, 3600);
-});
+onLinux(
+  "P-MP-01: the lock that an earlier build left before the machine was started again is inherited",
+  async () => {
+    const earlier = { exclusive: undefined, pidNamespace: undefined };
+    await openLockedBy({ ...earlier, started: "another boot/1" }, 3600);
+    await openLockedBy({ ...earlier, started: "", since: 0 }, 3600);
+  },
+);
 
 test("P-MP-03: after its lock was taken over a client uses no ratchet from its cache", async () => {
   for (const generationBlock of [1, 16]) {
