@@ -213,6 +213,16 @@ describe("a Remove in an external commit", () => {
     await notMade(await TestGroup.of(NAMES), { resync: () => 9 }, "valn0701");
   });
 
+  test("mk-86 [X] a joiner does not come back with the encryption key that its leaf had", async () => {
+    const group = await TestGroup.of(NAMES, { path: false });
+    const bob = group.party("bob");
+    const resync = (): number => 1;
+    const { next } = await group.createExternalJoin(bob.bundle, { resync });
+    const [before, after] = [bob.epoch, next].map(({ tree }) => tree.leaf(leafIndex(1))!);
+    expect(toHex(after!.signatureKey)).toBe(toHex(before!.signatureKey));
+    expect(toHex(after!.encryptionKey)).not.toBe(toHex(before!.encryptionKey));
+  });
+
   test("mk-86 [R O] a new leaf with the encryption key of the removed one is refused", async () => {
     const group = await TestGroup.of(NAMES, { path: false });
     const { encryptionKey } = group.party("bob").bundle.keyPackage.leafNode;
@@ -233,8 +243,6 @@ describe("a Remove in an external commit", () => {
       const again = await newClient("bob", { signer });
       const resync = (): number => 1;
       const made = await group.createExternalJoin(again, { resync });
-      const [before, after] = [former.epoch, made.next].map(({ tree }) => tree.leaf(leafIndex(1))!);
-      expect(toHex(after!.encryptionKey)).not.toBe(toHex(before!.encryptionKey));
       await observer.process(made.commit, group.environment);
       for (const party of group.members) await party.receive(made.commit);
       expect(former.isMember).toBe(false);

@@ -507,7 +507,7 @@ describe("tags and forms", () => {
     }
   });
 
-  test("valn1203 valn1304 [R] what comes in a PrivateMessage is judged as a member's, whoever wrote it", async () => {
+  test("mk-34 valn1203 valn1304 [R] what comes in a PrivateMessage is judged as a member's, whoever wrote it", async () => {
     const group = await openGroup();
     const [alice, bob] = [group.party("alice"), group.party("bob")];
     const { bytes } = await forgeProposal(alice, REMOVE, {
