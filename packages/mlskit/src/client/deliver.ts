@@ -68,7 +68,7 @@ async function ask(
   try {
     return await withTimeLimit(deliver(pending), options.transportTimeout);
   } catch (cause) {
-    throw new TransportError("TRANSPORT_RETRY", "it is not known whether the Commit arrived", {
+    throw new TransportError("TRANSPORT_RETRY", "it is not known whether the message arrived", {
       cause,
     });
   }
@@ -88,7 +88,7 @@ async function settle(group: Committing, answer: DeliveryAnswer): Promise<Accept
         details: { reason: answer.reason },
       });
     case "retry":
-      throw new TransportError("TRANSPORT_RETRY", "it is not known whether the Commit arrived", {
+      throw new TransportError("TRANSPORT_RETRY", "it is not known whether the message arrived", {
         details: { reason: answer.reason },
       });
   }

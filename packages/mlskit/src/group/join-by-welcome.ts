@@ -275,7 +275,7 @@ async function collectPsks(
     else found.push({ id, secret });
   }
   if (missing.length > 0) {
-    throw new StateError("MISSING_PSK", "a pre-shared key of the Welcome is not at hand", {
+    throw new StateError("MISSING_PSK", "a pre-shared key is not at hand", {
       rule: "valn1401",
       details: { missing },
     });

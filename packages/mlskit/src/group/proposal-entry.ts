@@ -55,7 +55,7 @@ export class ProposalFault extends Error {
   readonly surplus: number;
 
   constructor(fault: unknown, offenders: readonly number[], surplus = 1) {
-    super("a proposal of the list is at fault");
+    super("a proposal is at fault");
     this.fault = fault;
     this.offenders = offenders;
     this.surplus = surplus;

@@ -167,7 +167,7 @@ export class Chunk {
   }
 
   setHash(slot: number, hash: Uint8Array): void {
-    if (hash.length !== this.#hashSize) throw new InternalError("a tree hash has a wrong length");
+    if (hash.length !== this.#hashSize) throw new InternalError("a hash has a wrong length");
     if (this.#hashes.length === 0) this.#hashes = new Uint8Array(SLOTS * this.#hashSize);
     this.#hashes.set(hash, slot * this.#hashSize);
     this.#hashed |= 1 << slot;

@@ -43,7 +43,7 @@ export function leafNodeTbs(
 ): readonly Uint8Array[] {
   const fields = signedPart(leaf);
   if (leaf.origin.source === "keyPackage") return [fields];
-  if (binding === undefined) throw new InternalError("a leaf of a group needs its binding");
+  if (binding === undefined) throw new InternalError("a leaf needs its binding");
   return [fields, encode(LeafBinding, binding)];
 }
 

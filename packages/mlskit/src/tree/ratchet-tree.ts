@@ -121,12 +121,12 @@ export class RatchetTree {
     types?: WireTypes,
   ): RatchetTree {
     if (leafCount > MAX_LEAF_COUNT || fullLeafCount(leafCount) !== leafCount) {
-      throw new InternalError(`a stored tree cannot have ${leafCount} leaves`);
+      throw new InternalError(`a tree cannot have ${leafCount} leaves`);
     }
     const levels = blankLevels(crypto, leafCount);
     for (const { level, id, bytes } of stored) {
       const chunks = levels[level];
-      if (chunks?.[id] === undefined) throw new InternalError("a stored chunk has no place");
+      if (chunks?.[id] === undefined) throw new InternalError("a chunk has no place");
       chunks[id] = Chunk.read(crypto.suite.kdf.size, bytes, types);
     }
     return new RatchetTree(stateOf(crypto, leafCount, levels));

@@ -101,7 +101,7 @@ export class TreeEditor<Tree> {
 
   setParent(node: NodeIndex, content: ParentNode | undefined): void {
     if (node % 2 === 0 || node >= 2 * this.#leafCount - 1) {
-      throw new InternalError(`node ${node} is not a parent of the tree`);
+      throw new InternalError(`node ${node} is outside the tree`);
     }
     this.#write(node, content === undefined ? undefined : { type: "parent", parent: content });
   }
@@ -130,7 +130,7 @@ export class TreeEditor<Tree> {
   }
 
   #checkOpen(): void {
-    if (this.#finished) throw new InternalError("the tree editor has finished");
+    if (this.#finished) throw new InternalError("the tree is finished");
   }
 
   #leftmostBlank(): LeafIndex {
@@ -189,7 +189,7 @@ export class TreeEditor<Tree> {
     const chunks = this.#levels[level];
     const chunk = chunks?.[id];
     if (chunks === undefined || chunk === undefined) {
-      throw new InternalError(`the tree has no chunk ${id} at height ${level}`);
+      throw new InternalError(`chunk ${id} is outside the tree`);
     }
     if (this.#owned.has(chunk)) return chunk;
     const copy = chunk.clone();

@@ -271,7 +271,7 @@ export async function decryptUpdatePath(
   const own = nodeOfLeaf(ownLeaf);
   const start = path.findIndex(({ copathChild }) => isInSubtree(own, copathChild));
   const overlap = path[start];
-  if (overlap === undefined) throw new InternalError("a path has no secret for its own sender");
+  if (overlap === undefined) throw new InternalError("a path has no secret");
   const opened = await openPathSecret(options, overlap, start);
   const isSized = opened.length === crypto.suite.kdf.size;
   check(isSized, "mk-22", "INVALID_COMMIT", "a path secret has the wrong length");
@@ -288,7 +288,7 @@ export async function decryptUpdatePath(
     privateKeys.set(node, derived.privateKey);
   }
   const pathSecret = keys.pathSecrets[0];
-  if (pathSecret === undefined) throw new InternalError("a path lost its first secret");
+  if (pathSecret === undefined) throw new InternalError("a path has no secret");
   return {
     commitSecret: keys.commitSecret,
     privateKeys,
@@ -332,6 +332,6 @@ async function openPathSecret(
 
 function publicKeyAt(tree: RatchetTree, at: NodeIndex): Uint8Array {
   const node = tree.node(at);
-  if (node === undefined) throw new InternalError(`node ${at} of a resolution is blank`);
+  if (node === undefined) throw new InternalError(`node ${at} is blank`);
   return encryptionKeyOf(node);
 }

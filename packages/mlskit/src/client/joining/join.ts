@@ -99,7 +99,7 @@ export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array):
   if (handle === undefined) return;
   const { state } = await core.load(handle);
   if (state.status === "inactive" || state.status === "suspended") return;
-  throw new StateError("GROUP_EXISTS", "this client is in a group with this id", {
+  throw new StateError("GROUP_EXISTS", "this client has a group with this id", {
     rule: "valn1403",
   });
 }

@@ -236,7 +236,7 @@ async function commitOutcome(
 }
 
 function merged(): never {
-  throw new StateError("WRONG_EPOCH", "this Commit was merged already");
+  throw new StateError("WRONG_EPOCH", "the group has moved on since");
 }
 
 function describe(

@@ -76,7 +76,7 @@ export function receiveMessage(
   const { epoch, config } = session.state;
   const info = infoOf(decoded);
   if (bytes.length > config.maximumMessageSize * 16) {
-    throw new DecodeError("the message is larger than is accepted", { rule: "mk-14" });
+    throw new DecodeError("the message is larger than the group's limit", { rule: "mk-14" });
   }
   const { joinCommit } = session.state;
   if (joinCommit !== undefined && equalBytes(joinCommit, bytes)) return { kind: "ownCommit", info };
@@ -322,8 +322,7 @@ function senderOf(
           : content.contentType === "commit"
             ? content.commit.path?.leafNode
             : undefined;
-      if (leaf === undefined)
-        throw new InternalError("a new member was let through without a leaf");
+      if (leaf === undefined) throw new InternalError("a new member has no leaf");
       return { type: "newMember", credential: leaf.credential };
     }
   }

@@ -38,7 +38,7 @@ export function decodeBuffered(
     const { wireFormat } = decoded;
     return wireFormat === "publicMessage" || wireFormat === "privateMessage" ? decoded : undefined;
   } catch (error) {
-    if (error instanceof MlsError) return undefined;
-    throw error;
+    if (!(error instanceof MlsError)) throw error;
+    return undefined;
   }
 }

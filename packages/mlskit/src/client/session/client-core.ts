@@ -188,7 +188,7 @@ export class ClientCore {
     const loaded = await this.#read(handle);
     if (loaded === undefined) {
       this.forget(handle);
-      throw new StateError("GROUP_NOT_FOUND", "this client has no such group");
+      throw new StateError("GROUP_NOT_FOUND", "this client has no group with this id");
     }
     return this.#show(handle, loaded.state, loaded.version);
   }

@@ -19,7 +19,7 @@ export function checkRoom(
   for (const known of proposals.values()) if (placeOf(known.sender) === own) fromSender += 1;
   const hasRoom = isAwaited || fromSender < config.pendingProposalsPerSender;
   if (hasRoom && proposals.size < config.pendingProposals) return;
-  throw new PolicyError("POLICY_REJECTED", "there are too many pending proposals", {
+  throw new PolicyError("POLICY_REJECTED", "too many pending proposals", {
     details: { reason: "too many pending proposals" },
   });
 }
