@@ -94,7 +94,7 @@ const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore {
   const { types = {} } = options;
   if ((options.authenticationService as AuthenticationService | undefined) === undefined) {
-    throw new UsageError("NO_AUTHENTICATION_SERVICE", "nobody says which credentials are genuine");
+    throw new UsageError("NO_AUTHENTICATION_SERVICE", "nobody says which credentials to accept");
   }
   return new ClientCore({
     storage: options.storage,

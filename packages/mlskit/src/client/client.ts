@@ -117,7 +117,7 @@ export class Client {
     core.options.provider.suite(suite);
     const transaction = new Transaction(core.storage);
     if ((await core.storage.get(META_KEY)) !== undefined) {
-      throw new UsageError("IDENTITY_EXISTS", "the store holds a client already; open it");
+      throw new UsageError("IDENTITY_EXISTS", "the store holds a client already");
     }
     const instance = core.options.provider.suite(suite).randomBytes(16);
     transaction.expect(META_KEY, 0);
@@ -211,7 +211,7 @@ export class Client {
   ): Promise<PublishedKeyPackage> {
     const [published] = await this.createKeyPackages(1, options);
     if (published === undefined)
-      throw new UsageError("EMPTY_INPUT", "no key package was asked for");
+      throw new UsageError("EMPTY_INPUT", "the list is empty");
     return published;
   }
 

@@ -108,7 +108,7 @@ export class Group {
     return this.#state.epoch.context.cipherSuite;
   }
 
-  /** `pendingCommit` while a Commit of ours waits for the delivery service. */
+  /** `pendingCommit` while a Commit of ours is pending. */
   get status(): GroupStatusView {
     const { status, pending } = this.#state;
     return status === "active" && pending !== undefined ? "pendingCommit" : status;

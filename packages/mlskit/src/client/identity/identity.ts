@@ -63,7 +63,7 @@ export async function createIdentity(
   };
   const key = identityKey(publicKey);
   if ((await core.storage.get(key)) !== undefined) {
-    throw new UsageError("IDENTITY_EXISTS", "the client has an identity with this key");
+    throw new UsageError("IDENTITY_EXISTS", "the store holds this identity already");
   }
   transaction.expect(key, 0);
   transaction.put(key, encodeRecord(identityRecord, record));

@@ -210,7 +210,7 @@ export async function consumeKeyPackage(
 ): Promise<void> {
   const bundle = await findKeyPackage(core, reference);
   if (bundle === undefined) {
-    throw new StateError("NO_MATCHING_KEY_PACKAGE", "the key package was used meanwhile", {
+    throw new StateError("NO_MATCHING_KEY_PACKAGE", "the key package is gone", {
       rule: "mk-60",
     });
   }

@@ -231,7 +231,7 @@ function formerLeaf(
     const [leaf] = findMembers(tree, selector);
     if (leaf !== undefined) return leaf;
   }
-  throw new StateError("MEMBER_NOT_FOUND", "there is no former leaf of ours in the group");
+  throw new StateError("MEMBER_NOT_FOUND", "there is no former leaf of ours");
 }
 
 /** The state of a group that was just created or entered. */

@@ -114,7 +114,7 @@ async function ownIdentity(
     return equalBytes(own.identity, credential.identity);
   });
   if (found === undefined) {
-    throw new StateError("SIGNER_NOT_FOUND", "add an identity for the new cipher suite first", {
+    throw new StateError("SIGNER_NOT_FOUND", "there is no identity for the new cipher suite", {
       details: { cipherSuite },
     });
   }

@@ -69,7 +69,7 @@ export function decodeRecord<T>(
   types: WireTypes = storedTypes(RFC_TYPES),
 ): T {
   if (bytes[0] !== FORMAT_VERSION) {
-    throw new StorageError("STORAGE_VERSION", "a record was written by a newer version", {
+    throw new StorageError("STORAGE_VERSION", "a record was written by a later release", {
       details: { version: bytes[0] },
     });
   }

@@ -145,7 +145,7 @@ export class ClientCore {
     const record =
       stored === undefined ? undefined : decodeRecord(identityRecord, stored.value, this.stored);
     if (record?.privateKey === undefined) {
-      throw new StateError("SIGNER_NOT_FOUND", "the private signature key is not at hand");
+      throw new StateError("SIGNER_NOT_FOUND", "the store holds no key for this identity");
     }
     const crypto = this.options.provider.suite(record.cipherSuite);
     const privateKey = record.privateKey.bytes;

@@ -116,7 +116,7 @@ async function seal(
  */
 export async function importClient({ sealed, key, storage, claim }: ImportRequest): Promise<void> {
   if ((await storage.list("")).some((record) => record.key !== TARGET_KEY)) {
-    throw new UsageError("STORE_NOT_EMPTY", "the target of a move already holds records");
+    throw new UsageError("STORE_NOT_EMPTY", "the target holds records already");
   }
   const records = await unseal(sealed, key);
   if (claim !== undefined) {

@@ -174,7 +174,7 @@ export class GroupSession {
   requireIdle(): void {
     this.requireWriter();
     if (this.#state.pending !== undefined) {
-      throw new StateError("PENDING_COMMIT", "a Commit of ours waits for the delivery service", {
+      throw new StateError("PENDING_COMMIT", "a Commit of ours is pending", {
         rule: "mk-81",
       });
     }

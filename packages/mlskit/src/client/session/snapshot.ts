@@ -16,5 +16,5 @@ export async function snapshotOf(storage: Storage): Promise<Storage> {
 }
 
 export function readOnly(): UsageError {
-  return new UsageError("READ_ONLY", "a snapshot of a client reads, and changes nothing");
+  return new UsageError("READ_ONLY", "a snapshot changes nothing");
 }

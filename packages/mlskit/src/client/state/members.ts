@@ -48,7 +48,7 @@ export function requireMembers(tree: RatchetTree, selector: MemberSelector): num
   const found = findMembers(tree, selector);
   if (found.length === 0) throw new StateError("MEMBER_NOT_FOUND", "no member matches");
   if (found.length > 1 && selector.all !== true) {
-    throw new UsageError("AMBIGUOUS_MEMBER", "more than one leaf matches", {
+    throw new UsageError("AMBIGUOUS_MEMBER", "more than one member matches", {
       details: { leaves: found },
     });
   }
