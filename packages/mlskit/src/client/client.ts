@@ -210,8 +210,7 @@ export class Client {
     options: KeyPackageOptions & { readonly identity?: Identity } = {},
   ): Promise<PublishedKeyPackage> {
     const [published] = await this.createKeyPackages(1, options);
-    if (published === undefined)
-      throw new UsageError("EMPTY_INPUT", "the list is empty");
+    if (published === undefined) throw new UsageError("EMPTY_INPUT", "the list is empty");
     return published;
   }
 

@@ -34,7 +34,8 @@ export async function commitDetached(
   return accessOf(group).operate(async (session) => {
     const { next: _, ...view } = await stageOwnCommit(session, request);
     const { pending, epoch } = session.state;
-    if (pending === undefined) throw new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
+    if (pending === undefined)
+      throw new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
     const record = encodePending(session.state, pending);
     const sealed = seal(epoch, storageKey, record);
     record.fill(0);
