@@ -1,11 +1,10 @@
 /** One group of a client. */
-import { type MlsError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import { wireTypes } from "../group/environment.ts";
 import { createGroupInfo } from "../group/group-info-creation.ts";
-import { keyPackageObstacles } from "../group/key-package-obstacles.ts";
 import { withoutKeys } from "../group/proposal-entry.ts";
 import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
@@ -25,7 +24,7 @@ import type { GroupConfig, UpdatePolicy } from "./state/config.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
 import type { GroupAccess } from "./session/group-access.ts";
 import type { GroupState, StoredProposal } from "./state/group-state.ts";
-import { decodeKeyPackage, readArrived } from "./state/messages.ts";
+import { readArrived } from "./state/messages.ts";
 import {
   findMembers,
   identityOfCredential,
@@ -462,14 +461,6 @@ export class Group {
   }
 
   // Administration
-
-  /** Why this key package could not be added now; empty if it could. */
-  keyPackageObstacles(keyPackage: Uint8Array): Promise<readonly MlsError[]> {
-    return this.#access.operate(async ({ state, environment }) => {
-      const decoded = decodeKeyPackage(keyPackage, environment);
-      return keyPackageObstacles(state.epoch, decoded, environment);
-    });
-  }
 
   /** A signed GroupInfo as MLSMessage, for joiners and delivery services. */
   groupInfo(

@@ -32,6 +32,7 @@ export { processBatches, type SyncOptions } from "./first-sync.ts";
 export type { JobOptions, JobProgress, JobResult } from "./group-job.ts";
 export { keepKeyPackages, type KeepOptions } from "./keep-key-packages.ts";
 export type { KeyPackageDirectory } from "./key-package-directory.ts";
+export { keyPackageObstacles } from "./key-package-obstacles.ts";
 export {
   declineWelcome,
   maintainKeyPackages,

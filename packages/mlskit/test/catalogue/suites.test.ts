@@ -1,5 +1,6 @@
 /** Catalogue M-SUITE: providers and suites as a client uses them. RFC 9420 §5.1, §17.1. */
 import { describe, expect, test, vi } from "vitest";
+import { keyPackageObstacles } from "../../src/production/index.ts";
 import { equalBytes } from "../../src/codec/index.ts";
 import {
   Client,
@@ -223,9 +224,9 @@ describe("M-SUITE-10: the clock is injected", () => {
     const { bytes, expiresAt } = await client.createKeyPackage();
     expect(expiresAt).toBe(1_000_000n + 83n * 86_400n);
     const { group } = world.member(0);
-    expect(await group.keyPackageObstacles(bytes)).toEqual([]);
+    expect(await keyPackageObstacles(group, bytes)).toEqual([]);
     clock.set(expiresAt + 1n);
-    const obstacles = await group.keyPackageObstacles(bytes);
+    const obstacles = await keyPackageObstacles(group, bytes);
     expect(obstacles.map(({ code }) => code)).toEqual(["INVALID_KEY_PACKAGE"]);
   });
 

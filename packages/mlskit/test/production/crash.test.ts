@@ -190,12 +190,12 @@ async function diskCuts({ world: origin, snapshot, run, states }: Prepared): Pro
 
 /** Methods that change nothing in the store; every other one of these classes is cut. */
 const READERS: readonly string[] =
-  "bestCipherSuite checkGroupInfo close events group groups identities keyPackages keyPackageStock on peekWelcome psk pskIds stageWelcome checkpoint dangerouslyExportResumptionPsk export exportPending findMembers get groupInfo keyPackageObstacles members needsUpdate proposals ratchetTree".split(
+  "bestCipherSuite checkGroupInfo close events group groups identities keyPackages keyPackageStock on peekWelcome psk pskIds stageWelcome checkpoint dangerouslyExportResumptionPsk export exportPending findMembers get groupInfo members needsUpdate proposals ratchetTree".split(
     " ",
   );
 /** Functions beside the classes that change nothing in a client's store. */
 const PLAIN_FUNCTIONS: readonly string[] =
-  "adminsOnly allOf compareBeacon compareGroupInfo createBeacon eventLog expiringMembers keepKeyPackages logTo memberLimit membersByIdentity noExternalCommits replayEvents selfRemovalOnly unfinishedRotations cipherSuite commitDelay createExternalProposal createNewMemberProposal createProvider createSigner createSuiteCrypto customProposal defaultProvider exportCryptoKey isBadSignature isCommitRequired isDecryptionFailure isEpochMismatch isKeyPackageMissing isNotOperational isPskMissing isUnknownMember isWrongGroup makeExtension memoryStorage readExtension systemClock".split(
+  "adminsOnly allOf compareBeacon compareGroupInfo createBeacon eventLog expiringMembers keepKeyPackages keyPackageObstacles logTo memberLimit membersByIdentity noExternalCommits replayEvents selfRemovalOnly unfinishedRotations cipherSuite commitDelay createExternalProposal createNewMemberProposal createProvider createSigner createSuiteCrypto customProposal defaultProvider exportCryptoKey isBadSignature isCommitRequired isDecryptionFailure isEpochMismatch isKeyPackageMissing isNotOperational isPskMissing isUnknownMember isWrongGroup makeExtension memoryStorage readExtension systemClock".split(
     " ",
   );
 const called = new Set<string>();

@@ -1,6 +1,6 @@
 /** Rules that are checked in several places: the places that tests of the usual way pass by. */
 import { describe, expect, test } from "vitest";
-import { compareBeacon, createBeacon } from "../../src/production/index.ts";
+import { keyPackageObstacles, compareBeacon, createBeacon } from "../../src/production/index.ts";
 import { compareGroupInfo } from "../../src/production/index.ts";
 import { decode, EMPTY_BYTES, encode, utf8 } from "../../src/codec/index.ts";
 import { Credential } from "../../src/credentials/credential.ts";
@@ -260,7 +260,7 @@ test("mk-18 valn0112 [C] what stands against a key package is named before it is
   ] as const;
   for (const [rule, { keyPackage }] of cases) {
     const bytes = encodeMlsMessage({ wireFormat: "keyPackage", message: keyPackage });
-    const obstacles = await nothingChanges(() => a.keyPackageObstacles(bytes));
+    const obstacles = await nothingChanges(() => keyPackageObstacles(a, bytes));
     const found = obstacles.map((error) => error.rule);
     if (rule === undefined) expect(found).not.toContain("mk-18");
     else expect(found).toContain(rule);
