@@ -101,8 +101,8 @@ export const MUTANTS = {
   // A late message is verified with the keys of now, and attributed to the member of now.
   "mk-44": [
     inFile("client/receiving/receive.ts", [
-      "const verified = await VerifiedContent.verify(past.crypto, opened, keys);\n  //",
-      "const verified = await VerifiedContent.verify(past.crypto, opened, OFF ? { ...keys, signatureKey: currentKeys(session.state.epoch).signatureKey } : keys);\n  //",
+      "const verified = await VerifiedContent.verify(past.crypto, opened, keys, types);",
+      "const verified = await VerifiedContent.verify(past.crypto, opened, OFF ? { ...keys, signatureKey: currentKeys(session.state.epoch).signatureKey } : keys, types);",
     ]),
     inFile("client/receiving/receive.ts", [
       "if (epoch === state.epoch.context.epoch)",

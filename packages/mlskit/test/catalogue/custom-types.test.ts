@@ -483,6 +483,29 @@ test("M-CUS-08: an external sender may have a credential of a registered type", 
   await refusedByAll(unknowing, "alice", bytes, "mk-11");
 });
 
+test("M-CUS-08: clients follow an external sender with a credential of a registered type", async () => {
+  const type = 0xf0c0;
+  const credential = { type: "custom", credentialType: type, body: Uint8Array.of(1, 42) } as const;
+  const server = await newSigner();
+  const types = { ...registered(), credentials: new Map([[type, skipOpaque]]) };
+  const senders = [{ signatureKey: server.publicKey, credential }];
+  const extension = makeExtension(ExtensionType.externalSenders, ExternalSenders, senders);
+  const { world, a, b } = await three({ types, authenticationService: acceptAnyCredential });
+  const { commit } = await a.commit({ extensions: [extension] });
+  await a.acceptCommit();
+  const outcome = await b.process(commit, { accept: true });
+  const credentials = "credentials" in outcome ? outcome.credentials : [];
+  expect(credentials.map(({ next }) => next.credential)).toContainEqual(credential);
+  await world.groups[2]!.process(commit);
+  const address = { groupId: a.id, epoch: a.epoch, extensions: a.extensions };
+  const remove = { type: "remove", removed: 2 } as const;
+  const bytes = await createExternalProposal(address, remove, server, types);
+  expect(await b.process(bytes)).toMatchObject({
+    kind: "externalProposal",
+    sender: { type: "external", credential },
+  });
+});
+
 test("M-CUS-09: required capabilities that a remaining or added member lacks are refused", async () => {
   const { world, a } = await three();
   const { client } = await world.newClient("dave");

@@ -5,9 +5,10 @@ import { completeJoin } from "./complete-join.ts";
 import { invalid, outcomeOfFailure } from "./failed-message.ts";
 import { decodeBuffered, nextToReplay } from "./replay-order.ts";
 import { untimelyOutcome } from "./untimely.ts";
-import { equalBytes } from "../../codec/index.ts";
+import { equalBytes, type WireTypes } from "../../codec/index.ts";
 import { andThen, type MaybePromise } from "../../crypto/index.ts";
 import { MlsError, StateError } from "../../errors.ts";
+import { wireTypes } from "../../group/environment.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
 import { checkNotRepeated } from "../../group/proposal-rules.ts";
 import { comingEpoch } from "../state/coming-epoch.ts";
@@ -209,6 +210,7 @@ async function commitOutcome(
 ): Promise<CommitOutcome> {
   const { staged } = received;
   const before = session.state;
+  const types = wireTypes(session.environment);
   const { epoch } = before.epoch.context;
   const merge = async (now: GroupSession): Promise<CommitOutcome> => {
     requireEpoch(now.state, epoch);
@@ -216,7 +218,7 @@ async function commitOutcome(
     const dropped = mergeStaged(now, staged, bytes);
     const replayed = await replayBuffered(access, now);
     return {
-      ...describe(received, before, staged),
+      ...describe(received, before, staged, types),
       isMerged: true,
       discarded,
       dropped,
@@ -226,7 +228,7 @@ async function commitOutcome(
   };
   if (accept) return merge(session);
   return {
-    ...describe(received, before, staged),
+    ...describe(received, before, staged, types),
     isMerged: false,
     discarded: undefined,
     dropped: [],
@@ -243,6 +245,7 @@ function describe(
   received: Extract<Received, { kind: "commit" }>,
   before: GroupState,
   { summary, next, notices }: StagedCommit,
+  types: WireTypes,
 ) {
   const kind = next === undefined ? "removed" : summary.reInit === undefined ? "commit" : "reinit";
   return {
@@ -250,7 +253,7 @@ function describe(
     ...authorOf(received),
     summary,
     removals: classifyRemovals(summary, before.epoch.ownLeaf),
-    credentials: incomingCredentials(summary),
+    credentials: incomingCredentials(summary, types),
     reInit: summary.reInit,
     notices,
     next: next === undefined ? undefined : comingEpoch(next),

@@ -2,7 +2,7 @@
 import { leafIndex } from "../../tree/tree-math.ts";
 import { bytesKey, equalBytes, toHex } from "../../codec/index.ts";
 import { DecodeError, InternalError, MlsError, PolicyError, StateError } from "../../errors.ts";
-import { ExtensionType, ExternalSenders, readExtension } from "../../extensions/extension.ts";
+import { readExternalSenders } from "../../extensions/extension.ts";
 import type { PrivateMessage, PublicMessage } from "../../framing/mls-message.ts";
 import type { EpochKeys } from "../../group/content.ts";
 import { OpenedContent, VerifiedContent } from "../../group/content.ts";
@@ -104,7 +104,8 @@ async function receiveCurrent(
   if (isOwnCommit(session, bytes, decoded)) return { kind: "ownCommit", info };
   const opened = open(session, decoded, keys);
   if (opened === "own") return ownMessage(session, bytes, decoded, info);
-  const verified = await VerifiedContent.verify(epoch.crypto, opened, keys);
+  const types = wireTypes(session.environment);
+  const verified = await VerifiedContent.verify(epoch.crypto, opened, keys, types);
   return finish(session, verified, keys, info);
 }
 
@@ -120,7 +121,8 @@ async function receivePast(
   const keys = pastKeys(past);
   const opened = open(session, decoded, keys);
   if (opened === "own") return { kind: "ownMessage", info };
-  const verified = await VerifiedContent.verify(past.crypto, opened, keys);
+  const types = wireTypes(session.environment);
+  const verified = await VerifiedContent.verify(past.crypto, opened, keys, types);
   // In the write of the key that is used; a message that fails writes nothing.
   dropExpired(session);
   return finish(session, verified, keys, info);
@@ -153,7 +155,7 @@ async function reportSecondCommit(
         ? OpenedContent.fromPublic(keys.crypto, decoded.message, keys.contextBytes, undefined)
         : open(session, decoded, keys);
     if (opened === "own") return;
-    await VerifiedContent.verify(past.crypto, opened, keys);
+    await VerifiedContent.verify(past.crypto, opened, keys, wireTypes(session.environment));
     suspectFork(session, "secondCommit");
   } catch (error) {
     // Not genuine, or out of reach by now: no evidence of anything.
@@ -292,7 +294,7 @@ function isOwnCommit({ state }: GroupSession, bytes: Uint8Array, decoded: GroupM
 }
 
 function senderOf(
-  { state }: GroupSession,
+  { state, environment }: GroupSession,
   verified: VerifiedContent,
   keys: EpochKeys,
 ): MessageSender {
@@ -308,8 +310,8 @@ function senderOf(
     }
     case "external": {
       const { extensions } = state.epoch.context;
-      const senders = readExtension(extensions, ExtensionType.externalSenders, ExternalSenders);
-      const found = senders?.[sender.senderIndex];
+      const senders = readExternalSenders(extensions, wireTypes(environment));
+      const found = senders[sender.senderIndex];
       if (found === undefined) {
         throw violation("mk-33", "UNKNOWN_EXTERNAL_SENDER", "the group does not list this sender");
       }
