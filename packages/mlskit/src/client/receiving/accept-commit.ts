@@ -1,4 +1,5 @@
 /** When the delivery service has accepted a Commit of ours. RFC 9420 §14. */
+import { StateError } from "../../errors.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import type { CreatedWelcome } from "../../group/welcome-creation.ts";
 import type { DroppedProposal } from "../state/dropped-proposals.ts";
@@ -6,7 +7,7 @@ import type { GroupAccess } from "../session/group-access.ts";
 import type { Outcome } from "../state/outcome.ts";
 import { replayBuffered } from "./process.ts";
 import type { GroupSession } from "../session/session.ts";
-import { mergeOwn, noPendingCommit } from "./settle-commit.ts";
+import { mergeOwn } from "./settle-commit.ts";
 
 /** What is to be handed out now that our Commit counts. */
 export interface AcceptedCommit {
@@ -31,7 +32,7 @@ export async function acceptPending(
   session.requireActive();
   const { pending } = session.state;
   if (pending === undefined) {
-    throw noPendingCommit();
+    throw new StateError("NO_PENDING_COMMIT", "there is no pending Commit", { rule: "mk-82" });
   }
   const dropped = mergeOwn(session, pending);
   const replayed = await replayBuffered(access, session);

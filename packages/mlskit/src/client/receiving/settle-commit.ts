@@ -125,5 +125,5 @@ export function remember(session: GroupSession, bytes: Uint8Array): void {
 }
 
 export function noPendingCommit(): StateError {
-  return new StateError("NO_PENDING_COMMIT", "there is no pending Commit", { rule: "mk-82" });
+  return new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
 }
