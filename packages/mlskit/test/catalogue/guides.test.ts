@@ -85,7 +85,7 @@ test("P-ENC-05: the guide to stores opens one with a key, and what it leaves is 
     retention: unknown;
   };
   const { directory, key } = made;
-  expect(made.retention).toEqual({ groups: 0, records: 0 });
+  expect(made.retention).toEqual({ groups: 0, records: 0, failed: [] });
   expect(readFileSync(join(directory, "records")).toString("latin1")).not.toContain("alice");
   const storage = await fileStorage(directory, { key });
   const again = await Client.open({ storage, authenticationService: new KeyDirectory() });
