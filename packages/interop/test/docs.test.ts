@@ -1,7 +1,10 @@
 /** The document that is made of results. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { OFFICIAL_FOLDER } from "../src/driver/configs.ts";
 import { DOCUMENT, documentOf, recordedResults } from "../src/driver/docs.ts";
+import { PEER_LIMITS } from "../src/driver/peer-limits.ts";
 import { type MatrixResult, noRuns, type ScriptResult } from "../src/driver/results.ts";
 
 const NONE = noRuns();
@@ -65,3 +68,32 @@ test("the document shows what the second judge said, with the limits that it met
 test("the document in the repository is made of the results in the repository", () => {
   expect(readFileSync(DOCUMENT, "utf8")).toBe(documentOf(recordedResults()));
 });
+
+/** Kept beside the official scripts. */
+const RFC = join(OFFICIAL_FOLDER, "../spec/rfc9420.txt");
+
+test.runIf(existsSync(RFC))(
+  "M-INT-06 what the document quotes of the RFC stands there, in the section that it names",
+  () => {
+    const sections = new Map<string, string>();
+    for (const text of readFileSync(RFC, "utf8").split(/^(?=\d+(?:\.\d+)*\. {2}\S)/m)) {
+      const [number = ""] = /^\d+(?:\.\d+)*/.exec(text) ?? [];
+      sections.set(number, withoutBreaks(text));
+    }
+    const document = withoutBreaks(documentOf([]));
+    const quotes = [...document.matchAll(/RFC 9420 §([\d.]+): “([^”]+)”/g)];
+    // The limits', one for each at least, and that of the padding.
+    expect(quotes.length).toBeGreaterThan(PEER_LIMITS.length);
+    expect(document.match(/“/g)).toHaveLength(quotes.length);
+    for (const [, section = "", quote = ""] of quotes) {
+      for (const part of quote.split(" […] ")) {
+        expect([section, sections.get(section)]).toEqual([section, expect.stringContaining(part)]);
+      }
+    }
+  },
+);
+
+/** On one line, with words that a hyphen ends at a break made whole. */
+function withoutBreaks(text: string): string {
+  return text.replace(/-\n\s*/g, "-").replace(/\s+/g, " ");
+}

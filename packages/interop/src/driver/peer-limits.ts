@@ -13,6 +13,7 @@ export interface PeerLimit {
   /** At which it was seen. */
   readonly version: string;
   readonly whose: Whose;
+  /** With the sentences of the RFC that show whose it is, literally. */
   readonly reason: string;
   /** What a run says that fails because of it. Any other failure is none of it. */
   readonly error: RegExp;
@@ -49,7 +50,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     ...MLS_GO,
     whose: "test server",
     reason:
-      "a joiner does not use the tree that it is given beside a Welcome; RFC 9420 §12.4.3.3: “If this extension is not provided in a Welcome message, then the client will need to fetch the ratchet tree over some other channel before it can generate or process Commit messages”",
+      "a joiner does not use the tree that it is given beside a Welcome; RFC 9420 §12.4.3.1: “If it is sent otherwise (e.g., provided by a caching service on the Delivery Service), then the client MUST download the tree before processing the Welcome”",
     error: /^Unprotect at mls-?go.*AEAD decryption failed/i,
     applies: ({ config, script, isPeer }) =>
       (config === "branch" && script === "external_tree" && !isPeer("alice")) ||
@@ -68,7 +69,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     ...MLS_GO,
     whose: "test server",
     reason:
-      "an external joiner does not extend a tree given beside the GroupInfo; RFC 9420 §12.4.3.3: “The receiver MUST check that the last node in ratchet_tree is non-blank, and then extend the tree to the right”",
+      "an external joiner does not extend a tree given beside the GroupInfo; RFC 9420 §12.4.3.3: “The receiver MUST check that the last node in ratchet_tree is non-blank, and then extend the tree to the right until it has a length of the form 2^(d+1) - 1”",
     error: /^ExternalJoin at mls-?go.*tree hash mismatch/i,
     applies: ({ script, isPeer }) =>
       script === "external_join_with_everything" && !isPeer("alice") && isPeer("bob"),
@@ -95,7 +96,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     ...MLS_GO,
     whose: "library",
     reason:
-      "as welcomer after a ReInit it does not keep the private key of its leaf, and reads no Commit with a path; RFC 9420 §7.5: “Identify a node in the resolution of the copath node for which the recipient has a private key”",
+      "as welcomer after a ReInit it does not keep the private key of its leaf, and reads no Commit with a path; RFC 9420 §7.5: “Decrypt the path secret for the parent of the copath node using the private key from the resolution node”",
     error: /^HandleCommit at mls-?go.*path secret.*crypto\/ecdh: invalid private key/i,
     applies: ({ script, isPeer }) => script === "reinit_then_branch" && isPeer("alice"),
   },
@@ -129,7 +130,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     ...MLS_RS,
     whose: "left open by the RFC",
     reason:
-      "refuses a branch whose extensions are not those of the parent, and passes none on as creator; RFC 9420 §11.3 makes a branch “using the same parameters as the old group”, but what joiners check there is version, cipher suite, epoch and members; that extensions “MUST be the same” is said in §11.2, of a ReInit",
+      "a branch has the extensions of its parent, and any other is refused; RFC 9420 §11.3: “A new group can be formed from a subset of an existing group's members, using the same parameters as the old group”, but what a joiner checks are no extensions, RFC 9420 §12.4.3.1: “For usage branch, verify that the version and cipher_suite of the new group match those of the old group, and that the members of the new group compose a subset of the members of the old group, according to the application”",
     error: /^HandleBranch at Wickr MLS .*ReInitExtensionsMismatch/,
     isOccasional: true,
     applies: ({ config, script }) => config === "branch" && script === "with_extensions",
@@ -140,7 +141,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     version: "61e4d76",
     whose: "test server",
     reason:
-      "CreateBranch moves the new state away before it reads the tree that was asked for beside the Welcome: a fault of the harness, no question of the RFC",
+      "CreateBranch moves the new state away before it reads the tree that was asked for beside the Welcome, and so makes no branch, in a group of its own kind neither; RFC 9420 §12.4.3.3: “By default, a GroupInfo message only provides the joiner with a hash of the group's ratchet tree. In order to process or generate handshake messages, the joiner will need to get a copy of the ratchet tree from some other source”",
     error: /^CreateBranch at mlspp.*map::at/i,
     applies: ({ config, script, isPeer }) =>
       (config === "branch" && script === "external_tree" && isPeer("alice")) ||
