@@ -14,9 +14,10 @@ function load<T>(path: string): Promise<T> {
   return import(pathToFileURL(join(dirname(manifest), "dist", path)).href) as Promise<T>;
 }
 
-export type { GroupInfo } from "#mlskit/messages/group-info.js";
-export type { KeyPackage } from "#mlskit/key-packages/key-package.js";
 export type { MlsMessage, PublicMessage } from "#mlskit/framing/mls-message.js";
+export type { KeyPackage } from "#mlskit/key-packages/key-package.js";
+export type { GroupInfo } from "#mlskit/messages/group-info.js";
+export type { LeafNode } from "#mlskit/tree/nodes.js";
 
 export const codec: typeof import("#mlskit/codec/index.js") = await load("codec/index.js");
 export const messages: typeof import("#mlskit/framing/mls-message.js") =

@@ -1,27 +1,30 @@
 /** Servers that do what some peers do, and what the driver makes of it. */
 import { describe, expect, test } from "vitest";
+import { hex } from "../src/bytes.ts";
 import type { Connection } from "../src/driver/connection.ts";
 import { familyOf } from "../src/driver/connection.ts";
 import { PEER_LIMITS } from "../src/driver/peer-limits.ts";
 import { isGood, total } from "../src/driver/results.ts";
 import type { Script } from "../src/driver/script.ts";
 import type { CallName } from "../src/protocol.ts";
-import { hex } from "../src/bytes.ts";
 import { errors, PATIENCE, play, server } from "./play.ts";
 
 type Message = Record<string, unknown>;
 /** The call as it is, for answers that a peer gives in its own way. */
 type Pass = (request: Message) => Promise<Message>;
-type Habits = Partial<Record<CallName, (pass: Pass, request: Message) => Promise<Message>>>;
+/** Any other call of the same server. */
+type CallOther = (name: CallName, request: Message) => Promise<Message>;
+type Habit = (pass: Pass, request: Message, call: CallOther) => Promise<Message>;
+type Habits = Partial<Record<CallName, Habit>>;
 
 /** Our server under another name and with a peer's habits. */
 function peer(name: string, habits: Habits) {
   return server(undefined, (connection: Connection) => {
-    const call = connection.call.bind(connection) as (name: CallName, request: Message) => unknown;
+    const call = connection.call.bind(connection) as CallOther;
     const act = (callName: CallName, request: Message): unknown => {
       const habit = habits[callName];
-      const pass: Pass = async (given) => (await call(callName, given)) as Message;
-      return habit === undefined ? pass(request) : habit(pass, request);
+      const pass: Pass = (given) => call(callName, given);
+      return habit === undefined ? pass(request) : habit(pass, request, call);
     };
     connection.call = act as Connection["call"];
     const { description } = connection;
@@ -143,6 +146,125 @@ test(
   },
   PATIENCE,
 );
+
+describe("what is asked of peers and leaves no trace where the driver can read", () => {
+  const without =
+    (flag: string): Habit =>
+    (pass, request) =>
+      pass({ ...request, [flag]: false });
+  const group: Script["steps"] = [{ action: "createGroup", actor: "alice", members: ["bob"] }];
+  const commit: Script["steps"][number] = {
+    action: "fullCommit",
+    actor: "alice",
+    byReference: [],
+    byValue: [
+      {
+        type: "externalPSK",
+        keyPackage: undefined,
+        removed: undefined,
+        pskId: 1,
+        epochId: undefined,
+        extensions: [],
+        changeGroupId: false,
+        changeCipherSuite: false,
+      },
+    ],
+    members: ["bob"],
+    joiners: [],
+    leavers: [],
+    forcePath: true,
+    externalTree: false,
+  };
+  const psk: Script["steps"][number] = { action: "installExternalPSK", clients: ["alice", "bob"] };
+  const reinit = {
+    action: "reinit",
+    proposer: "bob",
+    externalProposal: undefined,
+    committer: "bob",
+    welcomer: "alice",
+    members: [],
+    changeGroupId: true,
+    changeCipherSuite: false,
+    extensions: [],
+    forcePath: false,
+    externalTree: false,
+  } as const;
+  const external = {
+    action: "externalJoin",
+    actor: "alice",
+    joiner: "charlie",
+    members: ["bob"],
+    externalTree: true,
+    removePrior: false,
+    psks: [],
+  } as const;
+  /** With the tree that was asked for, and with the same tree in it too. */
+  const both: Habit = async (pass, request) => {
+    const { ratchet_tree } = await pass(request);
+    return { ...(await pass({ ...request, external_tree: false })), ratchet_tree };
+  };
+  const bothInWelcome: Habit = async (pass, request, call) => {
+    const made = await pass({ ...request, external_tree: false });
+    const { state_id } = made;
+    const { ratchet_tree } = await call("GroupInfo", { state_id, external_tree: true });
+    return { ...made, ratchet_tree };
+  };
+  const path = "Peer: left out the path that was asked for";
+
+  test.each<[what: string, steps: Script["steps"], habits: Habits, note: string]>([
+    [
+      "no path in an encrypted Commit that welcomes nobody",
+      [...group, psk, commit],
+      { Commit: without("force_path") },
+      path,
+    ],
+    [
+      "no path in the Commit of a successor",
+      [...group, { ...reinit, forcePath: true }],
+      { ReInitWelcome: without("force_path") },
+      path,
+    ],
+    [
+      "a tree in the Welcome to a successor",
+      [...group, { ...reinit, externalTree: true }],
+      { ReInitWelcome: bothInWelcome },
+      "Peer: put the tree into the Welcome although it was asked for beside it",
+    ],
+    [
+      "another id of a successor",
+      [...group, { ...reinit, proposer: "alice" }],
+      {
+        ReInitProposal: (pass, request) => pass({ ...request, group_id: new Uint8Array(32) }),
+      },
+      "Peer: gave a new group another id than was asked for",
+    ],
+    [
+      "a tree in the GroupInfo",
+      [...group, external],
+      { GroupInfo: both },
+      "Peer: put the tree into the GroupInfo although it was asked for beside it",
+    ],
+  ])(
+    "M-INT-06 is seen all the same, and makes the run vacuous: %s",
+    async (_what, steps, habits, note) => {
+      const scripts = [{ name: "hidden", actors: ["alice", "bob", "charlie"], steps }];
+      const configs = [{ name: "hidden", scripts }];
+      const changes = { configs, onlySuites: [1], forms: [true] };
+      const matrix = await play(
+        { configs: [], launchers: [peer("Peer", habits), server()] },
+        changes,
+      );
+      expect(errors(matrix)).toEqual([]);
+      expect(matrix.scripts[0]?.observations).toEqual([note]);
+      expect(total(matrix)).toMatchObject({ runs: 1, vacuous: 1 });
+      const honest = [peer("Peer", {}), server()];
+      const good = await play({ configs: [], launchers: honest }, changes);
+      expect(good.scripts[0]?.observations).toEqual([]);
+      expect(total(good)).toMatchObject({ runs: 1, passed: 1 });
+    },
+    PATIENCE,
+  );
+});
 
 test(
   "M-INT-07 a peer that is provoked is not failed for what it accepts, but it is noted",

@@ -1,10 +1,12 @@
 /** Whether what was asked for was done: wire format, path, tree. */
-import { hex } from "../bytes.ts";
-import type { Extension } from "../protocol.ts";
+import { defaultProvider } from "mlskit";
+import { hex, sameBytes } from "../bytes.ts";
+import { findLeaf } from "../find-leaf.ts";
+import type { LeafNode } from "../internals.ts";
 import { decodeQuietly } from "./decode-quietly.ts";
 import type { Invitation } from "./invitation.ts";
-import { openedWelcome } from "./open-welcome.ts";
-import type { World } from "./world.ts";
+import { openedWelcome, RATCHET_TREE, type WelcomeContents } from "./open-welcome.ts";
+import type { Successor, World } from "./world.ts";
 
 /** The wire format of a proposal or a Commit. */
 export function checkForm(
@@ -39,8 +41,50 @@ export function checkPath(
 ): void {
   const hasPath = pathOf(commit);
   if (!forcePath || hasPath === undefined) return;
-  world.requireDone(actor, hasPath, "left out the path that was asked for");
+  world.requireDone(actor, hasPath, NO_PATH);
 }
+
+const NO_PATH = "left out the path that was asked for";
+
+/**
+ * The same for a Commit that cannot be read, seen by one of ours: a path gives its author a new
+ * leaf key. RFC 9420 §7.5. To be called before the members follow; the answer is for afterwards.
+ */
+export async function watchPath(
+  world: World,
+  actor: string,
+  members: readonly string[],
+  commit: Uint8Array,
+): Promise<() => Promise<void>> {
+  const witness = members.find((member) => world.isOurs(member));
+  if (witness === undefined || pathOf(commit) !== undefined) return async () => undefined;
+  const before = await leafSeenBy(world, witness, actor);
+  return async () => {
+    const { encryptionKey } = await leafSeenBy(world, witness, actor);
+    world.requireDone(actor, !sameBytes(encryptionKey, before.encryptionKey), NO_PATH);
+  };
+}
+
+/** The same for the Commit that filled a new group: its author's leaf tells where it is from. */
+export async function checkFirstPath(
+  world: World,
+  creator: string,
+  others: readonly string[],
+): Promise<void> {
+  const witness = [creator, ...others].find((member) => world.isOurs(member));
+  if (witness === undefined) return;
+  const { origin } = await leafSeenBy(world, witness, creator);
+  world.requireDone(creator, origin.source === "commit", NO_PATH);
+}
+
+async function leafSeenBy(world: World, witness: string, actor: string): Promise<LeafNode> {
+  const request = { state_id: world.state(witness), external_tree: true };
+  const { ratchet_tree } = await world.call(witness, "GroupInfo", request);
+  const [, leaf] = findLeaf(provider.suite(world.suite), ratchet_tree, world.identity(actor));
+  return leaf;
+}
+
+const provider = defaultProvider();
 
 /** An external Commit carries the PSKs and the removal that were asked for; it is always public. */
 export function checkExternalCommit(
@@ -57,11 +101,11 @@ export function checkExternalCommit(
   world.requireDone(joiner, removes === removePrior, "left its prior leaf in place");
 }
 
-/** The group that follows another has the extensions that were asked for. */
-export async function checkExtensions(
+/** The group that follows another is the one that was asked for. */
+export async function checkParameters(
   world: World,
   creator: string,
-  expected: readonly Extension[],
+  expected: Omit<Successor, "proposer">,
   asked: string = creator,
 ): Promise<void> {
   const request = { state_id: world.state(creator), external_tree: true };
@@ -69,10 +113,17 @@ export async function checkExtensions(
   const decoded = decodeQuietly(group_info);
   if (decoded?.wireFormat !== "groupInfo") return;
   const text = (type: number, data: Uint8Array): string => `${type} ${hex(data)}`;
-  const found = decoded.message.groupContext.extensions.map(({ type, data }) => text(type, data));
-  const wanted = expected.map(({ extension_type: type, extension_data: data }) => text(type, data));
+  const { groupId, cipherSuite, extensions } = decoded.message.groupContext;
+  const found = extensions.map(({ type, data }) => text(type, data));
+  const wanted = expected.extensions.map(({ extension_type, extension_data }) => {
+    return text(extension_type, extension_data);
+  });
   const isRight = found.sort().join() === wanted.sort().join();
   world.requireDone(asked, isRight, "gave a new group other extensions than were asked for");
+  const isNamed = sameBytes(groupId, expected.groupId);
+  world.requireDone(asked, isNamed, "gave a new group another id than was asked for");
+  const hasSuite = cipherSuite === world.suite;
+  world.requireDone(asked, hasSuite, "gave a new group another cipher suite than was asked for");
 }
 
 /** What a Welcome says about path and tree, with the keys that the joiner showed. */
@@ -82,22 +133,50 @@ export async function checkWelcome(
   { sponsor, welcome, commit, ratchetTree, forcePath }: Invitation,
 ): Promise<void> {
   const opened = await openedWelcome(world, joiner, welcome);
+  if (ratchetTree !== undefined) checkTreeIsApart(world, sponsor, welcome, ratchetTree, opened);
   if (opened === undefined) return;
+  const { hasPathSecret, hasTree } = opened;
   const hasPath = commit === undefined ? undefined : pathOf(commit);
-  if (forcePath === true || hasPath !== undefined) {
-    const isExpected = forcePath === true || hasPath === true;
-    const isRight = opened.hasPathSecret === isExpected;
+  if (hasPath !== undefined) {
     const complaint = "made a Welcome whose path secret does not fit its Commit";
-    if (forcePath === true) world.requireDone(sponsor, isRight, complaint);
-    else world.report(sponsor, isRight, complaint);
+    world.report(sponsor, hasPathSecret === hasPath, complaint);
+  } else if (forcePath === true) {
+    world.requireDone(sponsor, hasPathSecret, NO_PATH);
   }
-  if (opened.hasTree === undefined) return;
-  const isBeside = ratchetTree !== undefined;
-  const complaint = isBeside
-    ? "put the tree into the Welcome although it was asked for beside it"
-    : "left the tree out of a Welcome";
-  if (isBeside) world.requireDone(sponsor, !opened.hasTree, complaint);
-  else world.report(sponsor, opened.hasTree, complaint);
+  if (ratchetTree !== undefined || hasTree === undefined) return;
+  world.report(sponsor, hasTree, "left the tree out of a Welcome");
+}
+
+/** Where a Welcome cannot be opened, its length tells: nothing else in it is as long as a tree. */
+export function checkTreeIsApart(
+  world: World,
+  sponsor: string,
+  welcome: Uint8Array,
+  ratchetTree: Uint8Array,
+  opened?: WelcomeContents,
+): void {
+  const decoded = decodeQuietly(welcome);
+  // That it is not there is said elsewhere.
+  if (decoded?.wireFormat !== "welcome" || ratchetTree.length === 0) return;
+  const isLong = decoded.message.encryptedGroupInfo.length >= ratchetTree.length;
+  const isInside = opened?.hasTree ?? isLong;
+  const complaint = "put the tree into the Welcome although it was asked for beside it";
+  world.requireDone(sponsor, !isInside, complaint);
+}
+
+/** A GroupInfo has the tree in it unless that was asked for beside it. */
+export function checkGroupInfo(
+  world: World,
+  actor: string,
+  groupInfo: Uint8Array,
+  isBeside: boolean,
+): void {
+  const decoded = decodeQuietly(groupInfo);
+  if (decoded?.wireFormat !== "groupInfo") return;
+  const hasTree = decoded.message.extensions.some(({ type }) => type === RATCHET_TREE);
+  const complaint = "put the tree into the GroupInfo although it was asked for beside it";
+  if (isBeside) world.requireDone(actor, !hasTree, complaint);
+  else world.report(actor, hasTree, "left the tree out of a GroupInfo");
 }
 
 /** Undefined if it cannot be seen. */

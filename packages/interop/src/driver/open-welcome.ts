@@ -21,7 +21,7 @@ export interface WelcomeContents {
 }
 
 const provider = defaultProvider();
-const RATCHET_TREE = 2;
+export const RATCHET_TREE = 2;
 
 /** Undefined if the keys are not known or the Welcome is not for them. */
 export async function openedWelcome(

@@ -2,7 +2,7 @@
 import { EMPTY } from "../bytes.ts";
 import type { RequestOf, ResponseOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
-import { checkForm, checkPath, checkTreeBeside } from "./flags.ts";
+import { checkForm, checkPath, checkTreeBeside, watchPath } from "./flags.ts";
 import type { Step } from "./script.ts";
 import { followCommit, joinAll, provokeMember } from "./step-joins.ts";
 import { describe } from "./step-proposals.ts";
@@ -28,6 +28,7 @@ export async function fullCommit(
     return [member, { state_id: world.state(member), proposal: proposals, commit }] as const;
   });
   const authenticators = new Map<string, Uint8Array>();
+  const checkHiddenPath = forcePath ? await watchPath(world, actor, members, commit) : undefined;
   await acceptOwn(world, actor, authenticators);
   const provoked = world.firstToProvoke(members);
   for (const [member, handle] of receivers) {
@@ -40,6 +41,7 @@ export async function fullCommit(
     const again = { ...handle, state_id: handled.state_id };
     await refused(world, member, "HandleCommit", again, "a replayed Commit");
   }
+  await checkHiddenPath?.();
   world.lastCommit = commit;
   const ratchetTree = externalTree ? made.ratchet_tree : undefined;
   const invitation = { sponsor: actor, joiners, welcome, commit, ratchetTree, forcePath };

@@ -2,7 +2,13 @@
 import { EMPTY, utf8 } from "../bytes.ts";
 import type { RequestOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
-import { checkExternalCommit, checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
+import {
+  checkExternalCommit,
+  checkForm,
+  checkGroupInfo,
+  checkTreeBeside,
+  checkWelcome,
+} from "./flags.ts";
 import type { Invitation } from "./invitation.ts";
 import type { Step } from "./script.ts";
 import { refused, tamperings } from "./tampering.ts";
@@ -122,6 +128,7 @@ export async function externalJoin(
     external_tree: externalTree,
   });
   checkTreeBeside(world, actor, ratchet_tree, externalTree);
+  checkGroupInfo(world, actor, group_info, externalTree);
   const request = {
     group_info,
     ratchet_tree,

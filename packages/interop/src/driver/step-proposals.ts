@@ -1,8 +1,8 @@
 /** Steps that make proposals. */
 import { EMPTY, utf8 } from "../bytes.ts";
 import type { ProposalDescription } from "../protocol.ts";
-import type { Description, Step } from "./script.ts";
 import { checkForm } from "./flags.ts";
+import type { Description, Step } from "./script.ts";
 import type { World } from "./world.ts";
 
 type ProposalStep = Extract<
@@ -97,6 +97,11 @@ async function fromSigner(
   member: string,
   description: Description,
 ): Promise<Uint8Array> {
+  const described = describe(world, description);
+  if (description.type === "reinit") {
+    const { group_id: groupId = EMPTY, extensions = [] } = described;
+    world.successor = { groupId, extensions, proposer: signer };
+  }
   const known = world.signers.get(signer);
   if (known === undefined) throw new Error(`${signer} is no external signer`);
   const group = await world.call(member, "GroupInfo", {
@@ -107,7 +112,7 @@ async function fromSigner(
     signer_id: known.id,
     signer_index: known.index,
     ...group,
-    description: describe(world, description),
+    description: described,
   });
   return made.proposal;
 }

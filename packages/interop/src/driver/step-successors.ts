@@ -2,7 +2,14 @@
 import { EMPTY } from "../bytes.ts";
 import type { ResponseOf } from "../protocol.ts";
 import { checkEpoch } from "./checks.ts";
-import { checkExtensions, checkForm, checkTreeBeside, checkWelcome } from "./flags.ts";
+import {
+  checkFirstPath,
+  checkForm,
+  checkParameters,
+  checkTreeBeside,
+  checkTreeIsApart,
+  checkWelcome,
+} from "./flags.ts";
 import type { Step } from "./script.ts";
 import { createKeyPackage, provokeMember } from "./step-joins.ts";
 import { anotherSuite, nextGroupId } from "./step-proposals.ts";
@@ -11,7 +18,7 @@ import { CheckError, type World } from "./world.ts";
 
 type StepOf<Action extends Step["action"]> = Extract<Step, { action: Action }>;
 
-interface Successor {
+interface Ended {
   readonly reinitId: number;
   readonly keyPackage: Uint8Array;
 }
@@ -21,27 +28,28 @@ export async function reinit(world: World, step: StepOf<"reinit">): Promise<void
   const named = [committer, welcomer, ...(proposer === undefined ? [] : [proposer])];
   const everybody = [...new Set([...named, ...step.members])];
   const proposal = await reinitProposal(world, step);
-  const successors = await endGroup(world, committer, everybody, proposal);
+  const ended = await endGroup(world, committer, everybody, proposal);
   const others = everybody.filter((member) => member !== welcomer);
-  const { reinitId } = successorOf(successors, welcomer);
+  const { reinitId } = endedOf(ended, welcomer);
   const made = await world.call(welcomer, "ReInitWelcome", {
     reinit_id: reinitId,
-    key_package: others.map((member) => successorOf(successors, member).keyPackage),
+    key_package: others.map((member) => endedOf(ended, member).keyPackage),
     force_path: step.forcePath,
     external_tree: step.externalTree,
   });
   world.states.set(welcomer, made.state_id);
   checkTreeBeside(world, welcomer, made.ratchet_tree, step.externalTree);
-  if (proposer !== undefined) {
-    // Ours welcomes to what was proposed, whatever it is.
-    const asked = world.isOurs(proposer) ? welcomer : proposer;
-    await checkExtensions(world, welcomer, step.extensions, asked);
-  }
+  if (step.externalTree) checkTreeIsApart(world, welcomer, made.welcome, made.ratchet_tree);
+  const { successor } = world;
+  if (successor === undefined) throw new Error("nobody proposed a ReInit");
+  // Ours welcomes to what was proposed, whatever it is.
+  const asked = world.isOurs(successor.proposer) ? welcomer : successor.proposer;
+  await checkParameters(world, welcomer, successor, asked);
   const authenticators = new Map([[welcomer, made.epoch_authenticator]]);
   const provoked = world.firstToProvoke(others);
   for (const member of others) {
     const request = {
-      reinit_id: successorOf(successors, member).reinitId,
+      reinit_id: endedOf(ended, member).reinitId,
       welcome: made.welcome,
       ratchet_tree: step.externalTree ? made.ratchet_tree : EMPTY,
     };
@@ -55,13 +63,14 @@ export async function reinit(world: World, step: StepOf<"reinit">): Promise<void
     world.states.set(member, joined.state_id);
     authenticators.set(member, joined.epoch_authenticator);
   }
+  if (step.forcePath) await checkFirstPath(world, welcomer, others);
   world.lastCommit = undefined;
-  world.groupId = nextGroupId(world, step.changeGroupId);
+  world.groupId = successor.groupId;
   await checkEpoch(world, [welcomer, ...others], authenticators);
 }
 
-function successorOf(successors: ReadonlyMap<string, Successor>, actor: string): Successor {
-  const found = successors.get(actor);
+function endedOf(all: ReadonlyMap<string, Ended>, actor: string): Ended {
+  const found = all.get(actor);
   if (found === undefined) throw new Error(`${actor} has not ended the group`);
   return found;
 }
@@ -70,11 +79,14 @@ async function reinitProposal(world: World, step: StepOf<"reinit">): Promise<Uin
   const { proposer, externalProposal } = step;
   if (proposer === undefined) return world.kept(externalProposal ?? -1, "proposal");
   if (step.changeCipherSuite) world.suite = anotherSuite(world);
+  const { extensions } = step;
+  const groupId = nextGroupId(world, step.changeGroupId);
+  world.successor = { groupId, extensions, proposer };
   const { proposal } = await world.call(proposer, "ReInitProposal", {
     state_id: world.state(proposer),
     cipher_suite: world.suite,
-    group_id: nextGroupId(world, step.changeGroupId),
-    extensions: step.extensions,
+    group_id: groupId,
+    extensions,
   });
   checkForm(world, proposer, proposal, "asConfigured");
   return proposal;
@@ -86,7 +98,7 @@ async function endGroup(
   committer: string,
   everybody: readonly string[],
   proposal: Uint8Array,
-): Promise<ReadonlyMap<string, Successor>> {
+): Promise<ReadonlyMap<string, Ended>> {
   const state_id = world.state(committer);
   const { commit } = await world.call(committer, "ReInitCommit", {
     state_id,
@@ -96,7 +108,7 @@ async function endGroup(
     external_tree: false,
   });
   checkForm(world, committer, commit, "asConfigured");
-  const successors = new Map<string, Successor>();
+  const successors = new Map<string, Ended>();
   const authenticators = new Map<string, Uint8Array>();
   const keep = (actor: string, ended: ResponseOf<"HandleReInitCommit">): void => {
     successors.set(actor, { reinitId: ended.reinit_id, keyPackage: ended.key_package });
@@ -134,7 +146,7 @@ export async function branch(world: World, step: StepOf<"branch">): Promise<void
   });
   world.states.set(actor, made.state_id);
   checkTreeBeside(world, actor, made.ratchet_tree, externalTree);
-  await checkExtensions(world, actor, step.extensions);
+  await checkParameters(world, actor, { groupId: world.groupId, extensions: step.extensions });
   const authenticators = new Map([[actor, made.epoch_authenticator]]);
   const ratchetTree = externalTree ? made.ratchet_tree : undefined;
   const invitation = { sponsor: actor, joiners: members, welcome: made.welcome };
@@ -160,6 +172,7 @@ export async function branch(world: World, step: StepOf<"branch">): Promise<void
     // A peer that keeps the number has given up the parent already.
     if (joined.state_id !== parent) await world.call(member, "Free", { state_id: parent });
   }
+  if (forcePath) await checkFirstPath(world, actor, members);
   world.lastCommit = undefined;
   await checkEpoch(world, [actor, ...members], authenticators);
 }

@@ -1,7 +1,7 @@
 /** One run of one script: who plays whom, and what was said so far. */
 import { createHash } from "node:crypto";
 import { hex } from "../bytes.ts";
-import type { CallName, RequestOf, ResponseOf } from "../protocol.ts";
+import type { CallName, Extension, RequestOf, ResponseOf } from "../protocol.ts";
 import type { Connection } from "./connection.ts";
 import { identityOf } from "./script.ts";
 
@@ -44,6 +44,14 @@ export interface KeyPackageKeys {
   readonly initKey: Uint8Array;
 }
 
+/** What a group that follows another is to be. */
+export interface Successor {
+  readonly groupId: Uint8Array;
+  readonly extensions: readonly Extension[];
+  /** Who asked for it. */
+  readonly proposer: string;
+}
+
 export class World {
   readonly setting: RunSetting;
   readonly states: Map<string, number> = new Map();
@@ -57,6 +65,8 @@ export class World {
   members: readonly string[] = [];
   groupId: Uint8Array = new Uint8Array(0);
   suite: number;
+  /** Of the last ReInit that was proposed. */
+  successor: Successor | undefined;
   /** The Commit that began the present epoch. */
   lastCommit: Uint8Array | undefined;
   readonly tally: Tally = {

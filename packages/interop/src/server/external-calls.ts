@@ -1,16 +1,17 @@
 /** Proposals from outside the group. */
 import {
+  type Credential,
   createExternalProposal,
   createNewMemberProposal,
-  type Credential,
-  ExternalSender,
   ExtensionType,
+  ExternalSender,
   makeExtension,
   type Proposal,
   type RegisteredTypes,
 } from "mlskit";
-import { EMPTY, fromUtf8, sameBytes } from "../bytes.ts";
-import { type KeyPackage, messages, trees } from "../internals.ts";
+import { EMPTY, fromUtf8 } from "../bytes.ts";
+import { findLeaf } from "../find-leaf.ts";
+import { type KeyPackage, messages } from "../internals.ts";
 import type { ProposalDescription } from "../protocol.ts";
 import { createActor, freshSigner } from "./actors.ts";
 import { type Context, fromWire, type Handlers } from "./context.ts";
@@ -73,7 +74,8 @@ function proposalFrom(
     case "add":
       return { type: "add", keyPackage: keyPackageOf(description.key_package ?? EMPTY) };
     case "remove": {
-      const removed = leafIn(context, cipherSuite, tree, description.removed_id ?? EMPTY);
+      const crypto = context.provider.suite(cipherSuite);
+      const [removed] = findLeaf(crypto, tree, description.removed_id ?? EMPTY);
       return { type: "remove", removed };
     }
     case "externalPSK":
@@ -97,18 +99,4 @@ function keyPackageOf(bytes: Uint8Array): KeyPackage {
     throw new Error(`a key package is expected here, not a ${decoded.wireFormat}`);
   }
   return decoded.message;
-}
-
-/** The leaf with this identity in a tree that came by itself. */
-function leafIn(
-  { provider }: Context,
-  cipherSuite: number,
-  bytes: Uint8Array,
-  identity: Uint8Array,
-): number {
-  const tree = trees.RatchetTree.decode(provider.suite(cipherSuite), bytes);
-  for (const [index, { credential }] of tree.members()) {
-    if (credential.type === "basic" && sameBytes(credential.identity, identity)) return index;
-  }
-  throw new Error("no member has this identity");
 }
