@@ -1,14 +1,16 @@
 /** Catching up with many messages. Rule P-TX-08. */
+
+import { type Client, coreOfClient } from "../client/client.ts";
+import type { ClientTransaction } from "../client/client-transaction.ts";
+import type { Group } from "../client/group.ts";
+import { invalid } from "../client/receiving/failed-message.ts";
+import type { ProcessOptions } from "../client/receiving/process.ts";
+import type { Outcome } from "../client/state/outcome.ts";
 import type { WireTypes } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import { type Route, routeMessage } from "../framing/route.ts";
 import { wireTypes } from "../group/environment.ts";
-import { type Client, coreOfClient } from "../client/client.ts";
-import type { ClientTransaction } from "../client/client-transaction.ts";
-import type { Outcome } from "../client/state/outcome.ts";
-import { invalid } from "../client/receiving/failed-message.ts";
-import type { ProcessOptions } from "../client/receiving/process.ts";
 
 export interface SyncOptions extends ProcessOptions {
   /** Messages per transaction. Default: 100. */
@@ -26,7 +28,12 @@ const DEFAULT_BATCH = 100;
 
 /**
  * Processes messages of any groups in order, one transaction per batch, and yields the outcomes of
- * each batch when it is durable.
+ * each batch when it is durable: one outcome for each message, at its place. A message that cannot be
+ * used stops none of the others, see {@link Group.processMany}; neither does one that could be used later,
+ * for which `error.retryable` is true: keep its bytes to process it again.
+ *
+ * What is to be accepted must be accepted in the transaction: by the option, or in `onBatch`. Outcomes that
+ * were yielded cannot be any more, and throw `TRANSACTION_CLOSED`.
  */
 export async function* processBatches(
   client: Client,
@@ -77,10 +84,13 @@ async function processInside(
     return { kind: wireFormat, bytes };
   }
   const { groupId } = route;
+  let group: Group;
   try {
-    return await (await transaction.group(groupId)).process(bytes, options);
+    group = await transaction.group(groupId);
   } catch (error) {
     if (!MlsError.is(error, "GROUP_NOT_FOUND")) throw error;
     return { kind: "unknownGroup", groupId };
   }
+  const [outcome] = await group.processMany([bytes], options);
+  return outcome as Outcome;
 }

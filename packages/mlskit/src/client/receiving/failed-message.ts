@@ -1,10 +1,11 @@
 /** What becomes of a message that could not be processed. Catalogue M-RCV, M-ERR. */
-import { buffer } from "./buffer.ts";
+
 import { DecodeError, MlsError } from "../../errors.ts";
-import { noteDecryption } from "./fork.ts";
-import type { Outcome } from "../state/outcome.ts";
-import { contentTypeOf, type GroupMessage, infoOf } from "./receive.ts";
 import type { GroupSession } from "../session/session.ts";
+import type { InvalidOutcome, Outcome } from "../state/outcome.ts";
+import { buffer } from "./buffer.ts";
+import { noteDecryption } from "./fork.ts";
+import { authorOfFailure, contentTypeOf, type GroupMessage, infoOf } from "./receive.ts";
 
 /** What the network caused becomes an outcome; what we or the store caused is thrown. */
 export async function outcomeOfFailure(
@@ -55,3 +56,17 @@ export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcom
   if (!isNetwork || error.code === "POLICY_TIMEOUT") throw error;
   return { kind: "invalid", groupId, error };
 }
+
+/**
+ * Rules P-BUF-03, P-TX-08: one of many messages that cannot be used, whoever is to blame, does not stop
+ * the others; a member could send such a message on purpose.
+ *
+ * @throws the error itself if the store failed, or the caller ended what the message was part of
+ */
+export function failedAmongMany(error: unknown, groupId: Uint8Array): InvalidOutcome {
+  if (!(error instanceof MlsError) || error.blame === "storage" || ENDED.has(error.code))
+    throw error;
+  return { kind: "invalid", groupId, error, sender: authorOfFailure(error) };
+}
+
+const ENDED: ReadonlySet<string> = new Set(["CLIENT_CLOSED", "TRANSACTION_CLOSED", "CLIENT_MOVED"]);

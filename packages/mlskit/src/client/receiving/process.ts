@@ -2,12 +2,12 @@
 import { buffer, expireBuffered } from "./buffer.ts";
 import { checkRoom } from "../state/proposal-room.ts";
 import { completeJoin } from "./complete-join.ts";
-import { invalid, outcomeOfFailure } from "./failed-message.ts";
+import { failedAmongMany, invalid, outcomeOfFailure } from "./failed-message.ts";
 import { decodeBuffered, nextToReplay } from "./replay-order.ts";
 import { untimelyOutcome } from "./untimely.ts";
 import { equalBytes, type WireTypes } from "../../codec/index.ts";
 import { andThen, type MaybePromise } from "../../crypto/index.ts";
-import { MlsError, StateError } from "../../errors.ts";
+import { StateError } from "../../errors.ts";
 import { wireTypes } from "../../group/environment.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
 import { checkNotRepeated } from "../../group/proposal-rules.ts";
@@ -57,6 +57,24 @@ export function processForGroup(
   const { groupId: addressed } = infoOf(message);
   if (!equalBytes(addressed, groupId)) return { kind: "wrongGroup", groupId: addressed };
   return processGroupMessage(access, session, bytes, message, options);
+}
+
+/** Rule M-RCV-32: many messages, each with an outcome, at the same place in the list. */
+export async function processManyForGroup(
+  access: GroupAccess,
+  session: GroupSession,
+  arrivals: readonly Arrived[],
+  options: ProcessOptions,
+): Promise<readonly Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const arrived of arrivals) {
+    try {
+      outcomes.push(await processForGroup(access, session, arrived, options));
+    } catch (error) {
+      outcomes.push(failedAmongMany(error, session.state.epoch.context.groupId));
+    }
+  }
+  return outcomes;
 }
 
 export async function processGroupMessage(
@@ -401,8 +419,6 @@ async function replayOne(
   try {
     return await processGroupMessage(access, session, message.bytes, decoded, { accept });
   } catch (error) {
-    // Rule P-BUF-03: one message that cannot be used does not stop the rest.
-    if (!(error instanceof MlsError) || error.blame === "storage") throw error;
-    return { kind: "invalid", groupId: infoOf(decoded).groupId, error };
+    return failedAmongMany(error, infoOf(decoded).groupId);
   }
 }

@@ -135,7 +135,10 @@ export interface OtherOutcome {
   readonly bytes: Uint8Array;
 }
 
-/** The sender broke a rule, or the bytes are damaged. Nothing changed. */
+/**
+ * The sender broke a rule, or the bytes are damaged. Nothing changed. Among many messages also what
+ * `process` throws: `error.blame` tells, and `error.retryable` whether the message may be used yet.
+ */
 export interface InvalidOutcome {
   readonly kind: "invalid" | "invalidProposal";
   readonly groupId: Uint8Array | undefined;
