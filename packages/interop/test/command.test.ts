@@ -1,6 +1,6 @@
 /** The command as a whole: what it exits with. */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -68,6 +68,32 @@ describe.runIf(existsSync(program))("npm run interop", () => {
         /^interop: 0 passed, 0 vacuous, 0 limited, 0 failed, 1 skipped/,
       );
       expect(onlyPeers.status).toBe(1);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "M-INT-02 what Go says when it cannot build is told, with the address that refused",
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "interop-go-"));
+      const said = [
+        "go: downloading example.org/peer v1",
+        "example.org/peer@v1: reading https://proxy.example/peer.zip: 403 Forbidden",
+        "\tserver response: This module version is not available.",
+      ];
+      const echo = said.map((line) => `echo '${line}' >&2`).join("\n");
+      writeFileSync(
+        join(folder, "go"),
+        `#!/bin/sh\n[ "$1" = version ] && exit 0\n${echo}\nexit 1\n`,
+      );
+      chmodSync(join(folder, "go"), 0o755);
+      const { status, lastLine } = interop([...found, ...script], folder);
+      const reason =
+        "example.org/peer@v1: reading https://proxy.example/peer.zip: 403 Forbidden server response: This module version is not available.";
+      expect(lastLine).toBe(
+        `interop: 1 passed, 0 vacuous, 0 limited, 0 failed, 2 skipped (mls-go: Go cannot build it: ${reason}; the second judge: Go cannot build it: ${reason})`,
+      );
+      expect(status).toBe(0);
     },
     PATIENCE,
   );

@@ -52,10 +52,15 @@ function build({ name, folder, path, version }: GoProgram): Found {
   cpSync(module, copy, { recursive: true });
   const at = join(copy, "program");
   // A copy, for building adds checksums to go.sum.
-  const { status, stderr } = run(["build", "-mod=mod", "-o", at, path], copy);
+  const { status, stderr, error } = run(["build", "-mod=mod", "-o", at, path], copy);
   if (status === 0) return { program: { at, version } };
-  const reason = stderr.trim().split("\n").at(-1) ?? "unknown";
-  return { missing: `${name}: the module proxy does not hand it out: ${reason}` };
+  return { missing: `${name}: Go cannot build it: ${error?.message ?? complaintOf(stderr)}` };
+}
+
+/** What went wrong, such as a proxy that does not hand a module out, without what went well. */
+function complaintOf(said: string): string {
+  const lines = said.split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "" && !line.startsWith("go: downloading ")).join(" ");
 }
 
 function run(args: readonly string[], cwd: string) {
