@@ -1,24 +1,16 @@
 /** One group of a client. */
-
-import type { Credential } from "../credentials/credential.ts";
 import { UsageError } from "../errors.ts";
+import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
-import type { LeafUpdate } from "../group/create-commit.ts";
 import { wireTypes } from "../group/environment.ts";
 import { createGroupInfo } from "../group/group-info-creation.ts";
 import { withoutKeys } from "../group/proposal-entry.ts";
 import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
-import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { Capabilities } from "../tree/nodes.ts";
-import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
 import { type AcceptedCommit, acceptPending } from "./receiving/accept-commit.ts";
-import { keepPast, newestPsks } from "./receiving/merge.ts";
-import { type ProcessOptions, processForGroup, processManyForGroup } from "./receiving/process.ts";
-import { discardPending } from "./receiving/settle-commit.ts";
-import { limitFreeze } from "./rollback.ts";
 import {
   type CommitRequest,
   makeCommitRequest,
@@ -27,31 +19,38 @@ import {
   stageOwnCommit,
 } from "./sending/commit.ts";
 import { commitDefaults } from "./sending/commit-defaults.ts";
-import {
-  dropProposal,
-  type ProposeOptions,
-  proposeLeave,
-  type SentProposalView,
-  sendProposal,
-} from "./sending/propose.ts";
-import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts";
-import { type SendOptions, type SentApplicationMessage, sendApplication } from "./sending/send.ts";
-import type { GroupAccess } from "./session/group-access.ts";
-import { checkSecrets } from "./session/session.ts";
 import { commitDelayFor } from "./state/commit-delay.ts";
 import type { GroupConfig, UpdatePolicy } from "./state/config.ts";
+import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
+import type { GroupAccess } from "./session/group-access.ts";
 import type { GroupState, StoredProposal } from "./state/group-state.ts";
+import { readArrived } from "./state/messages.ts";
 import {
   findMembers,
   identityOfCredential,
   type MemberSelector,
   requireMembers,
 } from "./state/members.ts";
-import { readArrived } from "./state/messages.ts";
 import type { Outcome } from "./state/outcome.ts";
+import { processForGroup, processManyForGroup, type ProcessOptions } from "./receiving/process.ts";
 import { describePendingProposals, type PendingProposal } from "./state/pending-proposals.ts";
+import {
+  dropProposal,
+  proposeLeave,
+  type ProposeOptions,
+  sendProposal,
+  type SentProposalView,
+} from "./sending/propose.ts";
+import { type SendOptions, type SentApplicationMessage, sendApplication } from "./sending/send.ts";
 import { type LostCommit, remainingProposals } from "./state/rebuild.ts";
+import { limitFreeze } from "./rollback.ts";
+import { checkSecrets } from "./session/session.ts";
+import type { PskName } from "../key-schedule/pre-shared-key.ts";
+import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts";
+import { keepPast, newestPsks } from "./receiving/merge.ts";
+import { discardPending } from "./receiving/settle-commit.ts";
 import { reasonsToUpdate, type UpdateReason } from "./state/update-advice.ts";
+import type { LeafUpdate } from "../group/create-commit.ts";
 
 export interface Member {
   readonly leafIndex: number;

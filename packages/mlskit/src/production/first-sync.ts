@@ -1,16 +1,15 @@
 /** Catching up with many messages. Rule P-TX-08. */
-
-import { type Client, coreOfClient } from "../client/client.ts";
-import type { ClientTransaction } from "../client/client-transaction.ts";
-import type { Group } from "../client/group.ts";
-import { invalid } from "../client/receiving/failed-message.ts";
-import type { ProcessOptions } from "../client/receiving/process.ts";
-import type { Outcome } from "../client/state/outcome.ts";
 import type { WireTypes } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import { type Route, routeMessage } from "../framing/route.ts";
 import { wireTypes } from "../group/environment.ts";
+import { type Client, coreOfClient } from "../client/client.ts";
+import type { ClientTransaction } from "../client/client-transaction.ts";
+import type { Group } from "../client/group.ts";
+import type { Outcome } from "../client/state/outcome.ts";
+import { invalid } from "../client/receiving/failed-message.ts";
+import type { ProcessOptions } from "../client/receiving/process.ts";
 
 export interface SyncOptions extends ProcessOptions {
   /** Messages per transaction. Default: 100. */

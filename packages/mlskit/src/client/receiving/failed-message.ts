@@ -1,11 +1,10 @@
 /** What becomes of a message that could not be processed. Catalogue M-RCV, M-ERR. */
-
-import { DecodeError, MlsError } from "../../errors.ts";
-import type { GroupSession } from "../session/session.ts";
-import type { InvalidOutcome, Outcome } from "../state/outcome.ts";
 import { buffer } from "./buffer.ts";
+import { DecodeError, MlsError } from "../../errors.ts";
 import { noteDecryption } from "./fork.ts";
+import type { InvalidOutcome, Outcome } from "../state/outcome.ts";
 import { authorOfFailure, contentTypeOf, type GroupMessage, infoOf } from "./receive.ts";
+import type { GroupSession } from "../session/session.ts";
 
 /** What the network caused becomes an outcome; what we or the store caused is thrown. */
 export async function outcomeOfFailure(
