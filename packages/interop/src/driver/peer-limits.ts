@@ -103,9 +103,9 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
   {
     id: "mls-rs-branch-signer",
     ...MLS_RS,
-    whose: "library",
+    whose: "test server",
     reason:
-      "whoever joins a branch goes on signing with its key of the parent group; RFC 9420 §6.1: “The sender MUST use the private key corresponding to […] The signature key contained in the LeafNode at the index indicated by leaf_index in the ratchet tree”",
+      "a key package for a branch has a signature key of its own, but whoever joins with it goes on signing with that of the parent group; RFC 9420 §6.1: “The sender MUST use the private key corresponding to […] The signature key contained in the LeafNode at the index indicated by leaf_index in the ratchet tree”",
     // What it sends fails at whoever reads it, with ours and with its own kind.
     error: /^Unprotect at (mlskit .*\[SIGNATURE_INVALID, |Wickr MLS .*error InvalidSignature$)/,
     applies: ({ config, script, isPeer }) =>
