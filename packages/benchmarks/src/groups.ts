@@ -6,6 +6,8 @@ export interface OperationGroup {
   readonly operations: readonly string[];
   /** Tree states it is run on. */
   readonly trees: readonly ("cold" | "warm")[];
+  /** Suites it is run on, where not on all. */
+  readonly suites?: readonly number[];
 }
 
 export const GROUPS: readonly OperationGroup[] = [

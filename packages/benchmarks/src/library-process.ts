@@ -17,6 +17,7 @@ export class LibraryProcess<P extends Program = Program> {
   readonly #lines: Interface;
   #waiting: ((line: string | undefined) => void) | undefined;
   #hello: Hello | undefined;
+  #isAlive = true;
 
   constructor(program: P) {
     const { name, command, parameters, environment } = program;
@@ -24,8 +25,10 @@ export class LibraryProcess<P extends Program = Program> {
     this.name = name;
     this.#child = spawn(command, parameters, { env: { ...process.env, ...environment } });
     this.#child.stderr.resume();
-    this.#child.on("error", () => this.#settle(undefined));
-    this.#child.on("exit", () => this.#settle(undefined));
+    this.#child.on("error", () => this.#die());
+    this.#child.on("exit", () => this.#die());
+    // Writing to a process that has ended: "exit" says all there is to say.
+    this.#child.stdin.on("error", () => undefined);
     this.#lines = createInterface({ input: this.#child.stdout });
     this.#lines.on("line", (line) => this.#settle(line));
   }
@@ -35,8 +38,9 @@ export class LibraryProcess<P extends Program = Program> {
     return this.#hello;
   }
 
+  /** Whether it has not failed to start, ended, or been killed by anybody. */
   get isAlive(): boolean {
-    return this.#child.exitCode === null && !this.#child.killed;
+    return this.#isAlive;
   }
 
   async greet(): Promise<Hello> {
@@ -54,8 +58,8 @@ export class LibraryProcess<P extends Program = Program> {
 
   /** @throws Error with the process's own words, or if it takes longer than that. */
   async ask(request: Request, seconds: number): Promise<Answer> {
+    if (!this.isAlive) throw new Error(`${this.name} has ended`);
     const line = await new Promise<string | undefined>((resolve) => {
-      if (!this.isAlive) resolve(undefined);
       const timer = setTimeout(() => {
         this.stop();
         resolve(undefined);
@@ -66,7 +70,7 @@ export class LibraryProcess<P extends Program = Program> {
       };
       this.#child.stdin.write(`${JSON.stringify(request)}\n`);
     });
-    if (line === undefined) throw new Error(`no answer to "${request.do}" in ${seconds} s`);
+    if (line === undefined) throw new Error(this.#why(request, seconds));
     const answer = JSON.parse(line) as Answer;
     if ("error" in answer) throw new Error(answer.error);
     return answer;
@@ -75,6 +79,19 @@ export class LibraryProcess<P extends Program = Program> {
   stop(): void {
     this.#lines.close();
     this.#child.kill();
+    this.#die();
+  }
+
+  #die(): void {
+    this.#isAlive = false;
+    this.#settle(undefined);
+  }
+
+  #why({ do: what }: Request, seconds: number): string {
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null) return `ended with ${exitCode} instead of answering "${what}"`;
+    if (signalCode !== null) return `killed by ${signalCode} instead of answering "${what}"`;
+    return `no answer to "${what}" in ${seconds} s`;
   }
 
   #settle(line: string | undefined): void {

@@ -28,12 +28,16 @@ export function thisMachine(path: string): Machine {
   };
 }
 
+/** What numbers depend on: what is measured, and what measures. */
+const MEASURED = ["packages/mlskit/src", "packages/benchmarks/src", "packages/benchmarks/peers"];
+
+/** With a "+" if files have changed since. */
 export function currentCommit(): string {
   const git = (...parameters: readonly string[]): string =>
     execFileSync("git", parameters, { cwd: rootFolder, encoding: "utf8" }).trim();
   try {
     const hash = git("rev-parse", "--short=10", "HEAD");
-    return git("status", "--porcelain", "--", "packages/mlskit/src") === "" ? hash : `${hash}+`;
+    return git("status", "--porcelain", "--", ...MEASURED) === "" ? hash : `${hash}+`;
   } catch {
     return "unknown";
   }

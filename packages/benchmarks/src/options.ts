@@ -1,7 +1,7 @@
 /** The command line of `npm run bench -- …`. */
 import { parseArgs } from "node:util";
 import { GROUPS } from "./groups.ts";
-import type { Place } from "./measure.ts";
+import { type Place, placesOf } from "./plan.ts";
 
 /** Parts of a run that have tables of their own. */
 export const SECTIONS = ["operations", "storage", "scenarios", "large", "bundle"] as const;
@@ -32,11 +32,14 @@ export interface Options {
 
 export const USAGE: string = `npm run bench -- [options]
 
-Measures everything beside all libraries that can be built here, in less than half an hour; goes on
-where an earlier run was interrupted.
+Measures everything beside all libraries that can be built here, in half an hour, building them
+aside; what mlskit aims at comes first. Says what the time did not suffice for, and goes on where an
+earlier run was interrupted.
 
   --quick            small and short, with what is built already: ends in a minute
-  --minutes <n>      begin nothing new after so many (22; with --quick less than half a minute)
+  --minutes <n>      begin nothing new after so many (28; with --quick less than half a minute); with
+                     fewer, turns are shorter and what comes last is left out: 14 are enough for most
+                     of what mlskit aims at
   --node <which>     a path, a version, or "newest", which npm installs in a cache (this one)
   --only <names>     ${GROUPS.flatMap(({ operations }) => operations).join(", ")}
   --suites <numbers> cipher suites (1, 2; 3 and 7 on fewer sizes)
@@ -98,7 +101,7 @@ export function readOptions(parameters: readonly string[]): Options {
     action: values.help ? "help" : values.report ? "report" : "measure",
     sections: quick && named.length === 0 ? ["operations"] : sections,
     quick,
-    places: placesOf(suites, sizes, quick),
+    places: placesOf({ suites, sizes, quick }),
     sizes,
     suites,
     groups: GROUPS.filter(({ name, operations }) => {
@@ -108,26 +111,9 @@ export function readOptions(parameters: readonly string[]): Options {
     node: values.node,
     once: values.once,
     clock: values.cpu ? "cpu" : "wall",
-    minutes: values.minutes === undefined ? (quick ? 0.4 : 22) : Number(values.minutes),
+    minutes: values.minutes === undefined ? (quick ? 0.4 : 28) : Number(values.minutes),
     output: values.output ?? (isComplete ? undefined : ".last"),
   };
-}
-
-/** The suites that are compared on all sizes, small ones first; the largest groups come last. */
-function placesOf(
-  suites: readonly number[] | undefined,
-  sizes: readonly number[] | undefined,
-  quick: boolean,
-): Place[] {
-  const compared = sizes ?? (quick ? [2, 10, 100] : [2, 10, 50, 100, 500, 1000, 10_000]);
-  const places: Place[] = [];
-  for (const suite of suites ?? (quick ? [1, 2] : [1, 2, 3, 7])) {
-    const isOwn = suites === undefined && sizes === undefined && suite > 2;
-    for (const size of isOwn ? [2, 10, 100, 1000] : compared) {
-      for (const tree of ["cold", "warm"] as const) places.push({ suite, size, tree });
-    }
-  }
-  return places.sort((a, b) => Number(a.size > 1000) - Number(b.size > 1000));
 }
 
 function list(value: string | undefined): string[] | undefined {

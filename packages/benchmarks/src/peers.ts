@@ -3,12 +3,14 @@ import { join } from "node:path";
 import { type Build, buildFolder, GO, NPM, provide, RUST, sharedTarget } from "./builds.ts";
 import { workerFile } from "./folders.ts";
 import type { Program } from "./library-process.ts";
-import type { Place } from "./measure.ts";
+import type { Place } from "./plan.ts";
 import type { Skipped } from "./results.ts";
 
 /** A program with what it is measured on; everything if nothing is said. */
 export interface ScopedProgram extends Program {
   readonly scope?: Scope | undefined;
+  /** Held to one thread: measured after the others, without mlskit beside it. */
+  readonly isApart?: boolean;
 }
 
 interface Scope {
@@ -94,6 +96,11 @@ const PEERS: readonly Peer[] = [
 
 export const PEER_NAMES: readonly string[] = PEERS.map(({ name }) => name);
 
+/** mlskit uses all cores: beside a library that may not, it is not compared. */
+export function isOneThread(name: string): boolean {
+  return name.endsWith(" 1 thread");
+}
+
 export const MLSKIT = "mlskit";
 
 /** mlskit itself, by this Node. With `clock` "cpu" it counts the processor's time. */
@@ -131,6 +138,7 @@ export function findPeers({ wanted, mayBuild, node }: PeerOptions): {
       parameters: isScript ? parameters.map((file) => join(folder, file)) : parameters,
       environment,
       scope,
+      isApart: isOneThread(name),
     });
   }
   return { programs, skipped };

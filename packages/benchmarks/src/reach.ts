@@ -1,27 +1,15 @@
 /** What mlskit is to reach, and whether it does: ratios of medians in one run. */
-import { digits } from "./format.ts";
-import { table } from "./markdown.ts";
 import type { TreeState } from "./protocol.ts";
-import { LIMIT, limitOf, type Results, type Row } from "./results.ts";
+import { BOTH, type Ratio, type Ratios, Rows } from "./reach-rows.ts";
+import { LIMIT, type Results } from "./results.ts";
 
-export interface Reached {
+export interface Reached extends Ratios {
   readonly against: string;
   readonly what: string;
   readonly target: string;
-  /** Every place at which it was measured. */
-  readonly measured: readonly Ratio[];
 }
 
-interface Ratio {
-  readonly where: string;
-  readonly value: number;
-  readonly target: number;
-}
-
-const BOTH = ["cold", "warm"] as const;
-const SUITES = [1, 2] as const;
-
-/** One entry for each line of the table; `measured` is empty where the run has no numbers. */
+/** One entry for each line of the table. */
 export function reachOf(results: Results): Reached[] {
   const rows = new Rows(results.rows);
   return [
@@ -38,17 +26,6 @@ export function reachOf(results: Results): Reached[] {
     ...againstItself(rows),
     ...sizes(results),
   ];
-}
-
-export function reachTable(reached: readonly Reached[]): string {
-  const lines = reached.map(({ against, what, target, measured }) => {
-    const worst = [...measured].sort((a, b) => b.value / b.target - a.value / a.target)[0];
-    if (worst === undefined) return [against, what, target, "–", "–", "not measured"];
-    const met = measured.filter(({ value, target: limit }) => value <= limit).length;
-    const verdict = met === measured.length ? "met" : `${met} of ${measured.length} met`;
-    return [against, what, target, digits(worst.value), worst.where, verdict];
-  });
-  return table(["against", "what", "target", "worst", "at", ""], lines, 3);
 }
 
 function againstTsMls(rows: Rows): Reached[] {
@@ -96,10 +73,11 @@ function againstMlsGo(rows: Rows): Reached[] {
   const allowed = "≤ 1, or ≤ 1.1 × ratio of primitives";
   const byPrimitives = (operation: string, trees: readonly TreeState[]): Reached => {
     const what = `${trees.length === 1 ? "warm " : ""}${operation}`;
-    const ratios = rows.over({ against, operation, trees, target: 1 }).map((ratio) => {
+    const { measured, missing } = rows.over({ against, operation, trees, target: 1 });
+    const allowing = measured.map((ratio) => {
       return { ...ratio, target: Math.max(1, 1.1 * (ratio.primitives ?? 0)) };
     });
-    return line(against, what, allowed, ratios);
+    return line(against, what, allowed, { measured: allowing, missing });
   };
   const cold = (suite: number, target: number): Reached =>
     line(
@@ -120,14 +98,18 @@ function againstMlsGo(rows: Rows): Reached[] {
 }
 
 function againstOpenMls(rows: Rows): Reached[] {
-  return ["OpenMLS RustCrypto", "OpenMLS libcrux"].flatMap((against) => {
+  const providers: readonly (readonly [name: string, suites: readonly number[]])[] = [
+    ["OpenMLS RustCrypto", [1, 2]],
+    ["OpenMLS libcrux", [1]],
+  ];
+  return providers.flatMap(([against, suites]) => {
     const over = (
       what: string,
       operation: string,
       trees: readonly TreeState[],
       target: number,
     ): Reached => {
-      const ratios = rows.over({ against, operation, trees, target, from: 100 });
+      const ratios = rows.over({ against, operation, trees, suites, target, from: 100 });
       return line(against, `${what}, N ≥ 100`, `≤ ${target}`, ratios);
     };
     return [
@@ -142,11 +124,11 @@ function againstItself(rows: Rows): Reached[] {
   const growth = (
     operation: string,
     tree: TreeState,
-    [small, large]: readonly [number, number],
+    sizes: readonly [small: number, large: number],
     target: number,
   ): Reached => {
-    const what = `${tree} ${operation}, N = ${large} against ${small}`;
-    return line("itself", what, `≤ ${target}`, rows.growth(operation, tree, small, large, target));
+    const what = `${tree} ${operation}, N = ${sizes[1]} against ${sizes[0]}`;
+    return line("itself", what, `≤ ${target}`, rows.growth(operation, tree, sizes, target));
   };
   return [
     growth("commit", "warm", [100, 10_000], 2.5),
@@ -167,6 +149,7 @@ function sizes({ storage, large, bundles }: Results): Reached[] {
       target: 2048,
     })),
   ]);
+  const unwritten = [2, 10_000].filter((size) => storage.every(({ members }) => members !== size));
   const pair = storage.find(({ members }) => members === 2);
   const grown = storage
     .filter(({ members }) => members === 10_000 && pair !== undefined)
@@ -184,88 +167,30 @@ function sizes({ storage, large, bundles }: Results): Reached[] {
     .slice(0, 1)
     .map(({ name, compressed }) => ({ where: name, value: compressed / 1000, target: 40 }));
   return [
-    line("storage", "bytes written per message", "median ≤ 300, never > 2048", written),
-    line("itself", "bytes written per message, N = 10000 against 2", "≤ 1.2", grown),
-    line("memory", "MB, 10,000 members, joined and idle", "≤ 40", idle),
-    line("bundle", "kB, two-party client, suite 1", "≤ 40", client),
+    line("storage", "bytes written per message", "median ≤ 300, never > 2048", {
+      measured: written,
+      missing: unwritten.map((size) => `N = ${size}`),
+    }),
+    line(
+      "itself",
+      "bytes written per message, N = 10000 against 2",
+      "≤ 1.2",
+      orMissing(grown, "sent", "received"),
+    ),
+    line(
+      "memory",
+      "MB, 10,000 members, joined and idle",
+      "≤ 40",
+      orMissing(idle, "live objects", "resident set"),
+    ),
+    line("bundle", "kB, two-party client, suite 1", "≤ 40", orMissing(client, "suite 1")),
   ];
 }
 
-interface Selection {
-  readonly against: string;
-  readonly operation?: string;
-  readonly trees?: readonly TreeState[];
-  readonly suites?: readonly number[];
-  /** Least number of members. */
-  readonly from?: number;
-  readonly target: number;
+function orMissing(measured: readonly Ratio[], ...expected: readonly string[]): Ratios {
+  return { measured, missing: measured.length === 0 ? expected : [] };
 }
 
-interface PrimitiveRatio extends Ratio {
-  /** Of the limits of both, where both are known. */
-  readonly primitives: number | undefined;
-}
-
-class Rows {
-  readonly #rows: readonly Row[];
-  readonly #index = new Map<string, Row>();
-
-  constructor(rows: readonly Row[]) {
-    this.#rows = rows;
-    for (const row of rows) this.#index.set(keyOf(row), row);
-  }
-
-  /** mlskit over another, wherever both were measured. */
-  over(selection: Selection): PrimitiveRatio[] {
-    const { against, operation, trees = BOTH, suites, from = 2, target } = selection;
-    const found: PrimitiveRatio[] = [];
-    for (const row of this.#rows) {
-      if (row.library !== "mlskit" || row.size < from || !trees.includes(row.tree)) continue;
-      if (operation !== undefined && row.operation !== operation) continue;
-      if (suites !== undefined && !suites.includes(row.suite)) continue;
-      const value = this.#ratio(row, row, against);
-      if (value === undefined) continue;
-      const own = { ...row, library: LIMIT };
-      const primitives = this.#ratio(own, own, limitOf(against));
-      found.push({ where: placeOf(row), value, target, primitives });
-    }
-    return found;
-  }
-
-  /** mlskit on a large group over mlskit on a small one. */
-  growth(
-    operation: string,
-    tree: TreeState,
-    small: number,
-    large: number,
-    target: number,
-  ): Ratio[] {
-    return SUITES.flatMap((suite) => {
-      const place = { suite, tree, operation, library: "mlskit" };
-      const value = this.#ratio({ ...place, size: large }, { ...place, size: small }, "mlskit");
-      return value === undefined ? [] : [{ where: `suite ${suite}`, value, target }];
-    });
-  }
-
-  #ratio(one: Key, other: Key, library: string): number | undefined {
-    const [above, below] = [
-      this.#index.get(keyOf(one)),
-      this.#index.get(keyOf({ ...other, library })),
-    ];
-    return above === undefined || below === undefined ? undefined : above.median / below.median;
-  }
-}
-
-type Key = Pick<Row, "suite" | "size" | "tree" | "operation" | "library">;
-
-function keyOf({ suite, size, tree, operation, library }: Key): string {
-  return `${suite} ${size} ${tree} ${operation} ${library}`;
-}
-
-function placeOf({ suite, size, tree, operation }: Key): string {
-  return `${operation}, ${tree}, suite ${suite}, N = ${size}`;
-}
-
-function line(against: string, what: string, target: string, measured: readonly Ratio[]): Reached {
-  return { against, what, target, measured };
+function line(against: string, what: string, target: string, ratios: Ratios): Reached {
+  return { against, what, target, ...ratios };
 }

@@ -5,8 +5,9 @@ import { formatTime } from "./format.ts";
 import { resultsFolder, rootFolder } from "./folders.ts";
 import { table } from "./markdown.ts";
 import { plotOf } from "./plot.ts";
-import { reachOf, reachTable } from "./reach.ts";
-import { isLimit, readResults, type Results } from "./results.ts";
+import { reachOf } from "./reach.ts";
+import { missingList, reachTable } from "./reach-table.ts";
+import { isLimit, OVER, readResults, type Results } from "./results.ts";
 import { bundleTable, largeTable, scenarioTable, storageTable } from "./section-tables.ts";
 import { bytesTable, callsTable, markdownOf, type Table, tablesOf, titleOf } from "./tables.ts";
 
@@ -37,18 +38,24 @@ export function documentOf(all: readonly Results[]): string {
 
 function sectionOf(results: Results, withPlots: boolean): string {
   const { machine, libraries, skipped } = results;
+  const reached = reachOf(results);
+  const missing = missingList(reached);
   const parts = [
     `## Node ${machine.node}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; OpenSSL ` +
-      `${machine.openssl}. Commit ${results.commit}, ${results.date}.`,
+      `${machine.openssl}. Commit ${results.commit}, ${results.date}.` +
+      (skipped.some(({ why }) => why === OVER)
+        ? " **Incomplete**: the time of the run did not suffice for everything; what is missing is listed."
+        : ""),
     table(
       ["library", "version", "runtime"],
       libraries.map(({ name, version, runtime }) => [name, version, runtime]),
       3,
     ),
     "### Reach",
-    reachTable(reachOf(results)),
+    reachTable(reached),
   ];
+  if (missing !== undefined) parts.push("Not measured:", missing);
   for (const measured of tablesOf(results)) {
     const title = titleOf(measured);
     parts.push(`### ${title.charAt(0).toUpperCase()}${title.slice(1)}`);
@@ -165,5 +172,6 @@ mls-go's limit is the same list, carried out by Go's standard library on one thr
 platforms' primitives make of a comparison. Whoever joins, creates or loads starts without cached keys. Storing and loading need no
 cryptography.
 
-*Reach* compares with what mlskit aims at: the worst place, and whether all places meet the target.
+*Reach* compares with what mlskit aims at: the worst place, what is allowed there, the number of samples of the median with fewer of
+them, and how many of all places a complete run has meet the target.
 `;

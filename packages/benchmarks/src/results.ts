@@ -38,6 +38,9 @@ export interface Skipped {
   readonly why: string;
 }
 
+/** Why a part is missing that a longer run would have. */
+export const OVER = "the time of the run was over";
+
 /** One operation of one library. Times in microseconds. */
 export interface Row extends Summary {
   readonly suite: number;

@@ -1,5 +1,6 @@
 /** Results for the terminal: the same tables as in the report. */
-import { reachOf, reachTable } from "./reach.ts";
+import { reachOf } from "./reach.ts";
+import { reachTable } from "./reach-table.ts";
 import type { Results } from "./results.ts";
 import { bundleTable, largeTable, scenarioTable, storageTable } from "./section-tables.ts";
 import { markdownOf, tablesOf, titleOf } from "./tables.ts";
