@@ -80,6 +80,9 @@ export class CryptoError extends MlsError {
 /** The application's authentication service or policy refused. */
 export class PolicyError extends MlsError {
   readonly blame = "policy";
+  override get retryable(): boolean {
+    return this.code === "POLICY_TIMEOUT";
+  }
 }
 
 /** Timing or local state: epoch, missing PSK, pending commit. Often resolved by processing more. */

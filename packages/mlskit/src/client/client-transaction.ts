@@ -1,7 +1,7 @@
 /** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError, TransportError } from "../errors.ts";
-import type { ClientCore } from "./session/client-core.ts";
+import { type ClientCore, nextGenerationOf } from "./session/client-core.ts";
 import { Group } from "./group.ts";
 import { requireNotMoved } from "./session/move.ts";
 import { Mutex } from "./session/mutex.ts";
@@ -69,6 +69,7 @@ export class ClientTransaction {
       options: core.options,
       isTransaction: true,
       peek: () => open.session.state,
+      nextGeneration: () => nextGenerationOf(open.session.state),
       operate: (operation) =>
         open.lock.run(async () => {
           this.#transaction.checkOpen();

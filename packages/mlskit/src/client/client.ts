@@ -31,13 +31,13 @@ import {
   type ExternalJoinRequest,
   type JoinOptions,
   peekWelcome,
+  reportFailure,
   requireNoLiveGroup,
   requireNotEntered,
   isFaultOfWelcome,
   noteEntered,
   stageExternalJoin,
   stageWelcome,
-  welcomeFailure,
   type WelcomePeek,
 } from "./joining/join.ts";
 import {
@@ -341,7 +341,7 @@ export class Client {
     } catch (error) {
       if (!isFaultOfWelcome(error)) throw error;
       // Whether or not that can be stored.
-      await this.#core.report(welcomeFailure(welcome, error)).catch(() => undefined);
+      await reportFailure(this.#core, welcome, error).catch(() => undefined);
       throw error;
     }
   }
@@ -536,7 +536,11 @@ export class Client {
     return this.#core.events.on(listener);
   }
 
-  events(signal?: AbortSignal): AsyncGenerator<ClientEvent, void, void> {
+  /**
+   * All events from this call on, whether or not they are awaited yet. Ends when `signal` aborts, when the
+   * loop is left, and, after what was heard until then, when the client is closed.
+   */
+  events(signal?: AbortSignal): AsyncIterableIterator<ClientEvent, void, void> {
     return this.#core.events.stream(signal);
   }
 
@@ -562,6 +566,7 @@ export class Client {
       options: core.options,
       isTransaction: false,
       peek: () => core.stateOf(loaded),
+      nextGeneration: () => loaded.nextGeneration,
       operate: (operation) => core.operate(handle, operation),
     };
   }

@@ -271,8 +271,7 @@ export class Group {
 
   /** The generation that our next application message will have. */
   get nextGeneration(): number {
-    const { epoch } = this.#state;
-    return epoch.secretTree.nextGeneration(epoch.ownLeaf, "application");
+    return this.#access.nextGeneration();
   }
 
   /**

@@ -1,12 +1,7 @@
 /** Looking after the stock of key packages while the application runs. Rule P-KP-01. */
 import type { Client } from "../client/client.ts";
 import type { KeyPackageDirectory } from "./key-package-directory.ts";
-import {
-  maintainKeyPackages,
-  type StockOptions,
-  type StockReport,
-  suspectKeyPackages,
-} from "./key-package-stock.ts";
+import { maintainKeyPackages, type StockOptions, type StockReport } from "./key-package-stock.ts";
 
 export interface KeepOptions extends StockOptions {
   /** Seconds between checks. Default: a day. */
@@ -52,11 +47,7 @@ export function keepKeyPackages(
     });
   };
   const stopListening = client.on((event) => {
-    if (event.type === "keyPackageUsed") check();
-    if (event.type !== "welcomeFailed") return;
-    const { references } = event;
-    enqueue(() => suspectKeyPackages(client, references));
-    check();
+    if (event.type === "keyPackageUsed" || event.type === "welcomeFailed") check();
   });
   const stopTimer = every(interval, check);
   check();

@@ -6,7 +6,7 @@ import { Capabilities } from "../tree/nodes.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
 import type { Identity } from "../client/identity/identity.ts";
-import { referencesOf } from "../client/joining/join.ts";
+import { referenceOf } from "../client/joining/join.ts";
 import type { KeyPackageDirectory } from "./key-package-directory.ts";
 import {
   defaultCapabilities,
@@ -17,17 +17,12 @@ import {
   removeKeyPackage,
   type StoredKeyPackage,
   storeKeyPackage,
+  suspectKeyPackage,
 } from "../client/identity/key-packages.ts";
 import { Mutex } from "../client/session/mutex.ts";
 import { type StockRecord, type StockState, stockRecord } from "./production-records.ts";
-import { decodeRecord, encodeRecord, keyPackageRecord } from "../client/records/record-codecs.ts";
-import {
-  keyPackageKey,
-  STOCK_PREFIX,
-  stockKey,
-  USED_PREFIX,
-  usedKey,
-} from "../client/records/record-keys.ts";
+import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
+import { STOCK_PREFIX, stockKey, USED_PREFIX, usedKey } from "../client/records/record-keys.ts";
 import { collectRetiredIdentities, retiredIdentities } from "./retired-identities.ts";
 
 export interface StockOptions {
@@ -81,30 +76,12 @@ export function maintainKeyPackages(
   return lock.run(() => maintain(client, core, directory, options));
 }
 
-/** Says that a Welcome was not accepted: its key package is offered to nobody any more. */
-export function declineWelcome(client: Client, welcome: Uint8Array): Promise<void> {
-  return suspectKeyPackages(client, referencesOf(welcome));
-}
-
-/**
- * Rule P-KP-05: a package whose Welcome was declined, failed or unreadable stays for one that may yet
- * come, but is offered to nobody any more.
- */
-export function suspectKeyPackages(
-  client: Client,
-  references: readonly Uint8Array[],
-): Promise<void> {
+/** Says that a Welcome was not accepted: its key package is offered to nobody any more. Rule P-KP-05. */
+export async function declineWelcome(client: Client, welcome: Uint8Array): Promise<void> {
   const core = coreOfClient(client);
-  return core.write(async (transaction) => {
-    for (const reference of references) {
-      const key = keyPackageKey(reference);
-      const stored = await core.storage.get(key);
-      if (stored === undefined) continue;
-      const record = decodeRecord(keyPackageRecord, stored.value, core.stored);
-      transaction.expect(key, stored.version);
-      transaction.put(key, encodeRecord(keyPackageRecord, { ...record, isSuspect: true }));
-    }
-  });
+  const reference = await referenceOf(core, welcome);
+  if (reference === undefined) return;
+  await core.write((transaction) => suspectKeyPackage(core, transaction, reference));
 }
 
 async function maintain(

@@ -138,7 +138,8 @@ test("M-POL-07: hooks have a time limit, after which the message can still be pr
   });
   const { bytes } = await a.proposeUpdate();
   isStuck = true;
-  await expect(b.process(bytes)).rejects.toMatchObject({ code: "POLICY_TIMEOUT" });
+  const timeout = { code: "POLICY_TIMEOUT", retryable: true };
+  await expect(b.process(bytes)).rejects.toMatchObject(timeout);
   await expect(b.remove([2])).rejects.toMatchObject({ code: "POLICY_TIMEOUT" });
   isStuck = false;
   expect((await b.process(bytes, { accept: true })).kind).toBe("proposal");

@@ -8,6 +8,9 @@ import {
   maintainKeyPackages,
   rotateIdentity,
 } from "../../src/production/index.ts";
+import { decodeMlsMessage, encodeMlsMessage } from "../../src/framing/mls-message.ts";
+import type { Welcome } from "../../src/messages/welcome.ts";
+import { MlsError } from "../../src/errors.ts";
 import { Client, type ClientEvent, type Group, KeyDirectory } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import {
@@ -16,6 +19,7 @@ import {
   testClock,
   VirtualKeyPackageDirectory,
 } from "../../src/testing/index.ts";
+import { acceptAnyCredential } from "../support/environment.ts";
 
 const DAY = 86_400;
 
@@ -48,6 +52,15 @@ async function invite({ bob, server }: World, keyPackage?: Uint8Array): Promise<
   const { welcomes } = await group.acceptCommit();
   return welcomes[0]!.bytes;
 }
+
+function readWelcome(bytes: Uint8Array): Welcome {
+  const decoded = decodeMlsMessage(bytes);
+  if (decoded.wireFormat !== "welcome") throw new Error("a Welcome");
+  return decoded.message;
+}
+
+const writeWelcome = (message: Welcome): Uint8Array =>
+  encodeMlsMessage({ wireFormat: "welcome", message });
 
 const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 30));
 
@@ -282,6 +295,52 @@ describe("the stock of key packages", () => {
     expect(await suspects()).toHaveLength(1);
     expect((await bob.groups()).length).toBe(2);
     await stop();
+  });
+
+  test("P-KP-05: a bogus Welcome makes one package suspect, not all that it names, nor waits for the stock to be kept", async () => {
+    const w = await world();
+    const { alice } = w;
+    const events: ClientEvent[] = [];
+    alice.on((event) => events.push(event));
+    const packages = await alice.createKeyPackages(5);
+    const good = await invite(w, packages[4]!.bytes);
+    const decoded = readWelcome(good);
+    const [entry] = decoded.secrets;
+    const secrets = packages.map(({ reference }) => ({ ...entry!, newMember: reference }));
+    const isSuspect = async (): Promise<boolean[]> => {
+      const all = new Map((await alice.keyPackages()).map((one) => [toHex(one.reference), one]));
+      return packages.map(({ reference }) => all.get(toHex(reference))!.isSuspect);
+    };
+    // None of them opens.
+    const wrong = { ...entry!.encryptedGroupSecrets, kemOutput: new Uint8Array(32).fill(9) };
+    const bogus = secrets.map((one) => ({ ...one, encryptedGroupSecrets: wrong }));
+    await expect(alice.join(writeWelcome({ ...decoded, secrets: bogus }))).rejects.toBeInstanceOf(
+      MlsError,
+    );
+    expect(await isSuspect()).toEqual([true, false, false, false, false]);
+    // The last one opens, and nobody vouches for who sent it.
+    const stranger = await Client.create({
+      storage: memoryStorage(),
+      authenticationService: acceptAnyCredential,
+      clock: w.clock,
+      identity: "stranger",
+    });
+    const unknown = readWelcome(await invite({ ...w, bob: stranger }, packages[4]!.bytes));
+    const mixed = [...bogus.slice(0, 4), ...unknown.secrets];
+    await expect(alice.join(writeWelcome({ ...unknown, secrets: mixed }))).rejects.toMatchObject({
+      code: "CREDENTIAL_REJECTED",
+    });
+    expect(await isSuspect()).toEqual([true, false, false, false, true]);
+    expect(events).toMatchObject([
+      { type: "welcomeFailed", reference: packages[0]!.reference },
+      { type: "welcomeFailed", reference: packages[4]!.reference },
+    ]);
+    // Declining is about one package too.
+    await declineWelcome(alice, writeWelcome({ ...decoded, secrets: secrets.slice(1, 4) }));
+    expect(await isSuspect()).toEqual([true, true, false, false, true]);
+    await expect(alice.join(new Uint8Array(3))).rejects.toMatchObject({ blame: "decode" });
+    expect(events.at(-1)).toMatchObject({ type: "welcomeFailed", reference: undefined });
+    expect((await alice.join(good)).memberCount).toBe(2);
   });
 
   test("P-KP-06: the directory validates, hands out once, limits, and tells; an orphan Welcome leads to an external join", async () => {

@@ -22,7 +22,12 @@ import type { GroupConfig } from "../state/config.ts";
 import type { ClientEvent } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
 import type { Identity } from "../identity/identity.ts";
-import { defaultCapabilities, findKeyPackage, wasOurs } from "../identity/key-packages.ts";
+import {
+  defaultCapabilities,
+  findKeyPackage,
+  suspectKeyPackage,
+  wasOurs,
+} from "../identity/key-packages.ts";
 import { findMembers, type MemberSelector } from "../state/members.ts";
 import { decodeGroupInfo, decodeWelcome } from "../state/messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
@@ -104,9 +109,35 @@ export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array):
   });
 }
 
-/** KeyPackageRefs of those whom a Welcome is for. */
-export function referencesOf(welcome: Uint8Array): readonly Uint8Array[] {
-  return decodeWelcome(welcome).secrets.map(({ newMember }) => newMember);
+/**
+ * KeyPackageRef of ours that a Welcome is for: the one that opens it, else the first that it names.
+ * Only one, for whoever writes a Welcome may name all that we ever published.
+ */
+export async function referenceOf(
+  core: ClientCore,
+  welcome: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  try {
+    return (await open(core, welcome, joinEnvironment(core))).reference;
+  } catch (error) {
+    if (!(error instanceof MlsError) || error.blame === "storage") throw error;
+  }
+  for (const newMember of referencesOf(core, welcome)) {
+    if ((await findKeyPackage(core, newMember)) !== undefined) return newMember;
+  }
+  return undefined;
+}
+
+/** Of those whom it is for; none if it cannot be read, or is for more than are accepted. */
+function referencesOf(core: ClientCore, welcome: Uint8Array): readonly Uint8Array[] {
+  try {
+    const { secrets } = decodeWelcome(welcome);
+    const isTooLarge = secrets.length > core.options.limits.maximumWelcomeSecrets;
+    return isTooLarge ? [] : secrets.map(({ newMember }) => newMember);
+  } catch (error) {
+    if (!(error instanceof MlsError)) throw error;
+    return [];
+  }
 }
 
 /** Whether a Welcome failed for a reason that lies in it, so that trying again is of no use. */
@@ -115,9 +146,19 @@ export function isFaultOfWelcome(error: unknown): error is MlsError {
   return ["decode", "unsupported", "validation", "crypto", "policy"].includes(error.blame);
 }
 
-export function welcomeFailure(welcome: Uint8Array, { code, rule }: MlsError): ClientEvent {
-  const references = referencesOf(welcome);
-  return { type: "welcomeFailed", references, code, rule };
+/** Rule P-KP-05: its key package stays, but is suspect from now on. */
+export async function reportFailure(
+  core: ClientCore,
+  welcome: Uint8Array,
+  { code, rule }: MlsError,
+): Promise<void> {
+  const reference = await referenceOf(core, welcome);
+  const event: ClientEvent = { type: "welcomeFailed", reference, code, rule };
+  if (core.options.isReadOnly) return core.events.emit([event]);
+  await core.write(async (transaction) => {
+    if (reference !== undefined) await suspectKeyPackage(core, transaction, reference);
+    transaction.events.push(event);
+  });
 }
 
 async function open(

@@ -86,6 +86,8 @@ export interface LoadedState {
   /** Undefined: the group was deleted. */
   state: GroupState | undefined;
   version: number;
+  /** Of our application ratchet; the tree in memory is ahead of it until the write. Rule P-TX-04. */
+  nextGeneration: number;
   /** The store may hold something else; to be read again before it is used. */
   isStale: boolean;
 }
@@ -118,6 +120,7 @@ export class ClientCore {
     this.#host = {
       signer: (publicKey) => this.signer(publicKey),
       isReadOnly: options.isReadOnly,
+      isReloading: options.cache === "reload",
       bufferedBytes: options.bufferedBytes,
       contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
     };
@@ -202,7 +205,13 @@ export class ClientCore {
   #show(handle: number, state: GroupState, version: number): FreshState {
     const isStale = this.options.cache === "reload";
     const known = this.#find(handle);
-    const shown: FreshState = Object.assign(known ?? {}, { state, version, isStale });
+    const nextGeneration = nextGenerationOf(state);
+    const shown: FreshState = Object.assign(known ?? {}, {
+      state,
+      version,
+      nextGeneration,
+      isStale,
+    });
     if (known === undefined) this.#groups.set(handle, isStale ? new WeakRef(shown) : shown);
     return shown;
   }
@@ -355,20 +364,16 @@ export class ClientCore {
     first: bigint | undefined,
   ): void {
     for (const session of sessions) {
-      if (!session.isTouched) continue;
-      const { state, version } = session;
-      this.#show(state.handle, state, version + 1);
+      const { state, version, isTouched } = session;
+      if (isTouched) this.#show(state.handle, state, version + 1);
+      else {
+        // A reserved generation is used without a write.
+        const known = this.#find(state.handle);
+        if (known?.state === state) known.nextGeneration = nextGenerationOf(state);
+      }
     }
     for (const handle of overtaken) this.#markStale(handle);
     this.events.emit(events, first);
-  }
-
-  /** Tells of what changed nothing, and is stored like other events. */
-  async report(event: ClientEvent): Promise<void> {
-    if (this.options.isReadOnly) return this.events.emit([event]);
-    const transaction = new Transaction(this.storage);
-    transaction.events.push(event);
-    await this.finish(transaction, []);
   }
 
   environment(transaction: Transaction, config: GroupConfig): Environment {
@@ -425,6 +430,7 @@ export class ClientCore {
     await Promise.all([...this.#locks.values()].map((lock) => lock.run(async () => undefined)));
     for (const handle of this.#groups.keys()) this.forget(handle);
     this.#signers.clear();
+    this.events.close();
     await this.storage.close();
   }
 
@@ -438,6 +444,11 @@ export class ClientCore {
   checkOpen(): void {
     if (this.#isClosed) throw new UsageError("CLIENT_CLOSED", "the client was closed");
   }
+}
+
+/** The generation that our next application message has, as far as this state knows. */
+export function nextGenerationOf({ epoch }: GroupState): number {
+  return epoch.secretTree.nextGeneration(epoch.ownLeaf, "application");
 }
 
 function isFresh(known: LoadedState | undefined): known is FreshState {

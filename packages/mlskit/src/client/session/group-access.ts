@@ -14,5 +14,7 @@ export interface GroupAccess {
   /** Whether nothing is written before the end of a transaction. */
   readonly isTransaction: boolean;
   peek(): GroupState;
+  /** Of our application ratchet, in the state that {@link peek} shows. */
+  nextGeneration(): number;
   operate<T>(operation: (session: GroupSession) => MaybePromise<T>): Promise<T>;
 }

@@ -19,6 +19,8 @@ export interface SessionHost {
   readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
   /** A snapshot, which encrypts nothing. */
   readonly isReadOnly: boolean;
+  /** Groups are read again for every call: no key is ever taken from memory. */
+  readonly isReloading: boolean;
   /** Bytes of early messages that all groups together may keep. */
   readonly bufferedBytes: number;
   contextOf(handle: number): Promise<GroupContext>;
@@ -108,15 +110,11 @@ export class GroupSession {
       secretTree.apply(change);
       return;
     }
-    if (config.generationBlock === 1) return this.useKey(secretTree, number, change);
+    // What is left of a block is skipped when the group is read again, which would be at once.
+    const block = this.host.isReloading ? 1 : config.generationBlock;
+    if (block === 1) return this.useKey(secretTree, number, change);
     this.#isDirty = true;
-    const { stored, erase } = reserveBlock(
-      crypto,
-      secretTree,
-      change,
-      ownLeaf,
-      config.generationBlock,
-    );
+    const { stored, erase } = reserveBlock(crypto, secretTree, change, ownLeaf, block);
     this.#write(number, stored);
     erase();
     secretTree.apply(change);

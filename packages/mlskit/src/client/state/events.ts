@@ -63,11 +63,11 @@ export type ClientEvent =
   /** Of our own leaf; to be replaced by then. Seconds since 1970. */
   | (GroupEvent & { readonly type: "credentialExpiring"; readonly expiresAt: bigint })
   | (GroupEvent & { readonly type: "bufferFull" })
-  /** It is no good. Its key package is still here, but should not be offered to anybody. */
+  /** It is no good. Its key package is still here, but suspect: not to be offered to anybody. */
   | {
       readonly type: "welcomeFailed";
-      /** KeyPackageRefs of those whom it is for. */
-      readonly references: readonly Uint8Array[];
+      /** KeyPackageRef of ours that it is for; undefined if it names none. */
+      readonly reference: Uint8Array | undefined;
       readonly code: string;
       readonly rule: string | undefined;
     }
@@ -95,6 +95,7 @@ export type EventListener =
 /** Hands events out in order. A listener that throws disturbs nobody. */
 export class EventHub {
   readonly #listeners = new Set<EventListener>();
+  readonly #streams = new Set<EventStream>();
 
   on(listener: EventListener): () => void {
     this.#listeners.add(listener);
@@ -117,27 +118,78 @@ export class EventHub {
   }
 
   /** All events from now on, until `signal` aborts or the loop is left. */
-  async *stream(signal?: AbortSignal): AsyncGenerator<ClientEvent, void, void> {
-    const waiting: ClientEvent[] = [];
-    let wake = (): void => undefined;
-    const stop = this.on((event) => {
-      waiting.push(event);
-      wake();
-    });
-    const onAbort = (): void => wake();
-    signal?.addEventListener("abort", onAbort);
-    try {
-      while (signal?.aborted !== true) {
-        const event = waiting.shift();
-        if (event !== undefined) yield event;
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-      }
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-      stop();
-    }
+  stream(signal?: AbortSignal): EventStream {
+    const stream = new EventStream(this, signal);
+    this.#streams.add(stream);
+    return stream;
+  }
+
+  forget(stream: EventStream): void {
+    this.#streams.delete(stream);
+  }
+
+  /** There will be no more. */
+  close(): void {
+    this.#listeners.clear();
+    for (const stream of this.#streams) stream.end();
   }
 }
+
+/** No async generator: that one would listen from its first `next` on, and wait for an event to return. */
+class EventStream implements AsyncIterableIterator<ClientEvent, void, void> {
+  readonly #hub: EventHub;
+  readonly #signal: AbortSignal | undefined;
+  readonly #stopListening: () => void;
+  readonly #onAbort = (): void => this.#drop();
+  #events: ClientEvent[] = [];
+  #waiting: ((result: IteratorResult<ClientEvent, void>) => void)[] = [];
+  #isOver = false;
+
+  constructor(hub: EventHub, signal: AbortSignal | undefined) {
+    this.#hub = hub;
+    this.#signal = signal;
+    this.#stopListening = hub.on((event) => this.#take(event));
+    if (signal?.aborted === true) this.end();
+    else signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  #take(event: ClientEvent): void {
+    const resolve = this.#waiting.shift();
+    if (resolve === undefined) this.#events.push(event);
+    else resolve({ done: false, value: event });
+  }
+
+  #drop(): void {
+    this.#events = [];
+    this.end();
+  }
+
+  /** What was heard is still handed out. */
+  end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#stopListening();
+    this.#hub.forget(this);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    for (const resolve of this.#waiting) resolve(OVER);
+    this.#waiting = [];
+  }
+
+  async next(): Promise<IteratorResult<ClientEvent, void>> {
+    const event = this.#events.shift();
+    if (event !== undefined) return { done: false, value: event };
+    if (this.#isOver) return OVER;
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async return(): Promise<IteratorResult<ClientEvent, void>> {
+    this.#drop();
+    return OVER;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+const OVER = { done: true, value: undefined } as const;
