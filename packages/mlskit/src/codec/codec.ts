@@ -12,7 +12,7 @@ import { DecodeError, UsageError } from "../errors.ts";
 import { copyBytes, EMPTY_BYTES } from "./bytes.ts";
 import { Reader, type WireTypes } from "./reader.ts";
 import { encode } from "./scratch.ts";
-import { MAX_VECTOR_LENGTH, vectorHeaderSize, type Writer } from "./writer.ts";
+import { MAX_VECTOR_LENGTH, vectorHeaderSize, Writer } from "./writer.ts";
 
 export interface Codec<T> {
   write(writer: Writer, value: T): void;
@@ -291,6 +291,20 @@ function encodedAs<T extends object>(value: T, encoded: Uint8Array): T & Encoded
   // The value may bring an encoding of its own, from before it was changed.
   complete.encoded = encoded;
   return complete;
+}
+
+/** Completes a value whose trailing `opaque signature<V>` was empty when it was encoded and signed. */
+export function withSignature<T extends Encoded & { readonly signature: Uint8Array }>(
+  unsigned: T,
+  signature: Uint8Array,
+): T {
+  const covered = signedPart(unsigned);
+  const writer = new Writer(
+    covered.length + vectorHeaderSize(signature.length) + signature.length,
+  );
+  writer.bytes(covered);
+  writer.opaque(signature);
+  return { ...unsigned, encoded: writer.finish(), signature };
 }
 
 /** Everything before a trailing `opaque signature<V>`: what the signature covers. */

@@ -6,8 +6,8 @@
 import { Writer } from "./writer.ts";
 
 const CAPACITY = 4096;
-/** What grew beyond this, for a large tree perhaps, is left to the garbage collector. */
-const KEPT_CAPACITY = 65_536;
+/** Holds the tree of thousands; what grew beyond is left to the garbage collector. */
+const KEPT_CAPACITY = 2 ** 20;
 
 /** Taken while in use: an encoding within an encoding makes a writer of its own. */
 let spare: Writer | undefined;

@@ -142,7 +142,8 @@ export class Writer {
   }
 
   #grow(needed: number): void {
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    // After something long, a signature or two usually follows.
+    const grown = new Uint8Array(Math.max(needed + (needed >> 3), this.#bytes.length * 2));
     grown.set(this.written());
     this.#bytes.fill(0);
     this.#bytes = grown;

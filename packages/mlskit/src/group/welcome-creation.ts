@@ -9,7 +9,6 @@ import { memberSecret, welcomeKey } from "../key-schedule/key-schedule.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import { GroupSecrets, type Welcome } from "../messages/welcome.ts";
-import { GroupInfo as GroupInfoCodec } from "../messages/group-info.ts";
 import { commonAncestor, type LeafIndex } from "../tree/tree-math.ts";
 import type { Secret } from "../crypto/index.ts";
 import type { LeafChange } from "./apply-proposals.ts";
@@ -71,7 +70,7 @@ function encryptGroupInfo({ next, pskSecret, groupInfo }: WelcomeInput): Uint8Ar
   const member = memberSecret(crypto, next.joinerSecret, pskSecret);
   const { key, nonce } = welcomeKey(crypto, member);
   member.erase();
-  return crypto.aeadSeal(key, nonce, EMPTY_BYTES, encode(GroupInfoCodec, groupInfo));
+  return crypto.aeadSeal(key, nonce, EMPTY_BYTES, groupInfo.encoded);
 }
 
 function sealJob(input: WelcomeInput, { leaf, entry }: LeafChange): SealJob {

@@ -1,5 +1,5 @@
 /** Making key packages of our own. RFC 9420 §10. */
-import { EMPTY_BYTES, MLS10, signedPart, withEncoding } from "../codec/index.ts";
+import { EMPTY_BYTES, MLS10, signedPart, withEncoding, withSignature } from "../codec/index.ts";
 import { type Credential, credentialTypeOf } from "../credentials/credential.ts";
 import type { Signer, SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { SIGNATURE_LABELS, signWithLabel } from "../crypto/labels.ts";
@@ -71,17 +71,17 @@ export async function createKeyPackage(
     origin: { source: "keyPackage", lifetime },
     extensions: leafExtensions,
   });
-  const fields = {
+  const unsigned = withEncoding(KeyPackageFields, {
     version: MLS10,
     cipherSuite: crypto.suite.id,
     initKey: initKeys.publicKey,
     leafNode,
     extensions,
-  };
-  const unsigned = withEncoding(KeyPackageFields, { ...fields, signature: EMPTY_BYTES });
+    signature: EMPTY_BYTES,
+  });
   const signature = await signWithLabel(signer, SIGNATURE_LABELS.keyPackage, signedPart(unsigned));
   return {
-    keyPackage: withEncoding(KeyPackageFields, { ...fields, signature }),
+    keyPackage: withSignature(unsigned, signature),
     privateKeys: {
       initKey: new Secret(initKeys.privateKey),
       encryptionKey: new Secret(encryptionKeys.privateKey),

@@ -3,13 +3,14 @@ import {
   type Codec,
   captured,
   type Encoded,
-  encode,
+  EMPTY_BYTES,
   opaque,
   signedPart,
   struct,
   type StructCodec,
   uint32,
   withEncoding,
+  withSignature,
 } from "../codec/index.ts";
 import type { Signer, VerifyJob } from "../crypto/index.ts";
 import { labeledContent, signWithLabel } from "../crypto/labels.ts";
@@ -30,22 +31,20 @@ interface GroupInfoFields extends GroupInfoTbs {
 
 export interface GroupInfo extends GroupInfoFields, Encoded {}
 
-const tbsFields = {
+const GroupInfoFields: StructCodec<GroupInfoFields> = struct({
   groupContext: GroupContext,
   extensions: Extensions,
   confirmationTag: opaque,
   signer: uint32,
-};
-
-const GroupInfoTbs: Codec<GroupInfoTbs> = struct(tbsFields);
-const GroupInfoFields: StructCodec<GroupInfoFields> = struct({ ...tbsFields, signature: opaque });
+  signature: opaque,
+});
 
 export const GroupInfo: Codec<GroupInfo> = captured(GroupInfoFields);
 
 /** Signs the fields with the key of the leaf at `signer`. */
 export async function signGroupInfo(fields: GroupInfoTbs, signer: Signer): Promise<GroupInfo> {
-  const signature = await signWithLabel(signer, LABEL, encode(GroupInfoTbs, fields));
-  return withEncoding(GroupInfoFields, { ...fields, signature });
+  const unsigned = withEncoding(GroupInfoFields, { ...fields, signature: EMPTY_BYTES });
+  return withSignature(unsigned, await signWithLabel(signer, LABEL, signedPart(unsigned)));
 }
 
 /** The check that {@link signGroupInfo}'s signature was made with `publicKey`. */

@@ -53,16 +53,18 @@ interface PrivateEntry {
 function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): DiffieHellman {
   const crypto = nodeCrypto();
   const importPrivate = okpTransientImporter(crv);
-  const publicKeys = new PublicKeyCache(options.cacheSize, okpPublicImporter(crv), latin1);
+  const importPublic = okpPublicImporter(crv);
+  const publicKeys = new PublicKeyCache(options.cacheSize, importPublic, latin1);
   const privateKeys = new PrivateKeyCache((bytes): PrivateEntry => {
     const key = importPrivate(bytes);
     return { key, publicKey: okpPublicBytes(key) };
   });
-  const dh = (privateKey: KeyObject, publicKey: Uint8Array): Uint8Array =>
-    plain(crypto.diffieHellman({ privateKey, publicKey: publicKeys.get(publicKey) }));
+  const dh = (privateKey: KeyObject, publicKey: KeyObject): Uint8Array =>
+    plain(crypto.diffieHellman({ privateKey, publicKey }));
   const kem: DiffieHellman = {
     publicKeyOf: (privateKey) => privateKeys.get(privateKey).publicKey.slice(),
-    dh: (privateKey, publicKey) => dh(privateKeys.get(privateKey).key, publicKey),
+    // The key is that of a message, and never seen again.
+    dh: (privateKey, publicKey) => dh(privateKeys.get(privateKey).key, importPublic(publicKey)),
   };
   if (!options.nativeRandom) return kem;
   return {
@@ -71,7 +73,7 @@ function okpKem(crv: "X25519" | "X448", options: NodeKemOptions): DiffieHellman 
     // exporting a generated key afterwards can dead-lock on Node 20.
     ephemeral(publicKey) {
       const pair = generateOkp(crv);
-      return { publicKey: pair.publicKey, shared: dh(pair.privateKey, publicKey) };
+      return { publicKey: pair.publicKey, shared: dh(pair.privateKey, publicKeys.get(publicKey)) };
     },
   };
 }

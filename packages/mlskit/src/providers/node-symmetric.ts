@@ -6,7 +6,7 @@ import { hasSlowRawKeys, nodeCrypto } from "./node-module.ts";
 type HashFunction = (data: Uint8Array) => Uint8Array;
 
 const BLOCK_SIZE: Readonly<Record<HashName, number>> = { sha256: 64, sha384: 128, sha512: 128 };
-/** Longer inputs than this do not fit into HMAC's reused buffer. */
+/** Up to here, data is copied into HMAC's reused buffer. */
 const SMALL = 512;
 const HASH_SIZE: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 };
 
@@ -36,34 +36,34 @@ function digestWithoutString(name: HashName): HashFunction {
 }
 
 /**
- * HMAC from two one-shot hashes, RFC 2104: faster than createHmac, which on some Node versions also
- * pays ten times its own price for importing the key.
+ * HMAC from two one-shot hashes, RFC 2104: faster than createHmac for short data, which on some Node
+ * versions also pays ten times its own price for importing the key. Long data is not copied.
  */
 export function nodeHmac(name: HashName): (key: Uint8Array, data: Uint8Array) => Uint8Array {
+  const crypto = nodeCrypto();
   const digest = digestWithoutString(name);
+  const importKey = secretKeyImporter();
   const block = BLOCK_SIZE[name];
   const size = HASH_SIZE[name];
   const scratch = new ArrayBuffer(block + SMALL);
-  const small = new Uint8Array(scratch);
+  const buffer = new Uint8Array(scratch);
   // A view per length: making one costs a tenth of the hash itself.
   const views: (Uint8Array | undefined)[] = new Array(scratch.byteLength + 1);
-  const start = (buffer: Uint8Array, length: number): Uint8Array => {
-    if (buffer !== small) return buffer.subarray(0, length);
-    const view = views[length] ?? new Uint8Array(scratch, 0, length);
-    views[length] = view;
-    return view;
-  };
+  const start = (length: number): Uint8Array =>
+    (views[length] ??= new Uint8Array(scratch, 0, length));
   return (longKey, data) => {
+    if (data.length > SMALL) {
+      return plain(crypto.createHmac(name, importKey(longKey)).update(data).digest());
+    }
     const key = longKey.length > block ? digest(longKey) : longKey;
     const length = block + data.length;
-    const buffer = length <= small.length ? small : new Uint8Array(Math.max(length, block + size));
     buffer.fill(0x36, key.length, block);
     for (let i = 0; i < key.length; i++) buffer[i] = (key[i] ?? 0) ^ 0x36;
     buffer.set(data, block);
-    const inner = digest(start(buffer, length));
+    const inner = digest(start(length));
     for (let i = 0; i < block; i++) buffer[i] = (buffer[i] ?? 0) ^ 0x6a; // 0x36 ^ 0x5c
     buffer.set(inner, block);
-    const outer = digest(start(buffer, block + size));
+    const outer = digest(start(block + size));
     buffer.fill(0, 0, Math.max(length, block + size));
     if (key !== longKey) key.fill(0);
     const mac = new Uint8Array(size);
@@ -74,6 +74,12 @@ export function nodeHmac(name: HashName): (key: Uint8Array, data: Uint8Array) =>
     }
     return mac;
   };
+}
+
+/** Prepares a symmetric key for node:crypto. */
+function secretKeyImporter(): (key: Uint8Array) => KeyObject | Uint8Array {
+  const crypto = nodeCrypto();
+  return hasSlowRawKeys() ? (key) => crypto.createSecretKey(key) : (key) => key;
 }
 
 export interface Aead {
@@ -89,12 +95,10 @@ export function nodeAead(name: AeadName): Aead {
   // One interface serves both families; the types would have an overload for each.
   const cipher = name as CipherGCMTypes;
   const options = { authTagLength: TAG_SIZE };
-  const wrap = hasSlowRawKeys()
-    ? (key: Uint8Array): KeyObject => crypto.createSecretKey(key)
-    : (key: Uint8Array): Uint8Array => key;
+  const importKey = secretKeyImporter();
   return {
     seal(key, nonce, aad, plaintext) {
-      const sealer = crypto.createCipheriv(cipher, wrap(key), nonce, options);
+      const sealer = crypto.createCipheriv(cipher, importKey(key), nonce, options);
       if (aad.length > 0) sealer.setAAD(aad);
       const out = new Uint8Array(plaintext.length + TAG_SIZE);
       out.set(sealer.update(plaintext));
@@ -104,7 +108,7 @@ export function nodeAead(name: AeadName): Aead {
     },
     open(key, nonce, aad, ciphertext) {
       const length = ciphertext.length - TAG_SIZE;
-      const opener = crypto.createDecipheriv(cipher, wrap(key), nonce, options);
+      const opener = crypto.createDecipheriv(cipher, importKey(key), nonce, options);
       opener.setAuthTag(ciphertext.subarray(length));
       if (aad.length > 0) opener.setAAD(aad);
       const plaintext = opener.update(ciphertext.subarray(0, length));

@@ -1,6 +1,5 @@
 /** Signing leaf nodes and checking their signatures. RFC 9420 §7.2. */
 import {
-  concat,
   encode,
   equalBytes,
   signedPart,
@@ -8,6 +7,7 @@ import {
   opaque,
   uint32,
   withEncoding,
+  withSignature,
   type Codec,
   EMPTY_BYTES,
 } from "../codec/index.ts";
@@ -85,9 +85,7 @@ export async function signLeafNode(
   });
   const tbs = leafNodeTbs(unsigned, binding);
   const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, ...tbs);
-  // The signature is the last field, so that everything before it need not be encoded again.
-  const encoded = concat(signedPart(unsigned), encode(opaque, signature));
-  return { ...unsigned, encoded, signature };
+  return withSignature(unsigned, signature);
 }
 
 /** The check that a leaf's signature was made with its own key (valn0102), for a batch. */

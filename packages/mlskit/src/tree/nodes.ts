@@ -136,8 +136,13 @@ const Ciphertexts: Codec<readonly HpkeCiphertext[]> = vector(HpkeCiphertext);
 /** Up to here, decoding a list of ciphertexts at once costs less than putting it off. */
 const SHORT_LIST = 512;
 
+interface Undecoded {
+  readonly encoded: Uint8Array;
+  readonly count: number;
+}
+
 /** Received ciphertexts, still encoded: a member needs one of them, a list may be for thousands. */
-const undecoded = new WeakMap<UpdatePathNode, Uint8Array>();
+const undecoded = new WeakMap<UpdatePathNode, Undecoded>();
 
 /** Reading checks that the ciphertexts are well-formed; of many, objects are made when asked for. */
 export const UpdatePathNode: Codec<UpdatePathNode> = {
@@ -154,7 +159,8 @@ export const UpdatePathNode: Codec<UpdatePathNode> = {
       while (list.remaining > 0) encryptedPathSecret.push(HpkeCiphertext.read(list));
       return { encryptionKey, encryptedPathSecret };
     }
-    while (list.remaining > 0) skipCiphertext(list);
+    let count = 0;
+    for (; list.remaining > 0; count++) skipCiphertext(list);
     const encoded = reader.since(start);
     let decoded: readonly HpkeCiphertext[] | undefined;
     const node: UpdatePathNode = {
@@ -163,26 +169,21 @@ export const UpdatePathNode: Codec<UpdatePathNode> = {
         return (decoded ??= decodeInPlace(Ciphertexts, encoded));
       },
     };
-    undecoded.set(node, encoded);
+    undecoded.set(node, { encoded, count });
     return node;
   },
 };
 
 /** How many ciphertexts a node has. */
 export function ciphertextCount(node: UpdatePathNode): number {
-  const encoded = undecoded.get(node);
-  if (encoded === undefined) return node.encryptedPathSecret.length;
-  const list = new Reader(encoded).vector();
-  let count = 0;
-  for (; list.remaining > 0; count++) skipCiphertext(list);
-  return count;
+  return undecoded.get(node)?.count ?? node.encryptedPathSecret.length;
 }
 
 /** One ciphertext of a node, without decoding the others. */
 export function ciphertextAt(node: UpdatePathNode, index: number): HpkeCiphertext | undefined {
-  const encoded = undecoded.get(node);
-  if (encoded === undefined) return node.encryptedPathSecret[index];
-  const list = new Reader(encoded).vector();
+  const received = undecoded.get(node);
+  if (received === undefined) return node.encryptedPathSecret[index];
+  const list = new Reader(received.encoded).vector();
   for (let i = 0; i < index && list.remaining > 0; i++) skipCiphertext(list);
   return list.remaining > 0 ? HpkeCiphertext.read(list) : undefined;
 }
