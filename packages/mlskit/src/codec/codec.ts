@@ -299,9 +299,7 @@ export function withSignature<T extends Encoded & { readonly signature: Uint8Arr
   signature: Uint8Array,
 ): T {
   const covered = signedPart(unsigned);
-  const writer = new Writer(
-    covered.length + vectorHeaderSize(signature.length) + signature.length,
-  );
+  const writer = new Writer(covered.length + vectorHeaderSize(signature.length) + signature.length);
   writer.bytes(covered);
   writer.opaque(signature);
   return { ...unsigned, encoded: writer.finish(), signature };
