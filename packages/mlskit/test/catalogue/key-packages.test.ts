@@ -295,12 +295,15 @@ describe("key packages", () => {
     await alice.add([bytes]);
     const { welcomes } = await alice.acceptCommit();
     const welcome = welcomes[0]!.bytes;
-    const before = await contents(storage);
+    const untouched = await contents(storage);
     await bob.peekWelcome(welcome);
     await bob.stageWelcome(welcome);
+    expect(await contents(storage)).toEqual(untouched);
     const damaged = welcome.slice();
     damaged[damaged.length - 1]! ^= 1;
     await expect(bob.join(damaged)).rejects.toMatchObject({ code: "DECRYPTION_FAILED" });
+    expect(await bob.keyPackages()).toMatchObject([{ bytes, isSuspect: true }]);
+    const before = await contents(storage);
     storage.plan.failWrite = storage.writes + 1;
     await expect(bob.join(welcome)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
     expect(await contents(storage)).toEqual(before);
@@ -397,11 +400,14 @@ describe("key packages", () => {
     const now = clock();
     const lasting = (days: bigint) => ({ notBefore: now, notAfter: now + days * DAY });
     const longest = await bob.createKeyPackage({ lifetime: lasting(366n) });
-    const longer = await bob.createKeyPackage({ lifetime: lasting(367n) });
     expect(await keyPackageObstacles(alice, longest.bytes)).toEqual([]);
     const refused = { code: "INVALID_KEY_PACKAGE", rule: "mk-55" };
-    await expect(alice.add([longer.bytes])).rejects.toMatchObject(refused);
-    await expect(alice.proposeAdd(longer.bytes)).rejects.toMatchObject(refused);
+    const before = await bob.keyPackages();
+    for (const lifetime of [lasting(367n), 366n * DAY, FOREVER]) {
+      await expect(bob.createKeyPackage({ lifetime })).rejects.toMatchObject(refused);
+      await expect(bob.createGroup({ leaf: { lifetime } })).rejects.toMatchObject(refused);
+    }
+    expect([await bob.keyPackages(), await bob.groups()]).toEqual([before, []]);
     const common = { authenticationService: group.directory, clock, storage: memoryStorage() };
     const generous = await Client.create({
       ...common,
@@ -409,8 +415,13 @@ describe("key packages", () => {
       limits: { maximumLifetime: undefined },
     });
     group.directory.add(generous.identity);
+    const longer = await generous.createKeyPackage({ lifetime: lasting(367n) });
+    await expect(alice.add([longer.bytes])).rejects.toMatchObject(refused);
+    await expect(alice.proposeAdd(longer.bytes)).rejects.toMatchObject(refused);
     const theirs = await generous.createGroup();
-    expect(await keyPackageObstacles(theirs, longer.bytes)).toEqual([]);
+    const other = await generous.createKeyPackage({ lifetime: FOREVER });
+    expect(await keyPackageObstacles(theirs, longest.bytes)).toEqual([]);
+    await expect(alice.proposeAdd(other.bytes)).rejects.toMatchObject(refused);
     const strict = await Client.create({
       ...common,
       storage: memoryStorage(),

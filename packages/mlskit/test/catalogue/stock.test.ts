@@ -338,7 +338,7 @@ describe("the stock of key packages", () => {
     // Declining is about one package too.
     await declineWelcome(alice, writeWelcome({ ...decoded, secrets: secrets.slice(1, 4) }));
     expect(await isSuspect()).toEqual([true, true, false, false, true]);
-    await expect(alice.join(new Uint8Array(3))).rejects.toMatchObject({ blame: "decode" });
+    await expect(alice.join(new Uint8Array(3))).rejects.toBeInstanceOf(MlsError);
     expect(events.at(-1)).toMatchObject({ type: "welcomeFailed", reference: undefined });
     expect((await alice.join(good)).memberCount).toBe(2);
   });

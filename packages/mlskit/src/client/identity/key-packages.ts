@@ -29,7 +29,10 @@ import {
 import type { Transaction } from "../records/transaction.ts";
 
 export interface KeyPackageOptions {
-  /** A window, or seconds from now. Default: an hour ago to 83 days from now. */
+  /**
+   * A window, or seconds from now. Default: an hour ago to 83 days from now. Not longer than
+   * `limits.maximumLifetime`; undefined there allows any.
+   */
   readonly lifetime?: Lifetime | bigint | undefined;
   readonly capabilities?: Capabilities | undefined;
   /** Of the key package. */
@@ -124,7 +127,7 @@ export async function makeKeyPackage(
     lifetime: typeof lifetime === "object" ? lifetime : defaultLifetime(clock(), lifetime),
     extensions,
     leafExtensions: options.leafExtensions,
-    maxLifetime: lifetime === undefined ? limits.maximumLifetime : undefined,
+    maxLifetime: limits.maximumLifetime,
   });
   return { keyPackage, ...privateKeys, signer, crypto };
 }
