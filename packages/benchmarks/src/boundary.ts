@@ -18,8 +18,10 @@ export interface CommitResult {
 /** A member of a group. Each call ends in the state after it: Commits of our own are merged. */
 export interface Member {
   readonly leaf: number;
-  /** Adds these key packages, removes these leaves, and always sends a path. */
+  /** Adds these key packages, removes these leaves, and sends a path unless it is bare. */
   commit(changes?: CommitChanges): Promise<CommitResult>;
+  /** A proposal to add this key package, which the next Commit carries out. */
+  proposeAdd(keyPackage: Uint8Array): Promise<Uint8Array>;
   /** An Update proposal for our own leaf. */
   proposeUpdate(): Promise<Uint8Array>;
   /** Follows a Commit or keeps a proposal. */
@@ -42,6 +44,8 @@ export interface Stored {
 export interface CommitChanges {
   readonly add?: readonly Uint8Array[];
   readonly remove?: readonly number[];
+  /** Without a path where none is demanded, and without the tree in the Welcome. */
+  readonly bare?: boolean;
 }
 
 /** One library on one suite. `I` is its own form of an invitation. */

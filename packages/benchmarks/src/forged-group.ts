@@ -25,11 +25,11 @@ import { acceptingEnvironment, LowLevelLibrary } from "./low-level.ts";
 
 export interface ForgedGroup {
   /** For guests, given by their key packages; each time starting from the same group. */
-  invite(guests: readonly Uint8Array[]): Promise<GuestWelcome>;
+  invite(guests: readonly Uint8Array[], ratchetTree?: boolean): Promise<GuestWelcome>;
 }
 
 export interface GuestWelcome {
-  /** The tree is inside. */
+  /** The tree is inside, unless it was not wanted there. */
   readonly welcome: Uint8Array;
   readonly tree: Uint8Array;
 }
@@ -60,7 +60,7 @@ export async function forgeGroup(
   const ownLeaf = treeMath.leafIndex(size - 1);
   const epoch: Epoch = { ...first, tree, context, contextBytes, ownLeaf };
   return {
-    async invite(guests) {
+    async invite(guests, ratchetTree = true) {
       const added = guests.map((bytes) => {
         const message = messages.decodeMlsMessage(bytes);
         if (message.wireFormat !== "keyPackage") throw new Error("not a key package");
@@ -73,7 +73,7 @@ export async function forgeGroup(
         authenticatedData: codec.EMPTY_BYTES,
         wireFormat: "publicMessage" as const,
         padding: padding.noPadding,
-        ratchetTree: true,
+        ratchetTree,
       };
       const { welcomes, next } = await commits.createCommit(epoch, options, environment);
       if (welcomes[0] === undefined) throw new Error("nobody was added");

@@ -20,6 +20,8 @@ export const GROUPS: readonly OperationGroup[] = [
     operations: ["addOne", "processAdd", "removeOne", "processRemove"],
     trees: ["warm"],
   },
+  // As bindings do it that offer nothing else; there are some for this suite only.
+  { name: "bareAdd", operations: ["addBare", "processAddBare"], trees: ["warm"], suites: [3] },
   { name: "update", operations: ["propose", "update", "processUpdate"], trees: ["warm"] },
   { name: "externalJoin", operations: ["externalJoin"], trees: ["warm"] },
   { name: "storage", operations: ["store", "load"], trees: ["warm"] },
@@ -37,6 +39,8 @@ export const TITLES: Readonly<Record<string, string>> = {
   processAdd: "process add",
   removeOne: "remove one",
   processRemove: "process remove",
+  addBare: "propose to add one and commit, without path and tree",
+  processAddBare: "process this proposal and commit",
   propose: "propose update",
   update: "receive proposal and commit it",
   processUpdate: "process committed update",

@@ -45,6 +45,7 @@ const SENDERS: Readonly<Record<string, string>> = {
   process: "commit",
   processAdd: "addOne",
   processRemove: "removeOne",
+  processAddBare: "addBare",
   processUpdate: "update",
 };
 
@@ -85,6 +86,12 @@ function inputsOf(
       // The path is that of the larger tree, but not encrypted to the new member.
       return [
         { ...shape(after, size), seals: shape(before).seals },
+        lengths(result as CommitResult),
+      ];
+    case "addBare":
+      // Nothing but the new leaf and what is above it.
+      return [
+        { ...shape(after), changed: shapeOf(after, size, receiver.leaf).changed },
         lengths(result as CommitResult),
       ];
     case "removeOne":

@@ -117,16 +117,33 @@ export const LIMITS: Readonly<Record<string, (shape: Shape, lengths: Lengths) =>
     treeHash(shape.changed),
     ...newEpoch(lengths),
   ],
+  addBare: (shape, lengths) => [
+    ...ownContent({ commit: 500 }),
+    proposalReference(),
+    ...addedMembers(1).map(withNewKeys),
+    treeHash(shape.changed),
+    ...ownContent(lengths),
+    ...newEpoch(lengths),
+    ...welcome(1, lengths).map(withNewKeys),
+  ],
+  processAddBare: (shape, lengths) => [
+    ...foreignContent(500),
+    proposalReference(),
+    ...addedMembers(1),
+    ...foreignContent(lengths.commit),
+    treeHash(shape.changed),
+    ...newEpoch(lengths),
+  ],
   propose: () => [
     step("generateKeyPair", 1, 32, "new leaf key, §7.4"),
     step("sign", 2, 300, "leaf and content, §7.2, §6.1"),
-    step("hash", 1, 500, "proposal reference, §5.2"),
+    proposalReference(),
     step("hmac", 1, 400, "membership tag, §6.2"),
   ],
   update: (shape, lengths) => [
     ...foreignContent(400),
     step("verify", 1, 200, "leaf of the proposal, §7.3"),
-    step("hash", 1, 500, "proposal reference, §5.2"),
+    proposalReference(),
     ...newPath(shape),
     treeHash(shape.changed),
     ...ownContent(lengths),
@@ -200,7 +217,11 @@ function treeHash(nodes: number): Step {
   return step("hash", nodes, 200, "tree hashes of all nodes that changed, §7.8");
 }
 
-function ownContent({ commit }: Lengths): Step[] {
+function proposalReference(): Step {
+  return step("hash", 1, 500, "proposal reference, §5.2");
+}
+
+function ownContent({ commit }: Pick<Lengths, "commit">): Step[] {
   return [
     step("sign", 1, commit, "content, §6.1"),
     step("hmac", 1, commit, "membership tag, §6.2"),

@@ -52,29 +52,29 @@ export class LowLevelMember implements Member {
     return this.#epoch.secrets.epochAuthenticator.bytes;
   }
 
-  async commit({ add = [], remove = [] }: CommitChanges = {}): Promise<CommitResult> {
+  async commit({ add = [], remove = [], bare = false }: CommitChanges = {}): Promise<CommitResult> {
     const changes: Proposal[] = [];
     for (const removed of remove) changes.push({ type: "remove", removed });
-    for (const bytes of add) {
-      const message = messages.decodeMlsMessage(bytes, types);
-      if (message.wireFormat !== "keyPackage") throw new Error("not a key package");
-      changes.push({ type: "add", keyPackage: message.message });
-    }
+    for (const bytes of add) changes.push(addOf(bytes));
     const made = await commits.createCommit(
       this.#epoch,
       {
         proposals: changes,
         pending: this.#pending,
-        forcePath: true,
+        forcePath: !bare,
         authenticatedData: codec.EMPTY_BYTES,
         wireFormat: "publicMessage",
         padding: padding.noPadding,
-        ratchetTree: true,
+        ratchetTree: !bare,
       },
       this.#environment,
     );
     this.#move(made.next);
     return { commit: made.commit, welcome: made.welcomes[0]?.bytes };
+  }
+
+  async proposeAdd(keyPackage: Uint8Array): Promise<Uint8Array> {
+    return this.#propose(addOf(keyPackage));
   }
 
   async proposeUpdate(): Promise<Uint8Array> {
@@ -83,6 +83,13 @@ export class LowLevelMember implements Member {
       {},
       this.#environment,
     );
+    return this.#propose(proposal, ownUpdate);
+  }
+
+  async #propose(
+    proposal: Proposal,
+    ownUpdate?: Parameters<typeof proposals.createProposal>[4],
+  ): Promise<Uint8Array> {
     const sent = await proposals.createProposal(
       this.#epoch,
       proposal,
@@ -162,4 +169,10 @@ export class LowLevelMember implements Member {
     this.#epoch = next;
     this.#pending = [];
   }
+}
+
+function addOf(keyPackage: Uint8Array): Proposal {
+  const message = messages.decodeMlsMessage(keyPackage, types);
+  if (message.wireFormat !== "keyPackage") throw new Error("not a key package");
+  return { type: "add", keyPackage: message.message };
 }

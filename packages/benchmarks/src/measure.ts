@@ -178,7 +178,10 @@ async function prepare(
   const guests = await library.ask({ do: "guests", suite, size }, patience);
   if (!("keyPackages" in guests)) throw new Error("no key packages");
   const keyPackages = guests.keyPackages.map((text) => new Uint8Array(Buffer.from(text, "base64")));
-  const { welcome, tree: nodes } = await (await forged.group()).invite(keyPackages);
+  const group = await forged.group();
+  // Nobody is to read a tree twice.
+  const ratchetTree = library.hello.treeBeside !== true;
+  const { welcome, tree: nodes } = await group.invite(keyPackages, ratchetTree);
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
   await library.ask({ do: "warm", welcome: text(welcome), tree: text(nodes) }, patience);
 }

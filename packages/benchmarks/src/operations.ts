@@ -107,6 +107,22 @@ export const RUNS: Readonly<Record<string, Run>> = {
     checkAgreement(sender, receiver);
   },
 
+  async bareAdd({ library, size, sender, receiver }, time, bytes) {
+    const { keyPackage } = await library.invitation("guest");
+    const added = await time("addBare", async () => {
+      const proposal = await sender.proposeAdd(keyPackage);
+      return { proposal, ...(await sender.commit({ bare: true })) };
+    });
+    await time("processAddBare", async () => {
+      await receiver.process(added.proposal);
+      await receiver.process(added.commit);
+    });
+    const { proposal, commit, welcome } = added;
+    bytes("addBare", proposal.length + commit.length + (welcome?.length ?? 0));
+    await receiver.process((await sender.commit({ remove: [size] })).commit);
+    checkAgreement(sender, receiver);
+  },
+
   async update({ sender, receiver }, time, bytes) {
     const proposal = await time("propose", () => receiver.proposeUpdate());
     const { commit } = await time("update", async () => {

@@ -6,7 +6,23 @@ import { type Table, titleOf } from "./tables.ts";
 const WIDTH = 720;
 const HEIGHT = 400;
 const FRAME = { left: 76, right: 190, top: 40, bottom: 44 };
-const COLOURS = ["#8a8a8a", "#1257b5", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#0e7490"];
+/** One for each library and limit; a test counts them. */
+export const COLOURS: readonly string[] = [
+  "#8a8a8a",
+  "#1257b5",
+  "#c2410c",
+  "#15803d",
+  "#7e22ce",
+  "#b45309",
+  "#0e7490",
+  "#be185d",
+  "#4d7c0f",
+  "#78350f",
+  "#0f172a",
+  "#0891b2",
+  "#a16207",
+  "#6b21a8",
+];
 
 interface Point {
   readonly size: number;

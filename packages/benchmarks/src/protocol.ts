@@ -13,7 +13,7 @@ export type Request =
   | { readonly do: "cold"; readonly suite: number; readonly size: number }
   /** Two key packages for a group that somebody else makes. */
   | { readonly do: "guests"; readonly suite: number; readonly size: number }
-  /** They join, and both commit. The tree is in the Welcome, and beside it. */
+  /** They join, and both commit. The tree is in the Welcome, unless `treeBeside`, and beside it. */
   | { readonly do: "warm"; readonly welcome: string; readonly tree: string }
   | { readonly do: "run"; readonly group: string; readonly count: number }
   /** Of mlskit: what the operations need of primitives. */
@@ -34,6 +34,8 @@ export interface Hello {
   readonly suites: readonly number[];
   /** Groups of operations it can run. */
   readonly groups: readonly string[];
+  /** It takes the tree beside the Welcome only. */
+  readonly treeBeside?: boolean;
   /** It answers `primitives`. */
   readonly primitives?: boolean;
 }

@@ -62,7 +62,7 @@ function sectionOf(results: Results, withPlots: boolean): string {
     if (withPlots && measured.sizes.length > 1) parts.push(`![${title}](../${plotPath(measured)})`);
     parts.push(markdownOf(measured));
   }
-  for (const suite of [1, 2]) {
+  for (const suite of [1, 2, 3]) {
     const bytes = bytesTable(results, suite);
     if (bytes !== undefined) parts.push(`### Bytes, suite ${suite}`, bytes);
   }
@@ -140,13 +140,15 @@ const plotPath = (measured: Table): string =>
   `packages/benchmarks/results/plots/${plotName(measured)}`;
 
 const STORAGE = `Bytes written by a client for one operation, median / largest: keys and values, and the keys of deletions. *Late* are messages
-that arrive in the worst order. An own commit is stored when it is made and again when it is accepted.`;
+that arrive in the worst order. An own commit is stored when it is made and again when it is accepted; all others were added at once
+and have not committed, so that it holds an encryption per member, as it would not in a tree that has been used.`;
 
 const LARGE = `A client on file storage in a group in which all members have committed. Memory is what joining, or opening after a restart,
 adds to a process with an idle client: live objects / resident set, after some
 seconds of rest and collecting garbage.`;
 
-const SCENARIOS = `The scenarios of the OpenMLS book, as two of N members live through them, without storage. *Follow* is to process a Commit.`;
+const SCENARIOS = `The scenarios of the OpenMLS book, as two of N members live through them, without storage. *Follow* is to process a Commit. The other
+members were added at once and stay silent, so that each Commit is one on a tree that is mostly cold.`;
 
 const INTRODUCTION = `
 # Benchmarks
@@ -155,12 +157,17 @@ Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`n
 what else it can do.
 
 Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
-compiled its code; all take turns in one run: A B C A B C, never A A B B. Cells are medians, with the
-95th percentile in brackets; all rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
+compiled its code. All take turns in one run, A B C, B C A, C A B: a turn is one run of the operation or, of what is fast, up to a
+hundred in a row. What a turn begins with does not count, because after the turns of others caches are cold. Cells are medians, with
+the 95th percentile and the number of samples in brackets; all rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
 mlskit is faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as PrivateMessage
 without padding, GroupInfo with the tree. The receiver is another member, and both are found to be in the same epoch after every
 Commit. mlskit is measured below its client, without storage, on the provider for Node; OpenMLS writes to its memory storage as it
-goes. Commits of mlskit always carry a path; some libraries leave it out when a Commit only adds members.
+goes. Commits of mlskit always carry a path, and its Welcomes the tree; some libraries leave the path out when a Commit only adds
+members. OpenMLS-WASM (the bindings of mls-ts) adds by a proposal and a Commit without path, by a Welcome without tree: there, mlskit
+does the same, as *propose to add one and commit*. mlskit reads the key package from bytes, the bindings are given their object.
+mlskit uses all cores. Columns named *1 thread* are there to show what threads make of a library, measured after the others, without
+a ratio.
 
 *Cold*: the creator has added all others in one commit, and nobody else has committed; a commit then costs one encryption per
 member. *Warm*: every member has committed, and a commit costs one encryption per level of the tree. Such groups are made once and
@@ -168,9 +175,14 @@ joined by all libraries.
 
 *Limit* is the time of the cryptography that RFC 9420 demands for the operation on a group of this shape, carried out by the same
 provider in the same process, in turns with the operation; packages/benchmarks/src/limits.ts says how often what is called, and why.
-mls-go's limit is the same list, carried out by Go's standard library on one thread; the ratio of both limits tells what the
-platforms' primitives make of a comparison. Whoever joins, creates or loads starts without cached keys. Storing and loading need no
-cryptography.
+It is a limit of what is above the provider: HPKE, the import of keys and the threads for signatures and encryptions are mlskit's own
+there, too. mls-go's limit is the same list, carried out by Go's standard library on one thread; the ratio of both limits tells what
+the platforms' primitives make of a comparison, and where the calls are the same for groups of any size it is taken over all sizes.
+
+Whoever joins, creates or loads starts with a provider that has cached no keys, only the threads that encrypt to many members go on
+and know those they have met; who adds or processes finds the keys of the members, and of the key package, cached by the other member
+in this process. Storing and loading need no cryptography. Loading is not the same work everywhere: mlskit reads the nodes of a tree
+when they are needed, so that the first Commit afterwards is slower, others read everything.
 
 *Reach* compares with what mlskit aims at: the worst place, what is allowed there, the number of samples of the median with fewer of
 them, and how many of all places a complete run has meet the target.

@@ -2,6 +2,7 @@
 import { digits, formatBytes, formatTime } from "./format.ts";
 import { TITLES } from "./groups.ts";
 import { table } from "./markdown.ts";
+import { isOneThread } from "./peers.ts";
 import { isLimit, LIMIT, limitOf, type Results, type Row } from "./results.ts";
 
 export interface Table {
@@ -50,7 +51,7 @@ export function markdownOf(measured: Table): string {
     "mlskit",
     "limit",
     "mlskit / limit",
-    ...others.flatMap((n) => [n, "mlskit / it"]),
+    ...others.flatMap((name) => (isOneThread(name) ? [name] : [name, "mlskit / it"])),
   ];
   const lines: string[][] = [];
   for (const size of measured.sizes) {
@@ -59,7 +60,8 @@ export function markdownOf(measured: Table): string {
     const cells = [`${size}`, timeOf(own), timeOf(limit), ratio(own, limit)];
     for (const name of others) {
       const other = measured.row(name, size);
-      cells.push(timeOf(other), ratio(own, other));
+      cells.push(timeOf(other));
+      if (!isOneThread(name)) cells.push(ratio(own, other));
     }
     lines.push(cells);
   }
@@ -67,7 +69,8 @@ export function markdownOf(measured: Table): string {
 }
 
 function timeOf(row: Row | undefined): string {
-  return row === undefined ? "–" : `${formatTime(row.median)} (${formatTime(row.p95)})`;
+  if (row === undefined) return "–";
+  return `${formatTime(row.median)} (${formatTime(row.p95)}; ${row.runs})`;
 }
 
 function ratio(one: Row | undefined, other: Row | undefined): string {
@@ -104,6 +107,7 @@ const BYTES: Readonly<Record<string, string>> = {
   join: "Welcome with tree",
   add: "Commit and Welcome, N − 1 added",
   addOne: "Commit and Welcome, one added",
+  addBare: "proposal, Commit and Welcome, one added, without path and tree",
   removeOne: "Commit, one removed",
   externalJoin: "external Commit",
   send: "message of 1 KiB",

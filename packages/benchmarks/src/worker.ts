@@ -5,6 +5,7 @@ import { type CryptoProvider, providers, type SuiteCrypto } from "./internals.ts
 import { limitsOf } from "./limit-inputs.ts";
 import { LowLevelLibrary, type LowLevelInvitation } from "./low-level.ts";
 import { coldFixture, type Fixture, RUNS, type Timer, warmFixture } from "./operations.ts";
+import type { Step } from "./limits.ts";
 import { type PreparedLimit, Primitives } from "./primitives.ts";
 import type { Answer, Limited, Measured, Request } from "./protocol.ts";
 
@@ -114,15 +115,19 @@ interface GroupLimit {
 }
 
 async function prepareLimit(group: string): Promise<GroupLimit> {
-  const steps = await limitsOf(group, prepared());
+  const needed = await limitsOf(group, prepared());
   const shared = primitives.get(suite) ?? new Primitives(freshProvider().suite(suite));
   primitives.set(suite, shared);
   const crypto = freshProvider().suite(suite);
   const calls = new Map<string, PreparedLimit>();
-  for (const [operation, list] of Object.entries(steps)) {
+  const steps: Record<string, readonly Step[]> = {};
+  for (const [operation, list] of Object.entries(needed)) {
     const prepared = await shared.prepare(list);
     await prepared.run(crypto);
     calls.set(operation, prepared);
+    // A fresh provider reads every key; others are told to do so.
+    const isFresh = FORGETFUL.has(operation);
+    steps[operation] = isFresh ? list.map((step) => ({ ...step, newKeys: true })) : list;
   }
   return { steps, calls, crypto };
 }

@@ -22,6 +22,8 @@ type step struct {
 	Count  int    `json:"count"`
 	Size   int    `json:"size"`
 	PerKey int    `json:"perKey"`
+	// With keys that have not been met before: to read them belongs to the call.
+	NewKeys bool `json:"newKeys"`
 }
 
 // Longest info that is hashed for each recipient; a library can hash a longer one once for all.
@@ -32,6 +34,8 @@ type suite struct {
 	kem    hpke.KEM
 	sign   func(data []byte) []byte
 	verify func(data, signature []byte) error
+	// parse reads the public key that verify checks with.
+	parse func() error
 }
 
 // primitives carries out the steps with Go's standard library, one call after the other.
@@ -80,9 +84,15 @@ func newSuite(id int) (*suite, error) {
 				}
 				return nil
 			},
+			// Verifying reads the bytes.
+			parse: func() error { return nil },
 		}, nil
 	case 2:
 		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		public, err := private.PublicKey.Bytes()
 		if err != nil {
 			return nil, err
 		}
@@ -101,6 +111,10 @@ func newSuite(id int) (*suite, error) {
 				}
 				return nil
 			},
+			parse: func() error {
+				_, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), public)
+				return err
+			},
 		}, nil
 	}
 	return nil, fmt.Errorf("no primitives for suite %d", id)
@@ -111,12 +125,18 @@ func (s *suite) prepare(each step) (func() error, error) {
 	data := make([]byte, each.Size)
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret)
-	one, err := s.prepareCall(each.Call, data, secret)
+	one, err := s.prepareCall(each, data, secret)
 	if err != nil {
 		return nil, err
 	}
+	perKey := max(1, each.PerKey)
 	return func() error {
-		for range each.Count {
+		for i := range each.Count {
+			if each.NewKeys && each.Call == "verify" && i%perKey == 0 {
+				if err := s.parse(); err != nil {
+					return err
+				}
+			}
 			if err := one(); err != nil {
 				return err
 			}
@@ -125,7 +145,8 @@ func (s *suite) prepare(each step) (func() error, error) {
 	}, nil
 }
 
-func (s *suite) prepareCall(call string, data, secret []byte) (func() error, error) {
+func (s *suite) prepareCall(each step, data, secret []byte) (func() error, error) {
+	call := each.Call
 	kdf, aead := hpke.HKDFSHA256(), hpke.AES128GCM()
 	info := data[:min(len(data), longestInfo)]
 	switch call {
@@ -150,9 +171,22 @@ func (s *suite) prepareCall(call string, data, secret []byte) (func() error, err
 		return nil, err
 	}
 	public := private.PublicKey()
+	encoded := public.Bytes()
+	recipient := func() (hpke.PublicKey, error) {
+		if each.NewKeys {
+			return s.kem.NewPublicKey(encoded)
+		}
+		return public, nil
+	}
 	switch call {
 	case "seal":
-		return func() error { _, err := hpke.Seal(public, kdf, aead, info, secret); return err }, nil
+		return func() error {
+			to, err := recipient()
+			if err == nil {
+				_, err = hpke.Seal(to, kdf, aead, info, secret)
+			}
+			return err
+		}, nil
 	case "open":
 		sealed, err := hpke.Seal(public, kdf, aead, data, secret)
 		if err != nil {
@@ -161,7 +195,11 @@ func (s *suite) prepareCall(call string, data, secret []byte) (func() error, err
 		return func() error { _, err := hpke.Open(private, kdf, aead, data, sealed); return err }, nil
 	case "sendExport":
 		return func() error {
-			_, sender, err := hpke.NewSender(public, kdf, aead, data)
+			to, err := recipient()
+			if err != nil {
+				return err
+			}
+			_, sender, err := hpke.NewSender(to, kdf, aead, data)
 			if err != nil {
 				return err
 			}

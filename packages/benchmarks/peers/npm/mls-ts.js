@@ -43,9 +43,10 @@ const manifest = new URL("node_modules/mls-ts/package.json", import.meta.url);
 await serve(
   {
     library: "OpenMLS-WASM (mls-ts)",
-    version: JSON.parse(readFileSync(manifest, "utf8")).version,
+    version: `mls-ts ${JSON.parse(readFileSync(manifest, "utf8")).version}`,
     runtime: `Node ${process.versions.node}, WebAssembly, in memory`,
     suites: [3],
+    treeBeside: true,
   },
   {
     async cold(_suite, size) {
@@ -81,23 +82,23 @@ await serve(
         bytes("join", welcome.length + tree.length);
       },
       /** Nobody can be removed again, so each time begins from the state before. */
-      async membership(time, bytes) {
+      async bareAdd(time, bytes) {
         const [from, to] = [sender, receiver].map(({ provider }) => {
           const copy = Provider.from_bytes(provider.serialize());
           return { provider: copy, group: Group.load(copy, GROUP_ID) };
         });
         const { keyPackage } = invite("guest");
-        const added = await time("addOne", async () => {
+        const added = await time("addBare", async () => {
           const { identity } = guests[0];
           const made = from.group.propose_and_commit_add(from.provider, identity, keyPackage);
           from.group.merge_pending_commit(from.provider);
           return { proposal: made.proposal, commit: made.commit, welcome: made.welcome };
         });
-        await time("processAdd", async () => {
+        await time("processAddBare", async () => {
           to.group.process_message(to.provider, added.proposal);
           to.group.process_message(to.provider, added.commit);
         });
-        bytes("addOne", added.proposal.length + added.commit.length + added.welcome.length);
+        bytes("addBare", added.proposal.length + added.commit.length + added.welcome.length);
         const message = from.group.create_message(from.provider, guests[0].identity, PAYLOAD);
         const data = to.group.process_message(to.provider, message);
         check(Buffer.compare(data, PAYLOAD) === 0, "the members are not in the same epoch");

@@ -1,0 +1,72 @@
+/** What is said to be reached, from results that are made up. */
+import { expect, test } from "vitest";
+import { PEER_NAMES } from "../src/peers.ts";
+import { COLOURS } from "../src/plot.ts";
+import { type Reached, reachOf } from "../src/reach.ts";
+import { missingList, reachTable } from "../src/reach-table.ts";
+import { LIMIT, limitOf, type Results, type Row } from "../src/results.ts";
+
+const row = (library: string, size: number, median: number, changes: Partial<Row> = {}): Row => ({
+  suite: 1,
+  size,
+  tree: "warm",
+  operation: "send",
+  library,
+  median,
+  p95: median,
+  minimum: median,
+  runs: 9,
+  rounds: [median],
+  ...changes,
+});
+
+const reached = (rows: readonly Row[], against: string, what: string): Reached => {
+  const results = { rows, storage: [], large: [], bundles: [] } as unknown as Results;
+  const found = reachOf(results).find((each) => each.against === against && each.what === what);
+  if (found === undefined) throw new Error(`no line for ${against}, ${what}`);
+  return found;
+};
+
+test("places that a complete run has are missed, and medians of few samples are marked", () => {
+  const rows = [row("mlskit", 2, 1), row("ts-mls", 2, 20), row("mlskit", 10, 3)];
+  const line = reached([...rows, row("ts-mls", 10, 20, { runs: 2 })], "ts-mls", "send");
+  // Two suites, six sizes up to 1,000, of which two in one suite are there.
+  expect(line.missing).toHaveLength(10);
+  expect(line.missing).toContain("send, warm, suite 2, N = 1000");
+  expect(line.missing).not.toContain("send, warm, suite 1, N = 10000");
+  const table = reachTable([line]);
+  expect(table).toContain("| 0.15 | 0.10 | 2 | send, warm, suite 1, N = 10 |");
+  expect(table).toContain("| 1 of 12; 10 not measured; 1 by fewer than 9 samples |");
+  expect(missingList([line])).toContain("send, warm, suite 1, N = 50; ");
+});
+
+test("for itself, 10,000 members are part of a complete run", () => {
+  const { missing } = reached([], LIMIT, "every operation, N ≥ 10");
+  expect(missing).toContain("send, warm, suite 2, N = 10000");
+  expect(missing).not.toContain("send, warm, suite 1, N = 2");
+  expect(missing.some((where) => /store|load/.test(where))).toBe(false);
+  const growth = reached([], "itself", "warm commit, N = 10000 against 100");
+  expect(growth.missing).toEqual(["suite 1", "suite 2"]);
+  expect(missingList([growth])).toBe("- itself, warm commit, N = 10000 against 100: everything");
+});
+
+test("primitives are compared over all sizes where the calls are the same, else size by size", () => {
+  const ratios = [2, 3, 10];
+  const rowsOf = (calls: (size: number) => Row["calls"]): Row[] =>
+    [2, 10, 50].flatMap((size, i) => [
+      row("mlskit", size, 30),
+      row("mls-go", size, 10),
+      row(LIMIT, size, (ratios[i] ?? 0) * 5, { calls: calls(size) }),
+      row(limitOf("mls-go"), size, 5),
+    ]);
+  const targets = (rows: readonly Row[]): number[] =>
+    reached(rows, "mls-go", "send").measured.map(({ target }) => Math.round(target * 10) / 10);
+  expect(targets(rowsOf(() => ({ sign: 1 })))).toEqual([3.3, 3.3, 3.3]);
+  expect(targets(rowsOf((size) => ({ sign: size })))).toEqual([2.2, 3.3, 11]);
+});
+
+test("every line of a plot has a colour of its own", () => {
+  expect(new Set(COLOURS).size).toBe(COLOURS.length);
+  // mlskit, its limit and that of mls-go.
+  expect(COLOURS.length).toBeGreaterThanOrEqual(PEER_NAMES.length + 3);
+});
