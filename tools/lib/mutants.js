@@ -358,12 +358,8 @@ export const MUTANTS = {
       "if (!(OFF)) await verifySignatures(epoch.crypto, [verifyJob(leafNode, binding)]);",
     ]),
     inFile("group/own-leaf.ts", [
-      "checkOwnLeafExtensions(capabilities, extensions);\n  checkSupport(leaf, contextRequirements(epoch.crypto, groupExtensions));",
-      "if (!(OFF)) checkOwnLeafExtensions(capabilities, extensions);\n  if (!(OFF)) checkSupport(leaf, contextRequirements(epoch.crypto, groupExtensions));",
-    ]),
-    inFile("group/own-leaf.ts", [
-      "checkOwnLeafExtensions(capabilities, extensions);\n  checkSupport(leaf, contextRequirements(epoch.crypto, list.extensions));",
-      "if (!(OFF)) checkOwnLeafExtensions(capabilities, extensions);\n  if (!(OFF)) checkSupport(leaf, contextRequirements(epoch.crypto, list.extensions));",
+      "checkOwnLeafExtensions(capabilities, leaf.extensions);\n  checkSupport(capabilities, contextRequirements(crypto, extensions));",
+      "if (!(OFF)) checkOwnLeafExtensions(capabilities, leaf.extensions);\n  if (!(OFF)) checkSupport(capabilities, contextRequirements(crypto, extensions));",
     ]),
   ],
   valn1407: [

@@ -50,7 +50,7 @@ import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts"
 import { keepPast, newestPsks } from "./receiving/merge.ts";
 import { discardPending } from "./receiving/settle-commit.ts";
 import { reasonsToUpdate, type UpdateReason } from "./state/update-advice.ts";
-import type { LeafUpdate } from "../group/create-commit.ts";
+import type { LeafUpdate } from "../group/own-leaf.ts";
 
 export interface Member {
   readonly leafIndex: number;

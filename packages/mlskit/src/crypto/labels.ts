@@ -5,50 +5,15 @@ import { UsageError } from "../errors.ts";
 import type { MaybePromise, SealedMessage, Signer, SuiteCrypto } from "./crypto-provider.ts";
 import { truncate } from "./hkdf.ts";
 
-/** Labels of SignWithLabel, RFC 9420 §17.6. */
-export const SIGNATURE_LABELS = {
-  framedContent: "FramedContentTBS",
-  leafNode: "LeafNodeTBS",
-  keyPackage: "KeyPackageTBS",
-  groupInfo: "GroupInfoTBS",
-} as const;
+// Labels of SignWithLabel, RFC 9420 §17.6.
+export const FRAMED_CONTENT_TBS = "FramedContentTBS";
+export const LEAF_NODE_TBS = "LeafNodeTBS";
+export const KEY_PACKAGE_TBS = "KeyPackageTBS";
+export const GROUP_INFO_TBS = "GroupInfoTBS";
 
-/** Labels of EncryptWithLabel, RFC 9420 §17.7. */
-export const ENCRYPTION_LABELS = {
-  updatePathNode: "UpdatePathNode",
-  welcome: "Welcome",
-} as const;
-
-/** Labels of ExpandWithLabel, DeriveSecret and DeriveTreeSecret, RFC 9420 §7.4, §8, §9. */
-export const DERIVATION_LABELS = {
-  joiner: "joiner",
-  welcome: "welcome",
-  epoch: "epoch",
-  senderData: "sender data",
-  encryption: "encryption",
-  exporter: "exporter",
-  external: "external",
-  confirm: "confirm",
-  membership: "membership",
-  resumption: "resumption",
-  authentication: "authentication",
-  init: "init",
-  exported: "exported",
-  derivedPsk: "derived psk",
-  path: "path",
-  node: "node",
-  tree: "tree",
-  left: "left",
-  right: "right",
-  handshake: "handshake",
-  application: "application",
-  key: "key",
-  nonce: "nonce",
-  secret: "secret",
-} as const;
-
-/** Info string of the external init secret's HPKE export, RFC 9420 §8.3. */
-export const EXTERNAL_INIT_EXPORT_LABEL = "MLS 1.0 external init secret";
+// Labels of EncryptWithLabel, RFC 9420 §17.7.
+export const UPDATE_PATH_NODE = "UpdatePathNode";
+export const WELCOME = "Welcome";
 
 const PREFIX = "MLS 1.0 ";
 

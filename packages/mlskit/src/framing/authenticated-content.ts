@@ -1,7 +1,7 @@
 /** Signing content and checking who signed it. RFC 9420 §6.1. */
 import { type Codec, MLS10, uint16, withEncoding, type Writer } from "../codec/index.ts";
 import type { Signer, VerifyJob } from "../crypto/index.ts";
-import { labeledContent, signWithLabel } from "../crypto/labels.ts";
+import { FRAMED_CONTENT_TBS, labeledContent, signWithLabel } from "../crypto/labels.ts";
 import {
   authDataCodec,
   FramedContent,
@@ -60,7 +60,11 @@ export async function signContent(
 ): Promise<SignedContent> {
   const content = withEncoding(FramedContentFields, fields);
   const tbs = framedContentTbs(wireFormat, content, groupContext);
-  return { wireFormat, content, signature: await signWithLabel(signer, LABEL, ...tbs) };
+  return {
+    wireFormat,
+    content,
+    signature: await signWithLabel(signer, FRAMED_CONTENT_TBS, ...tbs),
+  };
 }
 
 export function authenticate(
@@ -78,7 +82,10 @@ export function contentVerifyJob(
 ): VerifyJob {
   return {
     publicKey,
-    message: labeledContent(LABEL, ...framedContentTbs(wireFormat, content, groupContext)),
+    message: labeledContent(
+      FRAMED_CONTENT_TBS,
+      ...framedContentTbs(wireFormat, content, groupContext),
+    ),
     signature: auth.signature,
   };
 }
@@ -105,8 +112,6 @@ export function writeFramedContentTbm(
   for (const part of framedContentTbs(wireFormat, content, groupContext)) writer.bytes(part);
   authDataCodec(content.content.contentType).write(writer, auth);
 }
-
-const LABEL = "FramedContentTBS";
 
 /** Version and wire format, two bytes each. */
 const TBS_HEADERS: Readonly<Record<ContentWireFormat, Uint8Array>> = {

@@ -12,7 +12,7 @@ import {
 } from "../extensions/extension.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import { check } from "../rules.ts";
-import { isDefaultType } from "../tree/capabilities.ts";
+import { isDefaultType, requiredTypes } from "../tree/capabilities.ts";
 import type { LeafNodeRequirements } from "../tree/leaf-node-validation.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import type { ProvisionalGroup } from "./apply-proposals.ts";
@@ -78,21 +78,14 @@ export function checkContextSupport(tree: RatchetTree, extensions: readonly Exte
     ExtensionType.requiredCapabilities,
     RequiredCapabilities,
   );
-  const lists = [
-    ["extensions", required?.extensionTypes ?? []],
-    ["proposals", required?.proposalTypes ?? []],
-    ["credentials", required?.credentialTypes ?? []],
-  ] as const;
-  for (const [kind, types] of lists) {
-    for (const type of types) {
-      check(
-        tree.supportedByAll(kind, type),
-        "valn1001",
-        "INVALID_PROPOSAL",
-        "a member lacks a capability that would be required",
-        { kind, type },
-      );
-    }
+  for (const { kind, type } of requiredTypes(required)) {
+    check(
+      tree.supportedByAll(kind, type),
+      "valn1001",
+      "INVALID_PROPOSAL",
+      "a member lacks a capability that would be required",
+      { kind, type },
+    );
   }
   for (const { type } of extensions) {
     check(
@@ -137,6 +130,6 @@ export async function checkExternalSenderList(
       "an external sender's certificate is not for its key",
     );
   }
-  const changes = senders.map((next) => ({ next, position: undefined }));
+  const changes = senders.map((next) => ({ next }));
   await checkCredentials(environment, changes, "externalSender", epoch.context.groupId);
 }

@@ -1,37 +1,26 @@
 /** A member's Commit, with the Welcomes and the GroupInfo that go with it. RFC 9420 §12.4, §14. */
 import type { Signer } from "../crypto/index.ts";
-import type { Credential } from "../credentials/credential.ts";
 import type { Extension } from "../extensions/extension.ts";
 import type { ContentWireFormat } from "../framing/authenticated-content.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import type { PaddingPolicy } from "../framing/padding.ts";
 import type { Proposal } from "../messages/proposal.ts";
-import { SecretTree, type SecretTreeChange } from "../secret-tree/secret-tree.ts";
-import type { Capabilities } from "../tree/nodes.ts";
+import type { SecretTreeChange } from "../secret-tree/secret-tree.ts";
 import { retainPrivateKeys } from "../tree/private-keys.ts";
 import { requiresPath } from "./apply-proposals.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
 import type { Environment } from "./environment.ts";
-import { type Epoch, groupView } from "./epoch.ts";
+import { type Epoch, groupView, memberEpoch } from "./epoch.ts";
 import type { EvaluatedProposals } from "./evaluate-proposals.ts";
 import { createGroupInfo, type GroupInfoOptions } from "./group-info-creation.ts";
-import { type LeafTemplate, type MadeCommit, makeCommit } from "./make-commit.ts";
-import { checkOwnLeaf, ownLeafOf } from "./own-leaf.ts";
+import { type MadeCommit, makeCommit } from "./make-commit.ts";
+import { checkOwnLeaf, leafTemplate, type LeafUpdate, ownLeafOf } from "./own-leaf.ts";
 import type { CachedProposal, ProposalEntry } from "./proposal-entry.ts";
 import type { PskFlow } from "./proposal-rules.ts";
 import { protectContent } from "./protect.ts";
 import { reviewCommit } from "./review.ts";
 import { selectProposals, type UnusedProposal } from "./select-proposals.ts";
 import { type CreatedWelcome, createWelcomes } from "./welcome-creation.ts";
-
-/** What may change in the committer's own leaf; what is left out is carried over. */
-export interface LeafUpdate {
-  readonly credential?: Credential | undefined;
-  readonly capabilities?: Capabilities | undefined;
-  readonly extensions?: readonly Extension[] | undefined;
-  /** A new signature key. The Commit itself is signed with the old one. */
-  readonly signer?: Signer | undefined;
-}
 
 export interface CommitOptions {
   /** By value, in this order, after those by reference. */
@@ -88,7 +77,7 @@ export async function createCommit(
     requiresPath(list.entries, environment.types) ||
     options.leaf !== undefined ||
     options.pending.some((entry) => isOwnUpdate(epoch, entry));
-  if (needsPath) await checkOwnLeaf(epoch, list, leaf, environment);
+  if (needsPath) await checkOwnLeaf(epoch, list, leaf, "commit", environment);
   const made = await makeCommit({
     before: epoch,
     list,
@@ -142,27 +131,12 @@ function isOwnUpdate({ ownLeaf }: Epoch, { proposal, sender }: ProposalEntry): b
   return proposal.type === "update" && sender.type === "member" && sender.leafIndex === ownLeaf;
 }
 
-function leafTemplate(epoch: Epoch, update: LeafUpdate = {}): LeafTemplate {
-  const { credential, capabilities, extensions } = ownLeafOf(epoch);
-  return {
-    credential: update.credential ?? credential,
-    capabilities: update.capabilities ?? capabilities,
-    extensions: update.extensions ?? extensions,
-    signer: update.signer ?? epoch.signer,
-  };
-}
-
 function nextOwnEpoch(epoch: Epoch, { next, path }: MadeCommit, signer: Signer): Epoch {
-  const { encryptionSecret, ...secrets } = next.secrets;
-  const { tree } = next.public;
-  return {
+  return memberEpoch(next.public, next.secrets, {
     ownLeaf: epoch.ownLeaf,
-    privateKeys: path?.privateKeys ?? retainPrivateKeys(tree, epoch.privateKeys),
-    secrets,
-    secretTree: SecretTree.fromEncryptionSecret(epoch.crypto, tree.leafCount, encryptionSecret),
+    privateKeys: path?.privateKeys ?? retainPrivateKeys(next.public.tree, epoch.privateKeys),
     signer: path === undefined ? epoch.signer : signer,
-    ...next.public,
-  };
+  });
 }
 
 type Attachments = Pick<CreatedCommit, "welcomes" | "groupInfo" | "ratchetTree">;

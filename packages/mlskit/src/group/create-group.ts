@@ -3,18 +3,15 @@ import { EMPTY_BYTES, MLS10 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import type { Extension } from "../extensions/extension.ts";
 import { UsageError } from "../errors.ts";
-import { interimTranscriptHash } from "../framing/transcript-hash.ts";
 import { checkPrivateKeys } from "../key-packages/private-keys.ts";
 import { confirmationTag, secretsOf } from "../key-schedule/key-schedule.ts";
-import { SecretTree } from "../secret-tree/secret-tree.ts";
 import { RatchetTree } from "../tree/ratchet-tree.ts";
-import { leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
+import { leafIndex } from "../tree/tree-math.ts";
 import { checkContextSupport, checkExternalSenderList } from "./context-extensions.ts";
 import { checkCredentials } from "./credential-checks.ts";
 import { checkExtensionsByTypes } from "./custom-types.ts";
 import type { Environment } from "./environment.ts";
-import { type Epoch, encodeContext } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
+import { type Epoch, memberEpoch, publicEpoch } from "./epoch.ts";
 import type { KeyPackageBundle } from "./join-by-welcome.ts";
 import { checkContextExtensionTypes } from "./proposal-rules.ts";
 import type { SuiteCrypto } from "../crypto/index.ts";
@@ -45,27 +42,18 @@ export async function createGroup(
     extensions,
   };
   checkCreation(tree, extensions, environment);
-  const change = { next: identityOf(creator.keyPackage.leafNode), position: undefined };
-  await checkCredentials(environment, [change], "add", groupId);
+  await checkCredentials(environment, [{ next: creator.keyPackage.leafNode }], "add", groupId);
   await checkExternalSenderList({ crypto, context }, extensions, environment);
   // Rule mk-106: nothing about the first epoch follows from public data.
   const epochSecret = new Secret(crypto.randomBytes(crypto.suite.kdf.size));
-  const { encryptionSecret, ...secrets } = secretsOf(crypto, epochSecret);
+  const secrets = secretsOf(crypto, epochSecret);
   epochSecret.erase();
   const tag = confirmationTag(crypto, secrets.confirmationKey, EMPTY_BYTES);
-  return {
-    crypto,
-    context,
-    contextBytes: encodeContext(context),
-    tree,
-    confirmationTag: tag,
-    interimTranscriptHash: interimTranscriptHash(crypto, EMPTY_BYTES, tag),
+  return memberEpoch(publicEpoch(crypto, context, tree, tag), secrets, {
     ownLeaf: leafIndex(0),
-    privateKeys: new Map([[nodeOfLeaf(leafIndex(0)), creator.encryptionKey]]),
-    secrets,
-    secretTree: SecretTree.fromEncryptionSecret(crypto, tree.leafCount, encryptionSecret),
+    privateKeys: new Map([[0, creator.encryptionKey]]),
     signer: creator.signer,
-  };
+  });
 }
 
 /** Rule mk-108: the creator can live in the group that it describes. */

@@ -7,17 +7,21 @@ import type { RuleId } from "../rules.ts";
 import type { Environment } from "./environment.ts";
 import { ProposalFault } from "./proposal-entry.ts";
 
-/** A credential that enters the group, and the one it replaces, if any. */
+/** Whoever enters the group, a leaf or an external sender, and whom it replaces, if anybody. */
 export interface CredentialChange {
-  readonly current?: Identity;
+  readonly current?: Identity | undefined;
   readonly next: Identity;
   /** Of the proposal in its list, if a proposal is to blame. */
-  readonly position: number | undefined;
+  readonly position?: number | undefined;
 }
 
 type Service = Pick<Environment, "authenticationService" | "now">;
 
-/** Rule valn0101. One call for the whole batch. @throws PolicyError `CREDENTIAL_REJECTED` */
+/**
+ * Rule valn0101, in one call for the whole batch, and rule mk-48 for those that replace somebody.
+ *
+ * @throws PolicyError `CREDENTIAL_REJECTED`
+ */
 export async function checkCredentials(
   { authenticationService, now }: Service,
   changes: readonly CredentialChange[],
@@ -25,28 +29,25 @@ export async function checkCredentials(
   groupId: Uint8Array | undefined,
 ): Promise<void> {
   if (changes.length === 0) return;
-  const identities = changes.map(({ next }) => next);
-  const verdicts = await authenticationService.validate(identities, { event, groupId, now });
+  const context = { event, groupId, now };
+  const identities = changes.map(({ next }) => identityOf(next));
+  const verdicts = await authenticationService.validate(identities, context);
   for (const [i, change] of changes.entries()) {
     const verdict = verdicts[i] ?? { reason: "the authentication service gave no answer" };
     const { position } = change;
     if (verdict !== true) throw at(position, refusal(verdict, "valn0101"));
   }
+  for (const { current, next, position } of changes) {
+    if (current === undefined || isSame(current, next)) continue;
+    const [older, newer] = [identityOf(current), identityOf(next)];
+    const verdict = await authenticationService.isSuccessor(older, newer, context);
+    if (verdict !== true) throw at(position, refusal(verdict, "mk-48"));
+  }
 }
 
-/** Rule mk-48. @throws PolicyError `CREDENTIAL_REJECTED` */
-export async function checkSuccessors(
-  { authenticationService, now }: Service,
-  changes: readonly CredentialChange[],
-  event: CredentialEvent,
-  groupId: Uint8Array | undefined,
-): Promise<void> {
-  for (const change of changes) {
-    if (change.current === undefined || isSame(change.current, change.next)) continue;
-    const context = { event, groupId, now };
-    const verdict = await authenticationService.isSuccessor(change.current, change.next, context);
-    if (verdict !== true) throw at(change.position, refusal(verdict, "mk-48"));
-  }
+/** What the application is told of a leaf. */
+export function identityOf({ credential, signatureKey }: Identity): Identity {
+  return { credential, signatureKey };
 }
 
 /** Whoever keeps credential and key takes nobody's place. */

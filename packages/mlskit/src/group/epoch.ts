@@ -1,9 +1,10 @@
 /** One epoch of a group. Values of these types never change; a Commit makes the next one. */
 import { encode } from "../codec/index.ts";
 import type { Secret, Signer, SuiteCrypto } from "../crypto/index.ts";
+import { interimTranscriptHash } from "../framing/transcript-hash.ts";
 import { GroupContext } from "../key-schedule/group-context.ts";
 import type { EpochSecrets } from "../key-schedule/key-schedule.ts";
-import type { SecretTree } from "../secret-tree/secret-tree.ts";
+import { SecretTree } from "../secret-tree/secret-tree.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { leafIndex as asLeafIndex, type LeafIndex } from "../tree/tree-math.ts";
 import type { GroupView, MemberView } from "./environment.ts";
@@ -33,6 +34,36 @@ export interface Epoch extends PublicEpoch {
   /** What is left of the exporter tree by node index; undefined while it is untouched. */
   readonly exporterTree?: ReadonlyMap<number, Secret> | undefined;
   readonly signer: Signer;
+}
+
+/** An epoch with what follows from its context and tag. */
+export function publicEpoch<Tree extends RatchetTree>(
+  crypto: SuiteCrypto,
+  context: GroupContext,
+  tree: Tree,
+  confirmationTag: Uint8Array,
+  contextBytes: Uint8Array = encodeContext(context),
+): PublicEpoch & { readonly tree: Tree } {
+  const { confirmedTranscriptHash } = context;
+  return {
+    crypto,
+    context,
+    contextBytes,
+    tree,
+    confirmationTag,
+    interimTranscriptHash: interimTranscriptHash(crypto, confirmedTranscriptHash, confirmationTag),
+  };
+}
+
+/** An epoch as one of its members has it. The secret tree takes over the encryption secret. */
+export function memberEpoch(
+  epoch: PublicEpoch,
+  { encryptionSecret, ...secrets }: EpochSecrets,
+  own: Pick<Epoch, "ownLeaf" | "privateKeys" | "signer">,
+): Epoch {
+  const { crypto, tree } = epoch;
+  const secretTree = SecretTree.fromEncryptionSecret(crypto, tree.leafCount, encryptionSecret);
+  return { ...epoch, ...own, secrets, secretTree };
 }
 
 /** The context of the next epoch before its confirmed transcript hash is known. RFC 9420 §12.4.1. */

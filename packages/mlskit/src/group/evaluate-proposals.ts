@@ -4,7 +4,6 @@
  * Committer and receiver run the same code: what one may send, all others accept. The committer
  * reacts to a fault by leaving a proposal out (select-proposals.ts), the receiver by refusing.
  */
-import type { Identity } from "../credentials/authentication-service.ts";
 import type { Secret } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
 import { checkKeyPackage, keyPackageSignatures } from "../key-packages/key-package-validation.ts";
@@ -13,12 +12,11 @@ import { check, violation } from "../rules.ts";
 import { supports } from "../tree/capabilities.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
 import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
-import type { LeafNode } from "../tree/nodes.ts";
 import { checkResult, type SignatureJob } from "../tree/signature-batch.ts";
 import type { LeafIndex } from "../tree/tree-math.ts";
 import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
 import { checkChangedExtensions, contextRequirements } from "./context-extensions.ts";
-import { checkCredentials, checkSuccessors, type CredentialChange } from "./credential-checks.ts";
+import { checkCredentials, type CredentialChange } from "./credential-checks.ts";
 import type { Direction, Environment } from "./environment.ts";
 import { groupView, type PublicEpoch } from "./epoch.ts";
 import { checkLeafAmongMembers } from "./leaf-among-members.ts";
@@ -196,22 +194,14 @@ async function checkSignatures(evaluation: Evaluation, group: ProvisionalGroup):
 async function checkIdentities(evaluation: Evaluation, group: ProvisionalGroup): Promise<void> {
   const { epoch, environment } = evaluation;
   const { groupId } = epoch.context;
-  const added: CredentialChange[] = [];
-  for (const { after, position } of group.added) {
-    if (after !== undefined) added.push({ next: identityOf(after), position });
-  }
-  const updated: CredentialChange[] = [];
-  for (const { before, after, position } of group.updated) {
-    if (before === undefined || after === undefined) continue;
-    updated.push({ current: identityOf(before), next: identityOf(after), position });
-  }
-  await checkCredentials(environment, added, "add", groupId);
-  await checkCredentials(environment, updated, "update", groupId);
-  await checkSuccessors(environment, updated, "update", groupId);
+  await checkCredentials(environment, incoming(group.added), "add", groupId);
+  await checkCredentials(environment, incoming(group.updated), "update", groupId);
 }
 
-export function identityOf({ credential, signatureKey }: LeafNode): Identity {
-  return { credential, signatureKey };
+function incoming(changes: readonly LeafChange[]): readonly CredentialChange[] {
+  return changes.flatMap(({ before: current, after: next, position }) =>
+    next === undefined ? [] : { current, next, position },
+  );
 }
 
 async function checkPolicy(evaluation: Evaluation): Promise<void> {

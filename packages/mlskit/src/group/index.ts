@@ -41,8 +41,8 @@ export {
   type CommitOptions,
   createCommit,
   type CreatedCommit,
-  type LeafUpdate,
 } from "./create-commit.ts";
+export type { LeafUpdate } from "./own-leaf.ts";
 export { createGroup, type CreateGroupOptions } from "./create-group.ts";
 export {
   DEFAULT_LIMITS,

@@ -1,5 +1,5 @@
 /** Joining without an invitation, from a published GroupInfo. RFC 9420 §12.4.3.2. */
-import type { Signer, SuiteCrypto } from "../crypto/index.ts";
+import type { SuiteCrypto } from "../crypto/index.ts";
 import { ExternalPub, ExtensionType, readExtension } from "../extensions/extension.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import { protectPublic } from "../framing/public-message.ts";
@@ -8,12 +8,11 @@ import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { GroupInfo } from "../messages/group-info.ts";
 import type { Proposal } from "../messages/proposal.ts";
 import { check } from "../rules.ts";
-import { SecretTree } from "../secret-tree/secret-tree.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
 import type { Environment } from "./environment.ts";
-import { type Epoch, groupView } from "./epoch.ts";
+import { type Epoch, groupView, memberEpoch } from "./epoch.ts";
 import { checkJoinerLeaf } from "./own-leaf.ts";
 import { type LeafTemplate, makeCommit } from "./make-commit.ts";
 import type { CachedProposal, ProposalEntry } from "./proposal-entry.ts";
@@ -106,7 +105,11 @@ export async function joinByExternalCommit(
   return {
     commit: encodeMlsMessage({ wireFormat: "publicMessage", message }),
     confirmationTag: after.confirmationTag,
-    next: joinerEpoch(made, list.committer, leaf.signer),
+    next: memberEpoch(after, made.next.secrets, {
+      ownLeaf: list.committer,
+      privateKeys: made.path?.privateKeys ?? new Map(),
+      signer: leaf.signer,
+    }),
     summary: summarize(before.context.epoch, list, true, undefined, pathLeaf),
     notices: validated.notices,
   };
@@ -123,21 +126,4 @@ function proposalsOf(
   const sender = { type: "newMemberCommit" } as const;
   const inline = byValue.map((proposal) => ({ proposal, sender, reference: undefined }));
   return [...options.pending, ...inline];
-}
-
-function joinerEpoch(
-  { next, path }: Awaited<ReturnType<typeof makeCommit>>,
-  ownLeaf: Epoch["ownLeaf"],
-  signer: Signer,
-): Epoch {
-  const { encryptionSecret, ...secrets } = next.secrets;
-  const { crypto, tree } = next.public;
-  return {
-    ...next.public,
-    ownLeaf,
-    privateKeys: path?.privateKeys ?? new Map(),
-    secrets,
-    secretTree: SecretTree.fromEncryptionSecret(crypto, tree.leafCount, encryptionSecret),
-    signer,
-  };
 }

@@ -31,13 +31,12 @@ import { type PreSharedKey, PreSharedKeyId, pskSecret } from "../key-schedule/pr
 import { GroupInfo } from "../messages/group-info.ts";
 import { GroupSecrets, type Welcome } from "../messages/welcome.ts";
 import { check } from "../rules.ts";
-import { SecretTree } from "../secret-tree/secret-tree.ts";
 import type { ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { privateKeysFromPathSecret } from "../tree/private-keys.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { type LeafIndex, leafIndex, nodeOfLeaf } from "../tree/tree-math.ts";
 import { type DecodingRules, type Environment, wireTypes } from "./environment.ts";
-import type { Epoch } from "./epoch.ts";
+import { type Epoch, memberEpoch } from "./epoch.ts";
 import { checkExtensionsListed, validateGroupInfo } from "./validate-group-info.ts";
 import { checkWelcomePsks } from "./welcome-psks.ts";
 
@@ -230,12 +229,9 @@ export async function stageJoin(
   if (!equalSecrets(expected, groupInfo.confirmationTag)) {
     throw new CryptoError("TAG_INVALID", "the confirmation tag is wrong", { rule: "valn1411" });
   }
-  const { encryptionSecret, ...secrets } = all;
-  const { leafCount } = epoch.tree;
-  const secretTree = SecretTree.fromEncryptionSecret(crypto, leafCount, encryptionSecret);
   const { signer, keyPackage } = bundle;
   const join: Join = {
-    epoch: { ...epoch, ownLeaf, privateKeys, secrets, secretTree, signer },
+    epoch: memberEpoch(epoch, all, { ownLeaf, privateKeys, signer }),
     groupInfo,
     reference,
     keyPackage,
@@ -243,7 +239,7 @@ export async function stageJoin(
     psks,
     notices,
     export: (label, context, length) => {
-      return exportSecret(crypto, secrets.exporterSecret, label, context, length);
+      return exportSecret(crypto, all.exporterSecret, label, context, length);
     },
   };
   return sealed(join);

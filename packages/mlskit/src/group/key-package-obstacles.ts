@@ -24,7 +24,6 @@ import { contextRequirements } from "./context-extensions.ts";
 import { checkCredentials } from "./credential-checks.ts";
 import type { Environment } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
 import { checkCredentialSupport, checkSignatureKeyIsNew } from "./leaf-among-members.ts";
 
 /**
@@ -61,7 +60,6 @@ function checksFor(
   const lifetime = { now, mode: "sending", maximum: limits.maximumLifetime } as const;
   const requirements = contextRequirements(crypto, context.extensions);
   const { requiredCapabilities, groupExtensionTypes = [] } = requirements;
-  const change = { next: identityOf(leaf), position: undefined };
   return [
     () => checkSuiteAndVersion(keyPackage, crypto.suite.id),
     () => checkInitKey(keyPackage),
@@ -78,7 +76,7 @@ function checksFor(
     () => checkSignatureKeyIsNew(tree, leafIndex, leaf.signatureKey, "valn0306"),
     () => checkEncryptionKeyIsNew(tree, leaf.encryptionKey),
     () => checkCredentialSupport(tree, leaf, { leafIndex }),
-    () => checkCredentials(environment, [change], "add", context.groupId),
+    () => checkCredentials(environment, [{ next: leaf }], "add", context.groupId),
   ];
 }
 

@@ -3,7 +3,7 @@ import type { Secret } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
 import type { SignedContent } from "../framing/authenticated-content.ts";
-import { confirmedTranscriptHash, interimTranscriptHash } from "../framing/transcript-hash.ts";
+import { confirmedTranscriptHash } from "../framing/transcript-hash.ts";
 import type { GroupContext } from "../key-schedule/group-context.ts";
 import {
   confirmationTag,
@@ -14,7 +14,7 @@ import {
 } from "../key-schedule/key-schedule.ts";
 import type { RatchetTree } from "../tree/ratchet-tree.ts";
 import { MAX_UINT64 } from "../codec/index.ts";
-import { encodeContext, provisionalContext, type PublicEpoch } from "./epoch.ts";
+import { encodeContext, provisionalContext, type PublicEpoch, publicEpoch } from "./epoch.ts";
 
 /** What a Commit makes of an epoch in public. */
 export interface PublicEpochInput {
@@ -50,16 +50,8 @@ export function startNextEpoch(input: NextEpochInput): NextEpoch {
   const secrets = epochSecrets(crypto, member, contextBytes);
   member.erase();
   const tag = confirmationTag(crypto, secrets.confirmationKey, context.confirmedTranscriptHash);
-  const interim = interimTranscriptHash(crypto, context.confirmedTranscriptHash, tag);
   return {
-    public: {
-      crypto,
-      context,
-      contextBytes,
-      tree,
-      confirmationTag: tag,
-      interimTranscriptHash: interim,
-    },
+    public: publicEpoch(crypto, context, tree, tag, contextBytes),
     secrets,
     joinerSecret: joiner,
   };
@@ -70,20 +62,7 @@ export function startNextPublicEpoch(
   input: PublicEpochInput,
   confirmationTag: Uint8Array,
 ): PublicEpoch {
-  const { crypto } = input.before;
-  const context = nextContext(input);
-  return {
-    crypto,
-    context,
-    contextBytes: encodeContext(context),
-    tree: input.tree,
-    confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(
-      crypto,
-      context.confirmedTranscriptHash,
-      confirmationTag,
-    ),
-  };
+  return publicEpoch(input.before.crypto, nextContext(input), input.tree, confirmationTag);
 }
 
 function nextContext({ before, tree, extensions, commit }: PublicEpochInput): GroupContext {

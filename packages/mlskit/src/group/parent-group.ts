@@ -3,7 +3,7 @@ import type { Identity } from "../credentials/authentication-service.ts";
 import type { Secret } from "../crypto/index.ts";
 import type { ReInit } from "../messages/proposal.ts";
 import type { Epoch } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
+import { identityOf } from "./credential-checks.ts";
 
 /** What must be kept of a group so that others can follow from it. Survives the group itself. */
 export interface Parent {

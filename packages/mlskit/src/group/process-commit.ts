@@ -6,7 +6,6 @@ import { CryptoError, InternalError, StateError } from "../errors.ts";
 import type { Commit } from "../messages/commit.ts";
 import { receiveExternalInit } from "../key-schedule/external-init.ts";
 import { check } from "../rules.ts";
-import { SecretTree } from "../secret-tree/secret-tree.ts";
 import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { verifyJob } from "../tree/leaf-node.ts";
 import type { UpdatePath } from "../tree/nodes.ts";
@@ -19,16 +18,17 @@ import { requiresPath, resyncedLeaf } from "./apply-proposals.ts";
 import { type CommitSummary, summarize } from "./commit-summary.ts";
 import type { VerifiedContent } from "./content.ts";
 import { contextRequirements } from "./context-extensions.ts";
-import { checkCredentials, checkSuccessors } from "./credential-checks.ts";
+import { checkCredentials } from "./credential-checks.ts";
 import type { Environment } from "./environment.ts";
 import {
   type Epoch,
   encodeContext,
   groupView,
+  memberEpoch,
   provisionalContext,
   type PublicEpoch,
 } from "./epoch.ts";
-import { type EvaluatedProposals, identityOf } from "./evaluate-proposals.ts";
+import type { EvaluatedProposals } from "./evaluate-proposals.ts";
 import { checkLeafAmongMembers } from "./leaf-among-members.ts";
 import { zeroSecret } from "./make-commit.ts";
 import { checkEpochLeft, startNextEpoch } from "./next-epoch.ts";
@@ -211,10 +211,8 @@ async function checkPathLeaf(
   });
   checkLeafAmongMembers(list.tree, committer, leafNode, "valn0111");
   const event = isExternal ? "externalJoin" : "commit";
-  const current = replaced === undefined ? {} : { current: identityOf(replaced) };
-  const change = { next: identityOf(leafNode), position: undefined, ...current };
+  const change = { current: replaced, next: leafNode };
   await checkCredentials(environment, [change], event, epoch.context.groupId);
-  await checkSuccessors(environment, [change], event, epoch.context.groupId);
 }
 
 function mergePath(list: EvaluatedProposals, updatePath: UpdatePath): Promise<MergedUpdatePath> {
@@ -272,13 +270,7 @@ async function followCommit(
   if (!equalSecrets(next.public.confirmationTag, tagOf(verified))) {
     throw new CryptoError("TAG_INVALID", "the confirmation tag is wrong", { rule: "mk-77" });
   }
-  const { encryptionSecret, ...secrets } = next.secrets;
-  const secretTree = SecretTree.fromEncryptionSecret(
-    epoch.crypto,
-    tree.leafCount,
-    encryptionSecret,
-  );
-  return { ownLeaf: epoch.ownLeaf, privateKeys, secrets, secretTree, signer, ...next.public };
+  return memberEpoch(next.public, next.secrets, { ownLeaf: epoch.ownLeaf, privateKeys, signer });
 }
 
 /** If the Commit applies an Update of ours, its key and signer take the place of the old ones. */

@@ -1,5 +1,5 @@
 /** Proposals as messages of their own: sending them, and accepting those of others. RFC 9420 §12.1. */
-import { Secret, type Signer } from "../crypto/index.ts";
+import { Secret } from "../crypto/index.ts";
 import { InternalError } from "../errors.ts";
 import {
   authenticate,
@@ -23,13 +23,11 @@ import {
   checkExternalSenderList,
   contextRequirements,
 } from "./context-extensions.ts";
-import { checkCredentials, checkSuccessors } from "./credential-checks.ts";
-import type { LeafUpdate } from "./create-commit.ts";
+import { checkCredentials } from "./credential-checks.ts";
 import type { Environment } from "./environment.ts";
 import { type Epoch, groupView, type PublicEpoch } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
 import { receivedLifetimes, sentLifetimes } from "./lifetimes.ts";
-import { checkOwnLeafNow, ownLeafOf } from "./own-leaf.ts";
+import { checkOwnLeaf, leafTemplate, type LeafUpdate } from "./own-leaf.ts";
 import { type CachedProposal, type OwnUpdate, proposalRef } from "./proposal-entry.ts";
 import { checkProposal, checkWireFormat } from "./proposal-rules.ts";
 import { protectContent } from "./protect.ts";
@@ -91,14 +89,9 @@ export async function createUpdate(
   environment: Environment,
 ): Promise<{ readonly proposal: Proposal; readonly ownUpdate: OwnUpdate }> {
   const { crypto, context, ownLeaf } = epoch;
-  const current = ownLeafOf(epoch);
-  const signer: Signer = update.signer ?? epoch.signer;
-  const template = {
-    credential: update.credential ?? current.credential,
-    capabilities: update.capabilities ?? current.capabilities,
-    extensions: update.extensions ?? current.extensions,
-  };
-  await checkOwnLeafNow(epoch, { signer, ...template }, environment);
+  const { signer, ...template } = leafTemplate(epoch, update);
+  const group = { tree: epoch.tree, extensions: context.extensions };
+  await checkOwnLeaf(epoch, group, { signer, ...template }, "update", environment);
   const { publicKey, privateKey } = await crypto.generateKeyPair();
   const binding = { groupId: context.groupId, leafIndex: ownLeaf };
   const leafNode = await signLeafNode(
@@ -174,8 +167,7 @@ export async function checkAlone(
     await checkKeyPackage(keyPackage, { crypto, lifetime, strictExtensions });
     await verifySignatures(crypto, keyPackageSignatures(keyPackage));
     rememberKeyPackage(keyPackage);
-    const change = { next: identityOf(keyPackage.leafNode), position: undefined };
-    await checkCredentials(environment, [change], "add", groupId);
+    await checkCredentials(environment, [{ next: keyPackage.leafNode }], "add", groupId);
   }
   if (proposal.type === "update" && sender.type === "member") {
     const { leafNode } = proposal;
@@ -188,10 +180,8 @@ export async function checkAlone(
       await verifySignatures(crypto, [verifyJob(leafNode, binding)]);
       rememberLeaf(leafNode, binding);
     }
-    const current = replaces === undefined ? {} : { current: identityOf(replaces) };
-    const change = { next: identityOf(leafNode), position: undefined, ...current };
+    const change = { current: replaces, next: leafNode };
     await checkCredentials(environment, [change], "update", groupId);
-    await checkSuccessors(environment, [change], "update", groupId);
   }
   if (proposal.type === "groupContextExtensions") {
     await checkExternalSenderList(epoch, proposal.extensions, environment);

@@ -5,7 +5,7 @@ import type { ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
 import { check } from "../rules.ts";
 import type { Environment } from "./environment.ts";
 import type { PublicEpoch } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
+import { identityOf } from "./credential-checks.ts";
 import { membersFromElsewhere, membersWithoutCounterpart } from "./same-client.ts";
 import type { Parent, Predecessor } from "./parent-group.ts";
 

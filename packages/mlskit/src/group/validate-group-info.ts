@@ -9,7 +9,6 @@ import {
   readExtension,
   RequiredCapabilities,
 } from "../extensions/extension.ts";
-import { interimTranscriptHash } from "../framing/transcript-hash.ts";
 import { type GroupInfo, groupInfoVerifyJob } from "../messages/group-info.ts";
 import { check, violation } from "../rules.ts";
 import { isDefaultType, supports } from "../tree/capabilities.ts";
@@ -21,8 +20,7 @@ import { validateTree, type ValidatedTree } from "../tree/tree-validation.ts";
 import { checkExternalSenderList } from "./context-extensions.ts";
 import { checkCredentials } from "./credential-checks.ts";
 import { type Environment, wireTypes } from "./environment.ts";
-import { encodeContext, type PublicEpoch } from "./epoch.ts";
-import { identityOf } from "./evaluate-proposals.ts";
+import { type PublicEpoch, publicEpoch } from "./epoch.ts";
 import { receivedLifetimes } from "./lifetimes.ts";
 import { checkContextExtensionTypes } from "./proposal-rules.ts";
 
@@ -77,21 +75,9 @@ export async function validateGroupInfo(
     ),
     lifetime: receivedLifetimes(environment),
   });
-  const epoch: ValidatedGroupInfo["epoch"] = {
-    crypto,
-    context,
-    contextBytes: encodeContext(context),
-    tree,
-    confirmationTag: groupInfo.confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(
-      crypto,
-      context.confirmedTranscriptHash,
-      groupInfo.confirmationTag,
-    ),
-  };
-  const members = [...tree.members()].map(([, leaf]) => leaf);
-  const changes = members.map((leaf) => ({ next: identityOf(leaf), position: undefined }));
-  await checkCredentials(environment, changes, "join", context.groupId);
+  const epoch = publicEpoch(crypto, context, tree, groupInfo.confirmationTag);
+  const members = [...tree.members()].map(([, next]) => ({ next }));
+  await checkCredentials(environment, members, "join", context.groupId);
   await checkExternalSenderList(epoch, context.extensions, environment);
   tree.compact(types);
   return sealed({ epoch, groupInfo, notices });

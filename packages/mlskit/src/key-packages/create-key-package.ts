@@ -2,7 +2,7 @@
 import { EMPTY_BYTES, MLS10, signedPart, withEncoding, withSignature } from "../codec/index.ts";
 import { type Credential, credentialTypeOf } from "../credentials/credential.ts";
 import type { Signer, SuiteCrypto } from "../crypto/crypto-provider.ts";
-import { SIGNATURE_LABELS, signWithLabel } from "../crypto/labels.ts";
+import { KEY_PACKAGE_TBS, signWithLabel } from "../crypto/labels.ts";
 import { Secret } from "../crypto/secret.ts";
 import { UsageError } from "../errors.ts";
 import {
@@ -79,7 +79,7 @@ export async function createKeyPackage(
     extensions,
     signature: EMPTY_BYTES,
   });
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.keyPackage, signedPart(unsigned));
+  const signature = await signWithLabel(signer, KEY_PACKAGE_TBS, signedPart(unsigned));
   return {
     keyPackage: withSignature(unsigned, signature),
     privateKeys: {

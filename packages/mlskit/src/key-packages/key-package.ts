@@ -12,7 +12,7 @@ import {
 } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
 import { makeKeyPackageRef } from "../crypto/hash-reference.ts";
-import { labeledContent, SIGNATURE_LABELS } from "../crypto/labels.ts";
+import { labeledContent, KEY_PACKAGE_TBS } from "../crypto/labels.ts";
 import { type Extension, Extensions, ExtensionType } from "../extensions/extension.ts";
 import { LeafNode } from "../tree/nodes.ts";
 import type { SignatureJob } from "../tree/signature-batch.ts";
@@ -51,7 +51,7 @@ export function keyPackageRef(crypto: SuiteCrypto, keyPackage: KeyPackage): Uint
 export function keyPackageVerifyJob(keyPackage: KeyPackage): SignatureJob {
   return {
     publicKey: keyPackage.leafNode.signatureKey,
-    message: labeledContent(SIGNATURE_LABELS.keyPackage, signedPart(keyPackage)),
+    message: labeledContent(KEY_PACKAGE_TBS, signedPart(keyPackage)),
     signature: keyPackage.signature,
     rule: "valn0203",
     what: "key package",

@@ -13,7 +13,7 @@ import {
   withSignature,
 } from "../codec/index.ts";
 import type { Signer, VerifyJob } from "../crypto/index.ts";
-import { labeledContent, signWithLabel } from "../crypto/labels.ts";
+import { GROUP_INFO_TBS, labeledContent, signWithLabel } from "../crypto/labels.ts";
 import { type Extension, Extensions } from "../extensions/extension.ts";
 import { GroupContext } from "../key-schedule/group-context.ts";
 
@@ -44,16 +44,14 @@ export const GroupInfo: Codec<GroupInfo> = captured(GroupInfoFields);
 /** Signs the fields with the key of the leaf at `signer`. */
 export async function signGroupInfo(fields: GroupInfoTbs, signer: Signer): Promise<GroupInfo> {
   const unsigned = withEncoding(GroupInfoFields, { ...fields, signature: EMPTY_BYTES });
-  return withSignature(unsigned, await signWithLabel(signer, LABEL, signedPart(unsigned)));
+  return withSignature(unsigned, await signWithLabel(signer, GROUP_INFO_TBS, signedPart(unsigned)));
 }
 
 /** The check that {@link signGroupInfo}'s signature was made with `publicKey`. */
 export function groupInfoVerifyJob(groupInfo: GroupInfo, publicKey: Uint8Array): VerifyJob {
   return {
     publicKey,
-    message: labeledContent(LABEL, signedPart(groupInfo)),
+    message: labeledContent(GROUP_INFO_TBS, signedPart(groupInfo)),
     signature: groupInfo.signature,
   };
 }
-
-const LABEL = "GroupInfoTBS";

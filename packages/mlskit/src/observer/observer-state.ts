@@ -13,9 +13,8 @@ import {
 import type { CryptoProvider } from "../crypto/index.ts";
 import { StateError, UnsupportedError } from "../errors.ts";
 import { Sender } from "../framing/framed-content.ts";
-import { interimTranscriptHash } from "../framing/transcript-hash.ts";
 import { type Environment, wireTypes } from "../group/environment.ts";
-import { encodeContext, type PublicEpoch } from "../group/epoch.ts";
+import { type PublicEpoch, publicEpoch } from "../group/epoch.ts";
 import { cacheKey, type CachedProposal, type ProposalCache } from "../group/proposal-entry.ts";
 import { GroupContext } from "../key-schedule/group-context.ts";
 import { Proposal } from "../messages/proposal.ts";
@@ -119,18 +118,7 @@ export function decodeState(
     "INVALID_TREE",
     "the tree is not the one of the snapshot",
   );
-  const epoch: PublicEpoch = {
-    crypto,
-    context,
-    contextBytes: encodeContext(context),
-    tree,
-    confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(
-      crypto,
-      context.confirmedTranscriptHash,
-      confirmationTag,
-    ),
-  };
+  const epoch = publicEpoch(crypto, context, tree, confirmationTag);
   const proposals = new Map<string, CachedProposal>();
   for (const proposal of snapshot.proposals) proposals.set(cacheKey(proposal.reference), proposal);
   return { epoch, proposals, past: [], isBlind: snapshot.isBlind === 1 };

@@ -1,18 +1,12 @@
 /** What a client says it can process. RFC 9420 §7.2, §13. */
-import { ExtensionType } from "../extensions/extension.ts";
+import type { RequiredCapabilities } from "../extensions/extension.ts";
 import type { Capabilities } from "./nodes.ts";
 
 /** The lists of a capabilities object that rules ask about. */
 export type SupportKind = "versions" | "extensions" | "proposals" | "credentials";
 
-/** Extension types that everybody supports and nobody lists. RFC 9420 §7.2. */
-export const DEFAULT_EXTENSION_TYPES: readonly number[] = [
-  ExtensionType.applicationId,
-  ExtensionType.ratchetTree,
-  ExtensionType.requiredCapabilities,
-  ExtensionType.externalPub,
-  ExtensionType.externalSenders,
-];
+/** Extension types that everybody supports and nobody lists: application_id to external_senders. */
+export const DEFAULT_EXTENSION_TYPES: readonly number[] = [1, 2, 3, 4, 5];
 
 /** Proposal types that everybody supports and nobody lists: add to group_context_extensions. */
 export const DEFAULT_PROPOSAL_TYPES: readonly number[] = [1, 2, 3, 4, 5, 6, 7];
@@ -22,6 +16,18 @@ export function isDefaultType(kind: SupportKind, type: number): boolean {
   if (kind === "extensions") return DEFAULT_EXTENSION_TYPES.includes(type);
   if (kind === "proposals") return DEFAULT_PROPOSAL_TYPES.includes(type);
   return false;
+}
+
+/** What a group requires of every member, type by type. RFC 9420 §11.1. */
+export function requiredTypes(
+  required: RequiredCapabilities | undefined,
+): readonly { readonly kind: SupportKind; readonly type: number }[] {
+  const { extensionTypes = [], proposalTypes = [], credentialTypes = [] } = required ?? {};
+  return [
+    ...extensionTypes.map((type) => ({ kind: "extensions", type }) as const),
+    ...proposalTypes.map((type) => ({ kind: "proposals", type }) as const),
+    ...credentialTypes.map((type) => ({ kind: "credentials", type }) as const),
+  ];
 }
 
 /** Whether a client with these capabilities supports a type. */

@@ -18,7 +18,7 @@ import {
   type RequiredCapabilities,
 } from "../extensions/extension.ts";
 import { check, type RuleId, type ValidationCode } from "../rules.ts";
-import { isDefaultType, type SupportKind, supports } from "./capabilities.ts";
+import { isDefaultType, requiredTypes, supports } from "./capabilities.ts";
 import type { LeafNode, LeafNodeOrigin } from "./nodes.ts";
 import type { RatchetTree } from "./ratchet-tree.ts";
 
@@ -141,12 +141,13 @@ export function checkOwnExtensions(leaf: LeafNode, { code, details }: LeafContex
 export function checkRequiredCapabilities(
   leaf: LeafNode,
   required: RequiredCapabilities | undefined,
-  context: LeafContext,
+  { code, details }: LeafContext,
 ): void {
-  if (required === undefined) return;
-  checkListed(leaf, "extensions", required.extensionTypes, context);
-  checkListed(leaf, "proposals", required.proposalTypes, context);
-  checkListed(leaf, "credentials", required.credentialTypes, context);
+  for (const { kind, type } of requiredTypes(required)) {
+    const listed = supports(leaf.capabilities, kind, type);
+    const where = { ...details, kind, type };
+    check(listed, "valn0103", code, "a leaf node lacks support that the group requires", where);
+  }
 }
 
 /** valn0502, valn0602, valn1210: the leaf supports the extensions of the GroupContext. */
@@ -224,21 +225,5 @@ export function checkCredentialTypes(tree: RatchetTree, code: ValidationCode): v
       "a credential type in use is not supported by all members",
       { credentialType },
     );
-  }
-}
-
-function checkListed(
-  leaf: LeafNode,
-  kind: SupportKind,
-  types: readonly number[],
-  { code, details }: LeafContext,
-): void {
-  for (const type of types) {
-    const listed = supports(leaf.capabilities, kind, type);
-    check(listed, "valn0103", code, "a leaf node lacks support for a type the group requires", {
-      ...details,
-      kind,
-      type,
-    });
   }
 }

@@ -13,7 +13,7 @@ import {
 } from "../codec/index.ts";
 import { certifiesKey } from "../credentials/x509.ts";
 import type { Signer, SuiteCrypto } from "../crypto/crypto-provider.ts";
-import { labeledContent, SIGNATURE_LABELS, signWithLabel } from "../crypto/labels.ts";
+import { labeledContent, LEAF_NODE_TBS, signWithLabel } from "../crypto/labels.ts";
 import { InternalError, UsageError } from "../errors.ts";
 import { type LeafNode, LeafNodeFields } from "./nodes.ts";
 import type { SignatureJob } from "./signature-batch.ts";
@@ -84,7 +84,7 @@ export async function signLeafNode(
     signature: EMPTY_BYTES,
   });
   const tbs = leafNodeTbs(unsigned, binding);
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, ...tbs);
+  const signature = await signWithLabel(signer, LEAF_NODE_TBS, ...tbs);
   return withSignature(unsigned, signature);
 }
 
@@ -92,7 +92,7 @@ export async function signLeafNode(
 export function verifyJob(leaf: LeafNode, binding: LeafBinding | undefined): SignatureJob {
   return {
     publicKey: leaf.signatureKey,
-    message: labeledContent(SIGNATURE_LABELS.leafNode, ...leafNodeTbs(leaf, binding)),
+    message: labeledContent(LEAF_NODE_TBS, ...leafNodeTbs(leaf, binding)),
     signature: leaf.signature,
     rule: "valn0102",
     what: "leaf node",

@@ -1,6 +1,6 @@
 /** Path secrets and the keys that follow from them. RFC 9420 §7.4. */
 import type { HpkeKeyPair, MaybePromise, SuiteCrypto } from "../crypto/crypto-provider.ts";
-import { DERIVATION_LABELS, deriveSecret } from "../crypto/labels.ts";
+import { deriveSecret } from "../crypto/labels.ts";
 import { all } from "../crypto/maybe-promise.ts";
 import { Secret } from "../crypto/secret.ts";
 
@@ -32,11 +32,11 @@ export async function derivePathKeys(
   const pending: MaybePromise<HpkeKeyPair>[] = [];
   let current: Uint8Array = pathSecret.slice();
   for (let i = 0; i < count; i++) {
-    const nodeSecret = deriveSecret(crypto, current, DERIVATION_LABELS.node);
+    const nodeSecret = deriveSecret(crypto, current, "node");
     pathSecrets.push(new Secret(current));
     nodeSecrets.push(nodeSecret);
     pending.push(crypto.deriveKeyPair(nodeSecret));
-    current = deriveSecret(crypto, current, DERIVATION_LABELS.path);
+    current = deriveSecret(crypto, current, "path");
   }
   const keyPairs = await all(pending);
   for (const nodeSecret of nodeSecrets) nodeSecret.fill(0);

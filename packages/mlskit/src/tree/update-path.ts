@@ -1,7 +1,7 @@
 /** New keys for a direct path, encrypted to its copath: TreeKEM. RFC 9420 §7.4–7.6. */
 import { bytesKey, equalBytes } from "../codec/index.ts";
 import type { SealJob, Signer } from "../crypto/crypto-provider.ts";
-import { decryptWithLabel, ENCRYPTION_LABELS, encryptContext } from "../crypto/labels.ts";
+import { decryptWithLabel, UPDATE_PATH_NODE, encryptContext } from "../crypto/labels.ts";
 import { all } from "../crypto/maybe-promise.ts";
 import { Secret } from "../crypto/secret.ts";
 import { CryptoError, InternalError } from "../errors.ts";
@@ -96,9 +96,7 @@ export async function createUpdatePath(
   const tree = editor.finish();
   const context = options.groupContextBytes(tree.treeHash());
   const sealed =
-    jobs.length === 0
-      ? []
-      : await crypto.sealMany(encryptContext(ENCRYPTION_LABELS.updatePathNode, context), jobs);
+    jobs.length === 0 ? [] : await crypto.sealMany(encryptContext(UPDATE_PATH_NODE, context), jobs);
   let next = 0;
   const nodes = publicKeys.map((encryptionKey, i) => {
     const first = next;
@@ -319,7 +317,7 @@ async function openPathSecret(
     return await decryptWithLabel(
       treeBefore.crypto,
       privateKey.bytes,
-      ENCRYPTION_LABELS.updatePathNode,
+      UPDATE_PATH_NODE,
       options.groupContextBytes,
       sealed,
     );

@@ -10,7 +10,7 @@ import {
   createCommit,
   type CreatedCommit,
 } from "../../src/group/create-commit.ts";
-import type { LeafUpdate } from "../../src/group/create-commit.ts";
+import type { LeafUpdate } from "../../src/group/own-leaf.ts";
 import { createGroup } from "../../src/group/create-group.ts";
 import { type Environment, wireTypes } from "../../src/group/environment.ts";
 import { createGroupInfo, type GroupInfoOptions } from "../../src/group/group-info-creation.ts";

@@ -2,7 +2,8 @@
 import { EMPTY_BYTES } from "../../codec/index.ts";
 import { MlsError, StateError, UsageError } from "../../errors.ts";
 import { type Extension, withExtension } from "../../extensions/extension.ts";
-import { createCommit, type LeafUpdate } from "../../group/create-commit.ts";
+import { createCommit } from "../../group/create-commit.ts";
+import type { LeafUpdate } from "../../group/own-leaf.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { requiresPath } from "../../group/apply-proposals.ts";
 import type { CommitDefaults } from "../../group/environment.ts";

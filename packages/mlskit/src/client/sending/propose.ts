@@ -4,7 +4,7 @@ import { StateError } from "../../errors.ts";
 import { cacheKey } from "../../group/proposal-entry.ts";
 import { checkNotRepeated } from "../../group/proposal-rules.ts";
 import { createProposal, createUpdate } from "../../group/proposal-message.ts";
-import type { LeafUpdate } from "../../group/create-commit.ts";
+import type { LeafUpdate } from "../../group/own-leaf.ts";
 import type { Proposal } from "../../messages/proposal.ts";
 import { paddingPolicy } from "../state/config.ts";
 import type { GroupState, StoredProposal } from "../state/group-state.ts";

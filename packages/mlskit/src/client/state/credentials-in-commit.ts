@@ -3,7 +3,7 @@ import type { Identity } from "../../credentials/authentication-service.ts";
 import type { WireTypes } from "../../codec/index.ts";
 import { readExternalSenders } from "../../extensions/extension.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
-import { identityOf } from "../../group/evaluate-proposals.ts";
+import { identityOf } from "../../group/credential-checks.ts";
 
 /**
  * A credential that the application has to be content with. Its authentication service was asked

@@ -14,7 +14,7 @@ import {
 } from "../../codec/index.ts";
 import { Credential } from "../../credentials/credential.ts";
 import type { Signer } from "../../crypto/index.ts";
-import { SIGNATURE_LABELS, signWithLabel } from "../../crypto/labels.ts";
+import { KEY_PACKAGE_TBS, LEAF_NODE_TBS, signWithLabel } from "../../crypto/labels.ts";
 import { Extension } from "../../extensions/extension.ts";
 import type { KeyPackageBundle } from "../../group/join-by-welcome.ts";
 import type { KeyPackage, KeyPackageFields } from "../../key-packages/key-package.ts";
@@ -65,7 +65,7 @@ export async function forgeLeaf(
   const fields: LeafNodeFields = { ...plainFields(leaf), ...changes, signature: EMPTY_BYTES };
   const unsigned = withEncoding(LooseLeafNode, fields);
   const tbs = leafNodeTbs(unsigned, binding as LeafBinding | undefined);
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.leafNode, ...tbs);
+  const signature = await signWithLabel(signer, LEAF_NODE_TBS, ...tbs);
   return withEncoding(LooseLeafNode, {
     ...fields,
     signature: alterSignature?.(signature) ?? signature,
@@ -113,7 +113,7 @@ async function sealKeyPackage(
   const before = { version, cipherSuite, initKey, leafNode, extensions, ...fields };
   const unsigned = withEncoding(LooseKeyPackage, { ...before, signature: EMPTY_BYTES });
   const tbs = signedPart(unsigned);
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.keyPackage, tbs);
+  const signature = await signWithLabel(signer, KEY_PACKAGE_TBS, tbs);
   const final = alterSignature?.(signature) ?? signature;
   return withEncoding(LooseKeyPackage, { ...before, signature: final });
 }

@@ -12,7 +12,7 @@ import {
   withEncoding,
 } from "../../codec/index.ts";
 import type { Signer, SuiteCrypto } from "../../crypto/index.ts";
-import { SIGNATURE_LABELS, signWithLabel } from "../../crypto/labels.ts";
+import { FRAMED_CONTENT_TBS, signWithLabel } from "../../crypto/labels.ts";
 import { type ContentWireFormat, framedContentTbs } from "../../framing/authenticated-content.ts";
 import {
   type Content,
@@ -105,7 +105,7 @@ export async function forgeSigned(
   );
   const tbs = forgery.alterTbs?.(plain) ?? plain;
   const signer = forgery.signer ?? party.epoch.signer;
-  const signature = await signWithLabel(signer, SIGNATURE_LABELS.framedContent, tbs);
+  const signature = await signWithLabel(signer, FRAMED_CONTENT_TBS, tbs);
   const final = forgery.alterSignature?.(signature) ?? signature;
   return { wireFormat, content: framed, signature: final };
 }

@@ -1,7 +1,7 @@
 /** Update paths that are right in everything but what the forgery changes. RFC 9420 §7.4–7.6. */
 import type { Signer } from "../../crypto/index.ts";
 import { Secret } from "../../crypto/index.ts";
-import { ENCRYPTION_LABELS, encryptWithLabel } from "../../crypto/labels.ts";
+import { UPDATE_PATH_NODE, encryptWithLabel } from "../../crypto/labels.ts";
 import { encryptionKeyOf } from "../../tree/key-index.ts";
 import type {
   HpkeCiphertext,
@@ -114,7 +114,7 @@ export async function forgePath(input: PathInput, forgery: PathForgery): Promise
       const secret = (derived.pathSecrets[i] as Secret).bytes;
       const plaintext = forgery.alterSecret?.(secret, i) ?? secret;
       const publicKey = encryptionKeyOf(before.node(to) as TreeNode);
-      const label = ENCRYPTION_LABELS.updatePathNode;
+      const label = UPDATE_PATH_NODE;
       // A key that cannot be encrypted to is one that a forgery planted: anything will do.
       const sealed = (await crypto.isValidPublicKey(publicKey))
         ? await encryptWithLabel(crypto, publicKey, label, context, plaintext)

@@ -15,7 +15,7 @@ import {
   withEncoding,
 } from "../../codec/index.ts";
 import { Secret, type Signer } from "../../crypto/index.ts";
-import { ENCRYPTION_LABELS, encryptWithLabel, signWithLabel } from "../../crypto/labels.ts";
+import { WELCOME, encryptWithLabel, signWithLabel } from "../../crypto/labels.ts";
 import {
   type Extension,
   ExtensionType,
@@ -183,7 +183,7 @@ export async function forgeWelcome(
     };
     const encoded = encode(GroupSecrets, forgery.alterSecrets?.(honest) ?? honest);
     const plaintext = forgery.alterSecretBytes?.(encoded) ?? encoded;
-    const label = ENCRYPTION_LABELS.welcome;
+    const label = WELCOME;
     secrets.push({
       newMember: keyPackageRef(crypto, keyPackage),
       encryptedGroupSecrets: await encryptWithLabel(

@@ -1,6 +1,6 @@
 /** welcome: a Welcome without PSKs, opened and verified. RFC 9420 §12.4.3.1. */
 import { decode, encode, equalBytes } from "../../../src/codec/index.ts";
-import { decryptWithLabel, ENCRYPTION_LABELS, Secret } from "../../../src/crypto/index.ts";
+import { decryptWithLabel, WELCOME, Secret } from "../../../src/crypto/index.ts";
 import { decodeMlsMessage } from "../../../src/framing/mls-message.ts";
 import { openGroupInfo } from "../../../src/group/join-by-welcome.ts";
 import { keyPackageRef } from "../../../src/key-packages/key-package.ts";
@@ -37,7 +37,7 @@ export const welcome: Format = {
     const plaintext = await decryptWithLabel(
       crypto,
       initKey.bytes,
-      ENCRYPTION_LABELS.welcome,
+      WELCOME,
       message.message.encryptedGroupInfo,
       sealed.encryptedGroupSecrets,
     );
