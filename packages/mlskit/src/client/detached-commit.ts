@@ -11,7 +11,8 @@ import { wireTypes } from "../group/environment.ts";
 import { type AcceptedCommit, acceptPending } from "./receiving/accept-commit.ts";
 import { type CommitRequest, type PendingCommitView, stageOwnCommit } from "./sending/commit.ts";
 import { accessOf, type Group } from "./group.ts";
-import { decodePending, encodePending, type TreeChunk } from "./records/pending-record.ts";
+import { allChunks } from "../tree/stored-chunks.ts";
+import { decodePending, encodePending } from "./records/pending-record.ts";
 import { storedTypes } from "./records/record-codecs.ts";
 
 export interface DetachedCommit extends Omit<PendingCommitView, "next"> {
@@ -67,12 +68,8 @@ export async function acceptDetached(
     }
     const record = open(epoch, storageKey, sealed);
     const { crypto, tree } = epoch;
-    const chunks: TreeChunk[] = [];
-    for (const { level, id, bytes } of tree.changedChunks(undefined)) {
-      if (bytes !== undefined) chunks.push({ level, id, bytes });
-    }
     const types = storedTypes(wireTypes(session.environment));
-    const pending = await decodePending(record, crypto, chunks, types, session.signer);
+    const pending = await decodePending(record, crypto, allChunks(tree), types, session.signer);
     session.state = { ...session.state, pending };
     return acceptPending(access, session);
   });

@@ -12,15 +12,12 @@
  * are counted again, by x div 32, at the height above.
  */
 import { EMPTY_BYTES, Reader, type WireTypes, Writer } from "../codec/index.ts";
-import { DecodeError, InternalError } from "../errors.ts";
+import { InternalError } from "../errors.ts";
 import { TreeNode } from "./nodes.ts";
 
 /** Slots per chunk; the 32nd belongs to the height above. */
-const SLOTS = 31;
+export const SLOTS = 31;
 const RADIX = 32;
-/** The slot of the root of a full chunk's subtree. */
-const TOP_SLOT = 15;
-const FORMAT = 1;
 
 /** Where a node lies. */
 export interface ChunkPosition {
@@ -85,35 +82,25 @@ export class Chunk {
     return new Chunk(hashSize);
   }
 
-  /** Takes ownership of `bytes`; nodes are decoded when first asked for. @throws DecodeError */
-  static read(hashSize: number, bytes: Uint8Array, types?: WireTypes): Chunk {
-    const reader = new Reader(bytes, types);
-    if (reader.uint8() !== FORMAT) throw new DecodeError("a stored chunk has an unknown format");
+  /** Takes ownership of the bytes; nodes are decoded when first asked for. */
+  static unread(hashSize: number, present: number, bytes: Unread): Chunk {
     const chunk = new Chunk(hashSize);
-    chunk.#present = reader.uint32() & 0x7fff_ffff;
-    if (reader.uint8() === 1) chunk.setHash(TOP_SLOT, reader.bytes(hashSize));
-    chunk.#unread = { bytes: reader.rest(), types };
+    chunk.#present = present;
+    chunk.#unread = bytes;
     return chunk;
   }
 
-  /** Format, which slots hold nodes, the subtree's own hash if known, then the nodes. */
-  write(): Uint8Array {
-    const writer = new Writer(256);
-    writer.uint8(FORMAT);
-    writer.uint32(this.#present);
-    const top = this.hash(TOP_SLOT);
-    writer.uint8(top === undefined ? 0 : 1);
-    if (top !== undefined) writer.bytes(top);
+  /** The nodes one after the other; which slots they are in, {@link presence} tells. */
+  writeNodes(writer: Writer): void {
     if (this.#unread !== undefined) writer.bytes(this.#unread.bytes);
     else for (const node of this.#read()) if (node !== undefined) TreeNode.write(writer, node);
-    return writer.finish();
   }
 
   /** Goes back to the nodes' bytes, a sixth of the memory; they are decoded again when asked for. */
   compact(types: WireTypes | undefined): void {
     if (this.#nodes === undefined) return;
     const writer = new Writer(1024);
-    for (const node of this.#nodes) if (node !== undefined) TreeNode.write(writer, node);
+    this.writeNodes(writer);
     this.#unread = { bytes: writer.finish().slice(), types };
     this.#nodes = undefined;
   }
@@ -126,10 +113,6 @@ export class Chunk {
     copy.#hashes = this.#hashes.slice();
     copy.#unread = this.#unread;
     return copy;
-  }
-
-  get isBlank(): boolean {
-    return this.#present === 0;
   }
 
   has(slot: number): boolean {
@@ -193,7 +176,8 @@ export class Chunk {
   }
 }
 
-interface Unread {
+/** Nodes as they were encoded. */
+export interface Unread {
   readonly bytes: Uint8Array;
   readonly types: WireTypes | undefined;
 }

@@ -40,13 +40,6 @@ export interface ChunkEntry {
   readonly chunk: Chunk;
 }
 
-/** A chunk to be stored, or, without bytes, to be deleted. */
-export interface StoredChunk {
-  readonly level: number;
-  readonly id: number;
-  readonly bytes: Uint8Array | undefined;
-}
-
 export interface TreeLimits {
   /** Ceiling on the nodes of a tree that is read. Default 2^22, two million members. */
   readonly maxNodes?: number | undefined;
@@ -108,38 +101,27 @@ export class RatchetTree {
     return RatchetTree.fromNodes(crypto, decode(RatchetTreeNodes, bytes, "tree", types), limits);
   }
 
-  /**
-   * A tree from a store. The bytes belong to the tree from now on; a chunk is decoded when one of
-   * its nodes is first asked for. Only trees that were valid when stored may be read this way.
-   *
-   * @throws DecodeError
-   */
-  static fromChunks(
-    crypto: SuiteCrypto,
-    leafCount: number,
-    stored: Iterable<{ readonly level: number; readonly id: number; readonly bytes: Uint8Array }>,
-    types?: WireTypes,
-  ): RatchetTree {
-    if (leafCount > MAX_LEAF_COUNT || fullLeafCount(leafCount) !== leafCount) {
-      throw new InternalError(`a tree cannot have ${leafCount} leaves`);
-    }
-    const levels = blankLevels(crypto, leafCount);
-    for (const { level, id, bytes } of stored) {
-      const chunks = levels[level];
-      if (chunks?.[id] === undefined) throw new InternalError("a chunk has no place");
-      chunks[id] = Chunk.read(crypto.suite.kdf.size, bytes, types);
-    }
-    return new RatchetTree(stateOf(crypto, leafCount, levels));
-  }
-
   static #build(crypto: SuiteCrypto, nodes: readonly (TreeNode | undefined)[]): RatchetTree {
     const leafCount = fullLeafCount((nodes.length + 1) / 2);
-    const levels = blankLevels(crypto, leafCount);
-    nodes.forEach((node, at) => {
-      if (node === undefined) return;
-      const { level, id, slot } = locate(at);
-      levels[level]?.[id]?.setNode(slot, node);
+    return RatchetTree.filled(crypto, leafCount, (levels) => {
+      nodes.forEach((node, at) => {
+        if (node === undefined) return;
+        const { level, id, slot } = locate(at);
+        levels[level]?.[id]?.setNode(slot, node);
+      });
     });
+  }
+
+  /** A tree of `leafCount` leaves, a power of two, whose chunks `fill` fills or replaces. */
+  static filled(
+    crypto: SuiteCrypto,
+    leafCount: number,
+    fill: (levels: readonly Chunk[][]) => void,
+  ): RatchetTree {
+    const levels = chunkCounts(leafCount).map((length) =>
+      Array.from({ length }, () => Chunk.blank(crypto.suite.kdf.size)),
+    );
+    fill(levels);
     return new RatchetTree(stateOf(crypto, leafCount, levels));
   }
 
@@ -303,34 +285,15 @@ export class RatchetTree {
     }
   }
 
-  /** What a store that holds `before` must write and delete in order to hold this tree. */
-  changedChunks(before: RatchetTree | undefined): StoredChunk[] {
-    // With the hashes known, they are stored along and need not be computed after a load.
-    this.treeHash();
-    const changed: StoredChunk[] = [];
-    const known = before === undefined ? undefined : before.#state.levels;
-    for (const { level, id, chunk } of this.chunks()) {
-      if (known?.[level]?.[id] === chunk) continue;
-      changed.push({ level, id, bytes: encodeChunk(chunk) });
-    }
-    if (before === undefined) return changed;
-    for (const { level, id } of before.chunks()) {
-      if (this.#state.levels[level]?.[id] === undefined) {
-        changed.push({ level, id, bytes: undefined });
-      }
-    }
-    return changed;
+  /** Undefined outside the tree. */
+  chunk(level: number, id: number): Chunk | undefined {
+    return this.#state.levels[level]?.[id];
   }
 
   #supportCounts(): Support {
     this.#support ??= Support.of(leavesOf(this));
     return this.#support;
   }
-}
-
-/** The bytes of one chunk for a store. */
-export function encodeChunk(chunk: Chunk): Uint8Array {
-  return chunk.write();
 }
 
 function* leavesOf(tree: RatchetTree): Generator<LeafNode> {
@@ -349,12 +312,6 @@ function checkPlace(node: TreeNode, at: number): void {
     check(leaf > previous, "mk-98", "INVALID_TREE", "unmerged leaves are not in order", place);
     previous = leaf;
   }
-}
-
-function blankLevels(crypto: SuiteCrypto, leafCount: number): Chunk[][] {
-  return chunkCounts(leafCount).map((count) => {
-    return Array.from({ length: count }, () => Chunk.blank(crypto.suite.kdf.size));
-  });
 }
 
 function stateOf(crypto: SuiteCrypto, leafCount: number, levels: Chunk[][]): TreeState {

@@ -2,17 +2,11 @@
 import type { Signer, SuiteCrypto } from "../../crypto/index.ts";
 import type { WireTypes } from "../../codec/index.ts";
 import { root } from "../../tree/tree-math.ts";
-import { RatchetTree } from "../../tree/ratchet-tree.ts";
+import { changedChunks, type TreeChunk, treeFromChunks } from "../../tree/stored-chunks.ts";
 import { SecretTree } from "../../secret-tree/secret-tree.ts";
 import { epochFromRecord, epochToRecord, untouchedSecret } from "./epoch-records.ts";
 import type { GroupState, PendingCommit } from "../state/group-state.ts";
 import { decodeRecord, encodeRecord, type PendingRecord, pendingRecord } from "./record-codecs.ts";
-
-export interface TreeChunk {
-  readonly level: number;
-  readonly id: number;
-  readonly bytes: Uint8Array;
-}
 
 export function encodePending(
   { epoch }: Pick<GroupState, "epoch">,
@@ -25,7 +19,7 @@ export function encodePending(
     next: stored,
     exporter: stored,
     encryptionSecret: untouchedSecret(next),
-    chunks: next.tree.changedChunks(epoch.tree),
+    chunks: changedChunks(next.tree, epoch.tree),
   };
   return encodeRecord(pendingRecord, record);
 }
@@ -47,7 +41,7 @@ export async function decodePending(
     if (body === undefined) merged.delete(`${level}.${id}`);
     else merged.set(`${level}.${id}`, { level, id, bytes: body });
   }
-  const tree = RatchetTree.fromChunks(crypto, next.leafCount, merged.values(), types);
+  const tree = treeFromChunks(crypto, next.leafCount, merged.values(), types);
   const top = root(next.leafCount);
   const secretTree = SecretTree.restore(crypto, next.leafCount, [[top, encryptionSecret]], []);
   const nextSigner = await signer(next.signatureKey);

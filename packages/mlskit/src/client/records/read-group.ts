@@ -7,7 +7,8 @@ import type { HashRatchet, RatchetKind } from "../../secret-tree/hash-ratchet.ts
 import { type RatchetEntry, SecretTree } from "../../secret-tree/secret-tree.ts";
 import { isTreeStored, readOutsideTree, type TreeSource } from "../state/outside-tree.ts";
 import type { StoredRecord, Storage } from "../../storage/storage.ts";
-import { RatchetTree } from "../../tree/ratchet-tree.ts";
+import type { RatchetTree } from "../../tree/ratchet-tree.ts";
+import { allChunks, treeFromChunks } from "../../tree/stored-chunks.ts";
 import { leafIndex } from "../../tree/tree-math.ts";
 import { DEFAULT_CONFIG, type GroupConfig } from "../state/config.ts";
 import { epochFromRecord } from "./epoch-records.ts";
@@ -65,9 +66,8 @@ export async function readGroup(
   const status = statusOf(record.status);
   const isInside = isTreeStored({ config, status });
   const tree = isInside
-    ? RatchetTree.fromChunks(crypto, record.epoch.leafCount, rows.chunks, types)
+    ? treeFromChunks(crypto, record.epoch.leafCount, rows.chunks, types)
     : await readOutsideTree(context.tree, crypto, record.epoch.context, types);
-  const chunks = isInside ? rows.chunks : wholeTree(tree);
   const number = record.epoch.context.epoch;
   const secretTree = rows.secretTree(crypto, number, record.epoch.leafCount);
   const signer = await context.signer(record.epoch.signatureKey);
@@ -94,19 +94,19 @@ export async function readGroup(
     pending:
       rows.pending === undefined
         ? undefined
-        : await decodePending(rows.pending, crypto, chunks, types, context.signer),
+        : await decodePending(
+            rows.pending,
+            crypto,
+            isInside ? rows.chunks : allChunks(tree),
+            types,
+            context.signer,
+          ),
     past: readPast(crypto, rows, tree, types),
     resumptionPsks: rows.resumptionPsks,
     buffer: rows.buffer,
     seen: { hashes: rows.seen, next: Math.max(-1, ...rows.seen.keys()) + 1 },
   };
   return { state, version };
-}
-
-function* wholeTree(tree: RatchetTree): Generator<Rows["chunks"][number]> {
-  for (const { bytes, ...place } of tree.changedChunks(undefined)) {
-    if (bytes !== undefined) yield { ...place, bytes };
-  }
 }
 
 interface Rows {

@@ -1,6 +1,7 @@
 /** What a store must write when a group goes from one state to another. */
 import { fromHex, uint32, uint64 } from "../../codec/index.ts";
 import type { SecretTree, SecretTreeChange } from "../../secret-tree/secret-tree.ts";
+import { changedChunks } from "../../tree/stored-chunks.ts";
 import { bufferedTotal } from "./buffered-total.ts";
 import type { GroupConfig } from "../state/config.ts";
 import { epochToRecord } from "./epoch-records.ts";
@@ -115,11 +116,9 @@ function writeTree(
   const old = before !== undefined && isTreeStored(before) ? before.epoch.tree : undefined;
   const now = isTreeStored(after) ? after.epoch.tree : undefined;
   if (old === now) return;
-  // Without a tree to keep, all that was stored of it goes.
-  const changed = now?.changedChunks(old) ?? old?.changedChunks(undefined) ?? [];
-  for (const { level, id, bytes } of changed) {
+  for (const { level, id, bytes } of changedChunks(now, old)) {
     const key = keys.chunk(level, id);
-    if (bytes === undefined || now === undefined) sink.delete(key);
+    if (bytes === undefined) sink.delete(key);
     else sink.put(key, encodeRecord(RAW, bytes));
   }
 }

@@ -3,9 +3,15 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import { toHex } from "../../../src/codec/index.ts";
 import { DecodeError, InternalError } from "../../../src/errors.ts";
-import { Chunk, chunkCounts, locate, nodeInSlot } from "../../../src/tree/chunk.ts";
+import { chunkCounts, locate, nodeInSlot } from "../../../src/tree/chunk.ts";
 import { KeyIndex } from "../../../src/tree/key-index.ts";
-import { RatchetTree, type StoredChunk } from "../../../src/tree/ratchet-tree.ts";
+import { RatchetTree } from "../../../src/tree/ratchet-tree.ts";
+import {
+  changedChunks,
+  readChunk,
+  type StoredChunk,
+  treeFromChunks,
+} from "../../../src/tree/stored-chunks.ts";
 import { supports } from "../../../src/tree/capabilities.ts";
 import { leafIndex, nodeIndex } from "../../../src/tree/tree-math.ts";
 import { fakeLeaf, fakeParent, fakeTree, suiteCrypto } from "./samples.ts";
@@ -42,9 +48,9 @@ describe("chunks", () => {
     const editor = before.edit();
     editor.updateLeaf(leafIndex(500), fakeLeaf(serial++));
     const after = editor.finish();
-    expect(after.changedChunks(before)).toHaveLength(3);
-    expect(after.changedChunks(after)).toHaveLength(0);
-    expect(after.changedChunks(undefined)).toHaveLength([...after.chunks()].length);
+    expect(changedChunks(after, before)).toHaveLength(3);
+    expect(changedChunks(after, after)).toHaveLength(0);
+    expect(changedChunks(after, undefined)).toHaveLength([...after.chunks()].length);
   });
 
   test("a store that follows the changes always holds the tree", () => {
@@ -58,7 +64,7 @@ describe("chunks", () => {
           }
         };
         let tree = fakeTree(40);
-        save(tree.changedChunks(undefined));
+        save(changedChunks(tree, undefined));
         for (const pick of picks) {
           const editor = tree.edit();
           const members = [...tree.members()];
@@ -76,15 +82,15 @@ describe("chunks", () => {
             }
           }
           const next = editor.finish();
-          save(next.changedChunks(tree));
+          save(changedChunks(next, tree));
           const copies = [...store.values()].map((c) => ({ ...c, bytes: c.bytes.slice() }));
-          const loaded = RatchetTree.fromChunks(crypto, next.leafCount, copies);
+          const loaded = treeFromChunks(crypto, next.leafCount, copies);
           expect(loaded.memberCount).toBe(next.memberCount);
           expect(toHex(loaded.treeHash())).toBe(toHex(next.treeHash()));
           expect(toHex(loaded.encode())).toBe(toHex(next.encode()));
           // From now on half of the history runs on the loaded tree.
           tree = pick % 2 === 0 ? loaded : next;
-          save(tree.changedChunks(undefined));
+          save(changedChunks(tree, undefined));
         }
       }),
       { numRuns: 60 },
@@ -93,12 +99,12 @@ describe("chunks", () => {
 
   test("a loaded tree hashes and counts without decoding a node", () => {
     const tree = fakeTree(100);
-    const stored = tree.changedChunks(undefined).map(({ level, id, bytes }) => {
+    const stored = changedChunks(tree, undefined).map(({ level, id, bytes }) => {
       return { level, id, bytes: bytes!.slice() };
     });
     // Everything behind the header is garbage now, so decoding a node would throw.
     for (const { level, bytes } of stored) if (level === 0) bytes.fill(0xff, 6 + 32);
-    const loaded = RatchetTree.fromChunks(crypto, tree.leafCount, stored);
+    const loaded = treeFromChunks(crypto, tree.leafCount, stored);
     expect(loaded.memberCount).toBe(100);
     expect(loaded.leftmostBlankLeaf()).toBe(100);
     expect(toHex(loaded.treeHash())).toBe(toHex(tree.treeHash()));
@@ -106,13 +112,11 @@ describe("chunks", () => {
   });
 
   test("broken stores end in typed errors", () => {
-    expect(() => Chunk.read(32, Uint8Array.of(9))).toThrow(DecodeError);
-    expect(() => Chunk.read(32, new Uint8Array(0))).toThrow(DecodeError);
-    expect(() => RatchetTree.fromChunks(crypto, 3, [])).toThrow(InternalError);
-    const bytes = [...fakeTree(1).changedChunks(undefined)][0]!.bytes!;
-    expect(() => RatchetTree.fromChunks(crypto, 1, [{ level: 0, id: 1, bytes }])).toThrow(
-      InternalError,
-    );
+    expect(() => readChunk(32, Uint8Array.of(9))).toThrow(DecodeError);
+    expect(() => readChunk(32, new Uint8Array(0))).toThrow(DecodeError);
+    expect(() => treeFromChunks(crypto, 3, [])).toThrow(InternalError);
+    const bytes = [...changedChunks(fakeTree(1), undefined)][0]!.bytes!;
+    expect(() => treeFromChunks(crypto, 1, [{ level: 0, id: 1, bytes }])).toThrow(InternalError);
   });
 });
 
