@@ -97,20 +97,16 @@ export function epochSecrets(
 
 /** The secrets under an epoch_secret. A new group draws that at random. RFC 9420 §11. */
 export function secretsOf(crypto: SuiteCrypto, epochSecret: Secret): EpochSecrets {
-  const derive = (name: keyof EpochSecrets): Secret =>
-    new Secret(deriveSecret(crypto, epochSecret.bytes, LABELS[name]));
-  return {
-    senderDataSecret: derive("senderDataSecret"),
-    encryptionSecret: derive("encryptionSecret"),
-    exporterSecret: derive("exporterSecret"),
-    externalSecret: derive("externalSecret"),
-    confirmationKey: derive("confirmationKey"),
-    membershipKey: derive("membershipKey"),
-    resumptionPsk: derive("resumptionPsk"),
-    epochAuthenticator: derive("epochAuthenticator"),
-    initSecret: derive("initSecret"),
-    applicationExportSecret: derive("applicationExportSecret"),
-  };
+  return mapSecrets(LABELS, (label) => new Secret(deriveSecret(crypto, epochSecret.bytes, label)));
+}
+
+/** A secret under each name, made of what stands there. */
+export function mapSecrets<K extends string, V>(
+  values: Readonly<Record<K, V>>,
+  make: (value: V) => Secret,
+): Record<K, Secret> {
+  const made = Object.entries<V>(values).map(([name, value]) => [name, make(value)] as const);
+  return Object.fromEntries(made) as Record<K, Secret>;
 }
 
 /** confirmation_tag = MAC(confirmation_key, confirmed_transcript_hash). RFC 9420 §6.1. */

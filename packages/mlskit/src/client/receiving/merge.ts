@@ -4,6 +4,7 @@ import { credentialTypeOf } from "../../credentials/credential.ts";
 import { Secret } from "../../crypto/index.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { type Epoch, eraseEpoch } from "../../group/epoch.ts";
+import { mapSecrets } from "../../key-schedule/key-schedule.ts";
 import { type PastMember, retire } from "../../group/past-epoch.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
 import type { LeafNode } from "../../tree/nodes.ts";
@@ -62,21 +63,8 @@ function afterRollback(
 
 /** The end of the group for us: the last view of its members stays, its secrets go. */
 export function mergeRemoval(state: GroupState, staged: StagedCommit, now: bigint): Merged {
-  const merged: GroupState = {
-    ...state,
-    status: "inactive",
-    ownUpdate: endedAt(now),
-    epoch: { ...withoutSecrets(state.epoch), tree: staged.group.tree },
-    past: afterRemoval(state.past, staged.summary),
-    resumptionPsks: new Map(),
-    proposals: new Map(),
-    queued: [],
-    pending: undefined,
-    joinCommit: undefined,
-    isLeaving: false,
-    buffer: new Map(),
-  };
-  return { state: merged, erase: () => eraseSecrets(state) };
+  const past = afterRemoval(state.past, staged.summary);
+  return endGroup(state, { ...state.epoch, tree: staged.group.tree }, past, now);
 }
 
 /** The last epoch of ours is not kept: the one before it tells its members from the last tree. */
@@ -91,53 +79,40 @@ function afterRemoval(
 
 /** Closes a group from outside a Commit. */
 export function closeGroup(state: GroupState, now: bigint): Merged {
-  const closed: GroupState = {
+  return endGroup(state, state.epoch, [], now);
+}
+
+function endGroup(state: GroupState, epoch: Epoch, past: GroupState["past"], now: bigint): Merged {
+  const ended: GroupState = {
     ...state,
     status: "inactive",
-    ownUpdate: endedAt(now),
-    epoch: withoutSecrets(state.epoch),
-    past: [],
+    // There are no keys of ours to renew any more: from here on it tells since when.
+    ownUpdate: { updatedAt: now, messages: 0, sawRemoval: false },
+    epoch: withoutSecrets(epoch),
+    past,
     resumptionPsks: new Map(),
     proposals: new Map(),
     queued: [],
     pending: undefined,
     joinCommit: undefined,
+    isLeaving: false,
     buffer: new Map(),
   };
-  return { state: closed, erase: () => eraseSecrets(state) };
-}
-
-/** There are no keys of ours to renew any more: from here on it tells since when. */
-function endedAt(now: bigint): GroupState["ownUpdate"] {
-  return { updatedAt: now, messages: 0, sawRemoval: false };
+  return { state: ended, erase: () => eraseSecrets(state) };
 }
 
 /** The view of an epoch that stays when its secrets go. */
 function withoutSecrets(epoch: Epoch): Epoch {
-  const none = (): Secret => new Secret(new Uint8Array(0));
   return {
     ...epoch,
     privateKeys: new Map(),
-    secrets: {
-      senderDataSecret: none(),
-      exporterSecret: none(),
-      externalSecret: none(),
-      confirmationKey: none(),
-      membershipKey: none(),
-      resumptionPsk: none(),
-      epochAuthenticator: none(),
-      initSecret: none(),
-      applicationExportSecret: none(),
-    },
+    secrets: mapSecrets(epoch.secrets, () => new Secret(new Uint8Array(0))),
     exporterTree: undefined,
   };
 }
 
 function eraseSecrets({ epoch, pending, resumptionPsks }: GroupState): void {
-  for (const secret of Object.values(epoch.secrets)) secret.erase();
-  epoch.secretTree.erase();
-  for (const node of epoch.exporterTree?.values() ?? []) node.erase();
-  for (const key of epoch.privateKeys.values()) key.erase();
+  eraseEpoch(epoch, undefined);
   for (const psk of resumptionPsks.values()) psk.erase();
   if (pending !== undefined) eraseEpoch(pending.next, undefined);
 }

@@ -32,7 +32,9 @@ export function epochFromRecord(
   secretTree: SecretTree,
   signer: Signer,
 ): Epoch {
-  const { context, confirmationTag, interimTranscriptHash, privateKeys } = record;
+  const { context, confirmationTag, interimTranscriptHash, ownLeaf, ...rest } = record;
+  const { leafCount, signatureKey, privateKeys, exporterTree, ...secrets } = rest;
+  const { applicationExportSecret = new Secret(new Uint8Array(0)) } = secrets;
   return {
     crypto,
     context,
@@ -40,26 +42,17 @@ export function epochFromRecord(
     tree,
     confirmationTag,
     interimTranscriptHash,
-    ownLeaf: leafIndex(record.ownLeaf),
-    privateKeys: new Map(privateKeys.map(({ node, key }) => [node, key])),
-    secrets: {
-      senderDataSecret: record.senderDataSecret,
-      exporterSecret: record.exporterSecret,
-      externalSecret: record.externalSecret,
-      confirmationKey: record.confirmationKey,
-      membershipKey: record.membershipKey,
-      resumptionPsk: record.resumptionPsk,
-      epochAuthenticator: record.epochAuthenticator,
-      initSecret: record.initSecret,
-      applicationExportSecret: record.applicationExportSecret ?? new Secret(new Uint8Array(0)),
-    },
-    exporterTree:
-      record.exporterTree === undefined
-        ? undefined
-        : new Map(record.exporterTree.map(({ node, key }) => [node, key])),
+    ownLeaf: leafIndex(ownLeaf),
+    privateKeys: keysByNode(privateKeys),
+    secrets: { ...secrets, applicationExportSecret },
+    exporterTree: exporterTree === undefined ? undefined : keysByNode(exporterTree),
     secretTree,
     signer,
   };
+}
+
+function keysByNode(keys: EpochRecord["privateKeys"]): ReadonlyMap<number, Secret> {
+  return new Map(keys.map(({ node, key }) => [node, key]));
 }
 
 /** The encryption secret of an epoch that has not begun: the root of its untouched secret tree. */

@@ -47,13 +47,68 @@ export function writeGroup(
   writeHead(sink, keys, before, after);
   writeTree(sink, keys, before, after);
   writeSecretTrees(sink, keys, before, after);
-  writePastEpochs(sink, keys, before, after);
-  writeResumptionPsks(sink, keys, before, after);
-  writeProposals(sink, keys, before, after);
-  writePending(sink, keys, before, after);
-  writeFrozen(sink, keys, before, after);
-  writeSeen(sink, keys, before, after);
+  writeRows(sink, byIdentity(before?.past), byIdentity(after.past), {
+    key: (_, past) => keys.past(past.context.epoch),
+    encode: encodePast,
+  });
+  writeRows(sink, before?.resumptionPsks, after.resumptionPsks, {
+    key: (epoch) => keys.resumptionPsk(epoch),
+    encode: (psk) => encodeRecord(secret, psk),
+  });
+  writeRows(sink, before?.proposals, after.proposals, {
+    key: (_, { number }) => keys.proposal(number),
+    encode: encodeProposal,
+  });
+  writeRow(sink, keys.pendingCommit, before?.pending, after.pending, (pending) =>
+    encodePending(after, pending),
+  );
+  writeRow(sink, keys.frozen, before?.frozenUpTo, after.frozenUpTo, (epoch) =>
+    encodeRecord(uint64, epoch),
+  );
+  // A new one takes the slot of the one that it drops.
+  writeRows(sink, before?.seen.hashes, after.seen.hashes, {
+    key: (number) => keys.seen(number % SEEN_SLOTS),
+    encode: (hash, number) => encodeRecord(seenRecord, { number, hash: fromHex(hash) }),
+  });
   writeBuffer(sink, keys, before, after);
+}
+
+/** How the entries of a map become rows. */
+interface Rows<K, V> {
+  key(key: K, value: V): string;
+  encode(value: V, key: K): Uint8Array;
+}
+
+function writeRows<K, V>(
+  sink: RecordSink,
+  before: ReadonlyMap<K, V> | undefined,
+  after: ReadonlyMap<K, V>,
+  rows: Rows<K, V>,
+): void {
+  if (before === after) return;
+  for (const [key, value] of before ?? []) {
+    if (!after.has(key)) sink.delete(rows.key(key, value));
+  }
+  for (const [key, value] of after) {
+    if (before?.has(key) !== true) sink.put(rows.key(key, value), rows.encode(value, key));
+  }
+}
+
+function writeRow<V>(
+  sink: RecordSink,
+  key: string,
+  before: V | undefined,
+  after: V | undefined,
+  encode: (value: V) => Uint8Array,
+): void {
+  if (before === after) return;
+  if (after === undefined) sink.delete(key);
+  else sink.put(key, encode(after));
+}
+
+/** A list whose items are never changed but replaced. */
+function byIdentity<T>(list: readonly T[] = []): ReadonlyMap<T, T> {
+  return new Map(list.map((item) => [item, item]));
 }
 
 /** What using one message key changes: a row or two. */
@@ -130,13 +185,10 @@ function writeBuffer(
   after: GroupState,
 ): void {
   if (before?.buffer === after.buffer) return;
-  for (const hash of before?.buffer.keys() ?? []) {
-    if (!after.buffer.has(hash)) sink.delete(keys.buffered(hash));
-  }
-  for (const [hash, message] of after.buffer) {
-    if (before?.buffer.has(hash) === true) continue;
-    sink.put(keys.buffered(hash), encodeRecord(bufferedRecord, message));
-  }
+  writeRows(sink, before?.buffer, after.buffer, {
+    key: (hash) => keys.buffered(hash),
+    encode: (message) => encodeRecord(bufferedRecord, message),
+  });
   const total = bufferedTotal(after);
   const key = bufferedKey(after.handle);
   if (total !== undefined) sink.put(key, encodeRecord(bufferedTotalRecord, total));
@@ -180,22 +232,6 @@ function writeSecretTrees(
   }
 }
 
-function writePastEpochs(
-  sink: RecordSink,
-  keys: GroupKeys,
-  before: GroupState | undefined,
-  after: GroupState,
-): void {
-  const kept = new Set(after.past);
-  for (const past of before?.past ?? []) {
-    if (!kept.has(past)) sink.delete(keys.past(past.context.epoch));
-  }
-  const known = new Set(before?.past);
-  for (const past of after.past) {
-    if (!known.has(past)) sink.put(keys.past(past.context.epoch), encodePast(past));
-  }
-}
-
 function encodePast(past: StoredPastEpoch): Uint8Array {
   return encodeRecord(pastRecord, {
     groupId: past.context.groupId,
@@ -208,77 +244,9 @@ function encodePast(past: StoredPastEpoch): Uint8Array {
   });
 }
 
-function writeResumptionPsks(
-  sink: RecordSink,
-  keys: GroupKeys,
-  before: GroupState | undefined,
-  after: GroupState,
-): void {
-  if (before?.resumptionPsks === after.resumptionPsks) return;
-  for (const epoch of before?.resumptionPsks.keys() ?? []) {
-    if (!after.resumptionPsks.has(epoch)) sink.delete(keys.resumptionPsk(epoch));
-  }
-  for (const [epoch, psk] of after.resumptionPsks) {
-    if (before?.resumptionPsks.has(epoch) === true) continue;
-    sink.put(keys.resumptionPsk(epoch), encodeRecord(secret, psk));
-  }
-}
-
-function writeProposals(
-  sink: RecordSink,
-  keys: GroupKeys,
-  before: GroupState | undefined,
-  after: GroupState,
-): void {
-  if (before?.proposals === after.proposals) return;
-  for (const [key, { number }] of before?.proposals ?? []) {
-    if (!after.proposals.has(key)) sink.delete(keys.proposal(number));
-  }
-  for (const [key, proposal] of after.proposals) {
-    if (before?.proposals.has(key) === true) continue;
-    sink.put(keys.proposal(proposal.number), encodeProposal(proposal));
-  }
-}
-
 function encodeProposal(stored: StoredProposal): Uint8Array {
   const { ownUpdate, wireFormat, ...rest } = stored;
   const leafPrivateKey = ownUpdate?.leafPrivateKey;
   const isPublic = wireFormat === "publicMessage";
   return encodeRecord(proposalRecord, { ...rest, isPublic, leafPrivateKey });
-}
-
-function writePending(
-  sink: RecordSink,
-  keys: GroupKeys,
-  before: GroupState | undefined,
-  after: GroupState,
-): void {
-  if (before?.pending === after.pending) return;
-  if (after.pending === undefined) sink.delete(keys.pendingCommit);
-  else sink.put(keys.pendingCommit, encodePending(after, after.pending));
-}
-
-function writeFrozen(
-  sink: RecordSink,
-  keys: GroupKeys,
-  before: GroupState | undefined,
-  after: GroupState,
-): void {
-  if (before?.frozenUpTo === after.frozenUpTo) return;
-  if (after.frozenUpTo === undefined) sink.delete(keys.frozen);
-  else sink.put(keys.frozen, encodeRecord(uint64, after.frozenUpTo));
-}
-
-function writeSeen(
-  sink: RecordSink,
-  keys: GroupKeys,
-  before: GroupState | undefined,
-  after: GroupState,
-): void {
-  if (before?.seen === after.seen) return;
-  for (const [number, hash] of after.seen.hashes) {
-    if (before?.seen.hashes.has(number) === true) continue;
-    const record = encodeRecord(seenRecord, { number, hash: fromHex(hash) });
-    sink.put(keys.seen(number % SEEN_SLOTS), record);
-  }
 }
