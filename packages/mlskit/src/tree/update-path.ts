@@ -250,8 +250,7 @@ export interface DecryptedUpdatePath {
   readonly commitSecret: Secret;
   /** Valid in the merged tree: keys of replaced and blanked nodes are gone. */
   readonly privateKeys: PrivateKeys;
-  /** The lowest node above both the sender and us, whose path secret was encrypted to us. */
-  readonly overlapNode: NodeIndex;
+  /** Of the lowest node above both the sender and us. */
   readonly pathSecret: Secret;
 }
 
@@ -290,7 +289,6 @@ export async function decryptUpdatePath(
   return {
     commitSecret: keys.commitSecret,
     privateKeys,
-    overlapNode: overlap.node,
     pathSecret,
   };
 }

@@ -49,8 +49,6 @@ export class GroupSession {
   /** Epochs with keys that this session used up; seldom more than one. */
   #usedEpochs: readonly bigint[] = [];
   #isTouched = false;
-  /** Whether memory may have run ahead of the store, should the transaction fail. */
-  #isDirty = false;
   /** Rule P-MP-03: nothing is written, but what was used from memory must still be in force. */
   #mustBeCurrent = false;
   readonly events: ClientEvent[] = [];
@@ -79,14 +77,9 @@ export class GroupSession {
     return this.#isTouched;
   }
 
-  get isDirty(): boolean {
-    return this.#isDirty;
-  }
-
   /** Consumes a message key: written with this transaction, and applied at once. */
   useKey(secretTree: SecretTree, epoch: bigint, change: SecretTreeChange | undefined): void {
     if (change === undefined) return;
-    this.#isDirty = true;
     this.#write(epoch, change);
     secretTree.apply(change);
   }
@@ -105,7 +98,6 @@ export class GroupSession {
     const number = epoch.context.epoch;
     // First, also if blocks were switched off since: the store must never hear of a lower generation.
     if (isReserved(secretTree, change, ownLeaf)) {
-      this.#isDirty = true;
       this.#mustBeCurrent = true;
       secretTree.apply(change);
       return;
@@ -113,7 +105,6 @@ export class GroupSession {
     // What is left of a block is skipped when the group is read again, which would be at once.
     const block = this.host.isReloading ? 1 : config.generationBlock;
     if (block === 1) return this.useKey(secretTree, number, change);
-    this.#isDirty = true;
     const { stored, erase } = reserveBlock(crypto, secretTree, change, ownLeaf, block);
     this.#write(number, stored);
     erase();
