@@ -33,7 +33,7 @@ export function epochFromRecord(
   signer: Signer,
 ): Epoch {
   const { context, confirmationTag, interimTranscriptHash, ownLeaf, ...rest } = record;
-  const { leafCount, signatureKey, privateKeys, exporterTree, ...secrets } = rest;
+  const { leafCount: _, signatureKey: _key, privateKeys, exporterTree, ...secrets } = rest;
   const { applicationExportSecret = new Secret(new Uint8Array(0)) } = secrets;
   return {
     crypto,
