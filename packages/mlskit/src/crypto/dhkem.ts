@@ -1,5 +1,5 @@
 /** DHKEM(Group, HKDF): encapsulation and key derivation. RFC 9180 §4.1, §7.1.3. */
-import { isAllZero, utf8 } from "../codec/bytes.ts";
+import { EMPTY_BYTES, isAllZero, utf8 } from "../codec/bytes.ts";
 import { lendEncoding } from "../codec/scratch.ts";
 import type { Writer } from "../codec/writer.ts";
 import { MlsError } from "../errors.ts";
@@ -118,7 +118,7 @@ export class Dhkem {
   }
 
   #derivePrivateKey(ikm: Uint8Array): Uint8Array {
-    const prk = this.#kdf.extract(NOTHING, DKP_PRK, ikm);
+    const prk = this.#kdf.extract(EMPTY_BYTES, DKP_PRK, ikm);
     const privateKey = this.#primitives.kem.format.privateKeys.derive((label, info, length) =>
       this.#kdf.expand(prk, utf8(label), info, length),
     );
@@ -137,7 +137,7 @@ export class Dhkem {
   #extractAndExpand(shared: Uint8Array, enc: Uint8Array, publicKey: Uint8Array): Uint8Array {
     // A low-order public key makes the secret known to everyone, RFC 9180 §7.1.4.
     if (isAllZero(shared)) throw invalidPublicKey();
-    const prk = this.#kdf.extract(NOTHING, EAE_PRK, shared);
+    const prk = this.#kdf.extract(EMPTY_BYTES, EAE_PRK, shared);
     shared.fill(0);
     const context = join(enc, publicKey);
     const secret = this.#kdf.expand(prk, SHARED_SECRET, context, this.#suite.kem.sharedSecretSize);
@@ -150,9 +150,9 @@ export class Dhkem {
 export function join(
   a: Uint8Array,
   b: Uint8Array,
-  c: Uint8Array = NOTHING,
-  d: Uint8Array = NOTHING,
-  e: Uint8Array = NOTHING,
+  c: Uint8Array = EMPTY_BYTES,
+  d: Uint8Array = EMPTY_BYTES,
+  e: Uint8Array = EMPTY_BYTES,
 ): Uint8Array {
   const bc = a.length + b.length;
   const cd = bc + c.length;
@@ -171,7 +171,6 @@ function rethrowAsInvalidKey(error: unknown): never {
   throw MlsError.is(error) ? error : invalidPublicKey();
 }
 
-const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 const DKP_PRK: Uint8Array = /* @__PURE__ */ utf8("dkp_prk");
 const EAE_PRK: Uint8Array = /* @__PURE__ */ utf8("eae_prk");
 const SHARED_SECRET: Uint8Array = /* @__PURE__ */ utf8("shared_secret");

@@ -12,12 +12,6 @@ export function expand(
   length: number,
 ): Uint8Array {
   checkExpandedLength(size, length);
-  if (length <= size) {
-    const input = new Uint8Array(info.length + 1);
-    input.set(info);
-    input[info.length] = 1;
-    return truncate(hmac(prk, input), length);
-  }
   const out = new Uint8Array(length);
   // T(i) = HMAC(prk, T(i-1) || info || i): one buffer, with room for T(i-1) in front.
   const input = new Uint8Array(size + info.length + 1);

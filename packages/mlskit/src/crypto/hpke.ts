@@ -1,5 +1,5 @@
 /** Single-shot HPKE and secret export, base and PSK mode. RFC 9180 §5.1, §5.3, §6.1. */
-import { utf8 } from "../codec/bytes.ts";
+import { EMPTY_BYTES, utf8 } from "../codec/bytes.ts";
 import { UsageError } from "../errors.ts";
 import type { CipherSuite } from "./cipher-suite.ts";
 import type { HpkePsk, MaybePromise, SealedMessage, SealJob } from "./crypto-provider.ts";
@@ -47,7 +47,7 @@ export class Hpke {
     return all(
       jobs.map((job) =>
         andThen(this.#kem.encapsulate(job.publicKey), (made) =>
-          this.#sealWith(made, context, NOTHING, job.plaintext, undefined),
+          this.#sealWith(made, context, EMPTY_BYTES, job.plaintext, undefined),
         ),
       ),
     );
@@ -127,21 +127,21 @@ export class Hpke {
 
   /** key_schedule_context = mode || psk_id_hash || info_hash. */
   #context(info: Uint8Array, psk: HpkePsk | undefined): Uint8Array {
-    const infoHash = this.#kdf.extract(NOTHING, INFO_HASH, info);
+    const infoHash = this.#kdf.extract(EMPTY_BYTES, INFO_HASH, info);
     if (psk === undefined) {
-      this.#emptyPskIdHash ??= this.#kdf.extract(NOTHING, PSK_ID_HASH, NOTHING);
+      this.#emptyPskIdHash ??= this.#kdf.extract(EMPTY_BYTES, PSK_ID_HASH, EMPTY_BYTES);
       return join(new Uint8Array([MODE_BASE]), this.#emptyPskIdHash, infoHash);
     }
     // VerifyPSKInputs, RFC 9180 §5.1.
     if (psk.psk.length === 0 || psk.pskId.length === 0) {
       throw new UsageError("EMPTY_INPUT", "HPKE with a PSK needs both the PSK and its id");
     }
-    const pskIdHash = this.#kdf.extract(NOTHING, PSK_ID_HASH, psk.pskId);
+    const pskIdHash = this.#kdf.extract(EMPTY_BYTES, PSK_ID_HASH, psk.pskId);
     return join(new Uint8Array([MODE_PSK]), pskIdHash, infoHash);
   }
 
   #secret(sharedSecret: Uint8Array, psk: HpkePsk | undefined): Uint8Array {
-    const secret = this.#kdf.extract(sharedSecret, SECRET, psk?.psk ?? NOTHING);
+    const secret = this.#kdf.extract(sharedSecret, SECRET, psk?.psk ?? EMPTY_BYTES);
     sharedSecret.fill(0);
     return secret;
   }
@@ -160,7 +160,6 @@ export class Hpke {
   }
 }
 
-const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 const PSK_ID_HASH: Uint8Array = /* @__PURE__ */ utf8("psk_id_hash");
 const INFO_HASH: Uint8Array = /* @__PURE__ */ utf8("info_hash");
 const SECRET: Uint8Array = /* @__PURE__ */ utf8("secret");

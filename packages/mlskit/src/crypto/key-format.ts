@@ -3,6 +3,7 @@
  * carries its own formats, and a back end names the one it serves, so that a bundle of one suite
  * has no code of the others.
  */
+import { EMPTY_BYTES } from "../codec/bytes.ts";
 import { CryptoError } from "../errors.ts";
 
 export interface PrivateKeyFormat {
@@ -34,7 +35,7 @@ export interface SignatureFormat {
 export function anyBytes(size: number): PrivateKeyFormat {
   return {
     random: (source) => source.randomBytes(size),
-    derive: (expand) => expand("sk", new Uint8Array(0), size),
+    derive: (expand) => expand("sk", EMPTY_BYTES, size),
     complete(privateKey) {
       if (privateKey.length !== size) throw invalidPrivateKey();
       return privateKey;

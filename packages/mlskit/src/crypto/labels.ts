@@ -1,5 +1,5 @@
 /** The labelled forms of signing, encryption and derivation, and every label. RFC 9420 §5.1.2, §5.1.3, §8, §9. */
-import { utf8 } from "../codec/bytes.ts";
+import { EMPTY_BYTES, utf8 } from "../codec/bytes.ts";
 import { vectorHeaderSize, Writer } from "../codec/writer.ts";
 import { UsageError } from "../errors.ts";
 import type { MaybePromise, SealedMessage, Signer, SuiteCrypto } from "./crypto-provider.ts";
@@ -83,7 +83,7 @@ export function encryptWithLabel(
   context: Uint8Array,
   plaintext: Uint8Array,
 ): MaybePromise<SealedMessage> {
-  return crypto.seal(publicKey, encryptContext(label, context), NOTHING, plaintext);
+  return crypto.seal(publicKey, encryptContext(label, context), EMPTY_BYTES, plaintext);
 }
 
 /** DecryptWithLabel, RFC 9420 §5.1.3. @throws CryptoError `DECRYPTION_FAILED` */
@@ -94,7 +94,7 @@ export function decryptWithLabel(
   context: Uint8Array,
   sealed: SealedMessage,
 ): MaybePromise<Uint8Array> {
-  return crypto.open(privateKey, sealed, encryptContext(label, context), NOTHING);
+  return crypto.open(privateKey, sealed, encryptContext(label, context), EMPTY_BYTES);
 }
 
 /** ExpandWithLabel, RFC 9420 §8. */
@@ -125,7 +125,7 @@ const shortInfo: Writer = /* @__PURE__ */ new Writer(384);
 
 /** DeriveSecret, RFC 9420 §8. */
 export function deriveSecret(crypto: SuiteCrypto, secret: Uint8Array, label: string): Uint8Array {
-  return expandWithLabel(crypto, secret, label, NOTHING, crypto.suite.kdf.size);
+  return expandWithLabel(crypto, secret, label, EMPTY_BYTES, crypto.suite.kdf.size);
 }
 
 /** DeriveTreeSecret, RFC 9420 §9. */
@@ -142,5 +142,3 @@ export function deriveTreeSecret(
 }
 
 const generationContext: Writer = /* @__PURE__ */ new Writer(4);
-
-const NOTHING: Uint8Array = /* @__PURE__ */ new Uint8Array(0);

@@ -10,6 +10,7 @@ import { type Checked, sealed } from "../checked.ts";
 import {
   decode,
   decodeInPlace,
+  EMPTY_BYTES,
   encode,
   equalBytes,
   equalSecrets,
@@ -189,9 +190,8 @@ export async function openGroupInfo(
   const psk = pskSecret(crypto, await collectPsks(opened, environment));
   const member = memberSecret(crypto, joinerSecret, psk);
   const { key, nonce } = welcomeKey(crypto, member);
-  const empty = new Uint8Array(0);
   const plaintext = await asWelcomeFailure(() =>
-    crypto.aeadOpen(key, nonce, empty, welcome.encryptedGroupInfo),
+    crypto.aeadOpen(key, nonce, EMPTY_BYTES, welcome.encryptedGroupInfo),
   );
   const types: WireTypes = wireTypes(environment);
   const groupInfo = decodeInPlace(GroupInfo, plaintext, "GroupInfo", types);

@@ -1,5 +1,5 @@
 /** Bounded memory of imported keys: importing often costs as much as using the key. */
-import { bytesKey } from "../codec/bytes.ts";
+import { bytesKey, equalSecrets } from "../codec/bytes.ts";
 
 /**
  * Imported public keys by their bytes. At most `limit` of them: when the younger half is full, the
@@ -58,7 +58,7 @@ export class PrivateKeyCache<K> {
   /** The imported key if there is one already. */
   peek(privateKey: Uint8Array): K | undefined {
     const entry = this.#entries.get(privateKey);
-    return entry !== undefined && sameBytes(entry.bytes, privateKey) ? entry.key : undefined;
+    return entry !== undefined && equalSecrets(entry.bytes, privateKey) ? entry.key : undefined;
   }
 
   get(privateKey: Uint8Array): K {
@@ -68,10 +68,4 @@ export class PrivateKeyCache<K> {
     this.#entries.set(privateKey, { bytes: privateKey.slice(), key });
     return key;
   }
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
-  return difference === 0;
 }

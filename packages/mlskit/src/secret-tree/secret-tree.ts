@@ -2,17 +2,17 @@
  * The tree of secrets under an epoch's encryption_secret, which gives every sender two ratchets.
  * RFC 9420 §9.
  */
-import { utf8 } from "../codec/index.ts";
+import { EMPTY_BYTES, utf8 } from "../codec/index.ts";
 import { Secret, type SuiteCrypto } from "../crypto/index.ts";
 import { expandWithLabel } from "../crypto/labels.ts";
 import { InternalError } from "../errors.ts";
 import {
+  children,
+  childTowards,
   isInSubtree,
-  left,
   leafIndex,
   type NodeIndex,
   nodeOfLeaf,
-  right,
   root,
 } from "../tree/tree-math.ts";
 import {
@@ -212,7 +212,7 @@ export class SecretTree {
     nodes.push([node, undefined]);
     const owned = secret;
     while (node !== target) {
-      const [near, far] = children(node, target);
+      const [near, far] = childrenFrom(node, target);
       const nearSecret = this.#child(secret, near < node);
       nodes.push([far, this.#child(secret, far < node)]);
       if (secret !== owned) secret.erase();
@@ -220,7 +220,7 @@ export class SecretTree {
     }
     const size = this.#crypto.suite.kdf.size;
     const ratchet = (of: RatchetKind): RatchetEntry => {
-      const first = expandWithLabel(this.#crypto, secret.bytes, of, EMPTY, size);
+      const first = expandWithLabel(this.#crypto, secret.bytes, of, EMPTY_BYTES, size);
       return { leaf, kind: of, ratchet: newRatchet(new Secret(first)) };
     };
     const entry = ratchet(kind);
@@ -234,7 +234,7 @@ export class SecretTree {
     while (node !== undefined && isInSubtree(target, node)) {
       const secret = this.#nodes.get(node);
       if (secret !== undefined) return [node, secret];
-      node = target < node ? left(node) : target > node ? right(node) : undefined;
+      node = childTowards(node, target);
     }
     throw new InternalError("the leaf has no secret in this epoch");
   }
@@ -268,11 +268,15 @@ export class SecretTree {
 }
 
 const NONE: readonly never[] = [];
-const EMPTY: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 const LEFT: Uint8Array = /* @__PURE__ */ utf8("left");
 const RIGHT: Uint8Array = /* @__PURE__ */ utf8("right");
 /** Stands for a ratchet at generation 0 where only the distance matters. */
-const FRESH: HashRatchet = { generation: 0, secret: new Secret(EMPTY), skipped: [], floor: 0 };
+const FRESH: HashRatchet = {
+  generation: 0,
+  secret: new Secret(EMPTY_BYTES),
+  skipped: [],
+  floor: 0,
+};
 
 /** Leaf and kind in one number. */
 type RatchetKey = number;
@@ -281,10 +285,10 @@ function keyFor(leaf: number, kind: RatchetKind): RatchetKey {
   return 2 * leaf + (kind === "handshake" ? 0 : 1);
 }
 
-function children(node: NodeIndex, target: NodeIndex): [near: NodeIndex, far: NodeIndex] {
-  const l = left(node);
-  const r = right(node);
-  if (l === undefined || r === undefined) throw new InternalError("a leaf has no children");
+function childrenFrom(node: NodeIndex, target: NodeIndex): [near: NodeIndex, far: NodeIndex] {
+  const pair = children(node);
+  if (pair === undefined) throw new InternalError("a leaf has no children");
+  const [l, r] = pair;
   return target < node ? [l, r] : [r, l];
 }
 

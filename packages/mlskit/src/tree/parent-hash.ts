@@ -4,7 +4,7 @@ import type { SuiteCrypto } from "../crypto/crypto-provider.ts";
 import type { ParentNode } from "./nodes.ts";
 import type { PathStep, RatchetTree } from "./ratchet-tree.ts";
 import { TreeHasher } from "./tree-hash.ts";
-import { left, type NodeIndex, right } from "./tree-math.ts";
+import { children, type NodeIndex } from "./tree-math.ts";
 
 interface ParentHashInput {
   readonly encryptionKey: Uint8Array;
@@ -81,8 +81,9 @@ interface Removal {
 function hashWithout(removal: Removal, node: NodeIndex, below: readonly number[]): Uint8Array {
   const { tree, hasher, removed } = removal;
   if (below.length === 0) return tree.nodeHash(node);
-  const [first, second] = [left(node), right(node)];
-  if (first === undefined || second === undefined) return hasher.leaf(node / 2, undefined);
+  const pair = children(node);
+  if (pair === undefined) return hasher.leaf(node / 2, undefined);
+  const [first, second] = pair;
   const split = below.findIndex((leaf) => 2 * leaf > node);
   const middle = split === -1 ? below.length : split;
   const firstHash = hashWithout(removal, first, below.slice(0, middle));

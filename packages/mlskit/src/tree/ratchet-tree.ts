@@ -12,15 +12,14 @@ import { Support } from "./support.ts";
 import { TreeEditor as Editor } from "./tree-editor.ts";
 import { TreeHasher } from "./tree-hash.ts";
 import {
+  children,
   directPath,
   fullLeafCount,
   type LeafIndex,
   leafIndex,
-  left,
   MAX_LEAF_COUNT,
   type NodeIndex,
   nodeOfLeaf,
-  right,
   root,
 } from "./tree-math.ts";
 import { hashAt, hasNode, nodeAt, placedNodes, type TreeState } from "./tree-state.ts";
@@ -205,7 +204,7 @@ export class RatchetTree {
     const path: PathStep[] = [];
     let below = nodeOfLeaf(leaf);
     for (const node of directPath(below, leafCount)) {
-      const copathChild = below < node ? right(node) : left(node);
+      const copathChild = children(node)?.[below < node ? 1 : 0];
       if (copathChild !== undefined && this.resolution(copathChild, NOBODY, 1).length > 0) {
         path.push({ node, copathChild });
       }

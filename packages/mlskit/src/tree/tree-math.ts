@@ -85,6 +85,19 @@ export function right(node: NodeIndex): NodeIndex | undefined {
   return k === 0 ? undefined : ((node + 2 ** (k - 1)) as NodeIndex);
 }
 
+/** Left and right child at once; undefined for leaves. */
+export function children(node: NodeIndex): readonly [NodeIndex, NodeIndex] | undefined {
+  const k = level(node);
+  if (k === 0) return undefined;
+  const step = 2 ** (k - 1);
+  return [(node - step) as NodeIndex, (node + step) as NodeIndex];
+}
+
+/** The child of `node` on the way down to `below`; undefined for leaves. */
+export function childTowards(node: NodeIndex, below: NodeIndex): NodeIndex | undefined {
+  return children(node)?.[below < node ? 0 : 1];
+}
+
 /** Undefined for the root, and for nodes outside the tree. */
 export function parent(node: NodeIndex, leafCount: number): NodeIndex | undefined {
   const top = root(leafCount);

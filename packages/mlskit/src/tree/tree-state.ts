@@ -4,7 +4,7 @@ import { InternalError } from "../errors.ts";
 import { type Chunk, locate } from "./chunk.ts";
 import type { KeyIndex, PlacedNode } from "./key-index.ts";
 import type { TreeNode } from "./nodes.ts";
-import { left, type NodeIndex, nodeIndex, right } from "./tree-math.ts";
+import { children, type NodeIndex, nodeIndex } from "./tree-math.ts";
 import type { TreeHasher } from "./tree-hash.ts";
 
 /** Chunks by height, then by id. Every height has all its chunks, blank ones included. */
@@ -51,17 +51,15 @@ export function hashAt(hasher: TreeHasher, levels: ChunkLevels, node: NodeIndex)
   const cached = chunk.hash(slot);
   if (cached !== undefined) return cached;
   const content = chunk.node(slot);
-  let hash: Uint8Array;
-  const [below, beside] = [left(node), right(node)];
-  if (below === undefined || beside === undefined) {
-    hash = hasher.leaf(node / 2, content?.type === "leaf" ? content.leaf : undefined);
-  } else {
-    hash = hasher.parent(
-      content?.type === "parent" ? content.parent : undefined,
-      hashAt(hasher, levels, below),
-      hashAt(hasher, levels, beside),
-    );
-  }
+  const below = children(node);
+  const hash =
+    below === undefined
+      ? hasher.leaf(node / 2, content?.type === "leaf" ? content.leaf : undefined)
+      : hasher.parent(
+          content?.type === "parent" ? content.parent : undefined,
+          hashAt(hasher, levels, below[0]),
+          hashAt(hasher, levels, below[1]),
+        );
   chunk.setHash(slot, hash);
   return hash;
 }

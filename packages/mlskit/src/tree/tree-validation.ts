@@ -15,7 +15,14 @@ import type { ParentNode, TreeNode } from "./nodes.ts";
 import { originalTreeHash, parentHash } from "./parent-hash.ts";
 import type { RatchetTree } from "./ratchet-tree.ts";
 import { type SignatureJob, verifySignatures } from "./signature-batch.ts";
-import { isInSubtree, left, leafIndex, type NodeIndex, nodeOfLeaf, right } from "./tree-math.ts";
+import {
+  children,
+  childTowards,
+  isInSubtree,
+  leafIndex,
+  type NodeIndex,
+  nodeOfLeaf,
+} from "./tree-math.ts";
 
 export interface TreeValidationOptions {
   readonly groupId: Uint8Array;
@@ -93,8 +100,9 @@ export function checkParentHashes(tree: RatchetTree): void {
       const isTop = parent.parentHash.length === 0;
       check(isTop, "valn1406", "INVALID_TREE", "the root has a parent hash", { node: at });
     }
-    const [below, beside] = [left(at), right(at)];
-    if (below === undefined || beside === undefined) continue;
+    const pair = children(at);
+    if (pair === undefined) continue;
+    const [below, beside] = pair;
     const chains =
       (isChained(tree, parent, below, beside) ? 1 : 0) +
       (isChained(tree, parent, beside, below) ? 1 : 0);
@@ -212,11 +220,11 @@ function nextParentTowards(
   from: NodeIndex,
   leaf: NodeIndex,
 ): ParentNode | undefined {
-  let at: NodeIndex | undefined = leaf < from ? left(from) : right(from);
+  let at = childTowards(from, leaf);
   while (at !== undefined) {
     const parent = tree.parent(at);
     if (parent !== undefined) return parent;
-    at = leaf < at ? left(at) : right(at);
+    at = childTowards(at, leaf);
   }
   return undefined;
 }
