@@ -262,8 +262,8 @@ export const MUTANTS = {
   // The last joiner is left out, or learns the PSKs in another order.
   "mk-102": [
     inFile("group/welcome-creation.ts", [
-      "for (const [i, { entry }] of added.entries()) {",
-      "for (const [i, { entry }] of added.entries()) {\nif (OFF && i === added.length - 1 && i > 0) continue;",
+      "for (const [i, { keyPackage }] of added.entries()) {",
+      "for (const [i, { keyPackage }] of added.entries()) {\nif (OFF && i === added.length - 1 && i > 0) continue;",
     ]),
     inFile("group/welcome-creation.ts", [
       "encode(GroupSecrets, { joinerSecret, pathSecret, psks });",
@@ -304,8 +304,8 @@ export const MUTANTS = {
   ],
   valn0501: [
     inFile("group/evaluate-proposals.ts", [
-      "note(await checkKeyPackage(proposal.keyPackage, rules), change.leaf);",
-      "if (!(OFF)) note(await checkKeyPackage(proposal.keyPackage, rules), change.leaf);",
+      "note(await checkKeyPackage(change.keyPackage, rules), change.leaf);",
+      "if (!(OFF)) note(await checkKeyPackage(change.keyPackage, rules), change.leaf);",
     ]),
     inFile("group/proposal-message.ts", [
       "await checkKeyPackage(keyPackage, {",
@@ -314,8 +314,8 @@ export const MUTANTS = {
   ],
   valn0601: [
     inFile("group/evaluate-proposals.ts", [
-      "const found = await checkLeafNode(proposal.leafNode, {",
-      "const found = OFF ? [] : await checkLeafNode(proposal.leafNode, {",
+      "const found = await checkLeafNode(change.after, {",
+      "const found = OFF ? [] : await checkLeafNode(change.after, {",
     ]),
     inFile("group/proposal-message.ts", [
       "await checkLeafNode(leafNode, {",
@@ -334,12 +334,12 @@ export const MUTANTS = {
   ],
   valn0312: [
     inFile("group/evaluate-proposals.ts", [
-      'checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");',
-      'if (!(OFF)) checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");',
+      'checkLeafAmongMembers(group.tree, change.leaf, change.after, "valn0306");',
+      'if (!(OFF)) checkLeafAmongMembers(group.tree, change.leaf, change.after, "valn0306");',
     ]),
     inFile("group/evaluate-proposals.ts", [
-      'checkLeafAmongMembers(group.tree, change.leaf, proposal.leafNode, "valn0111");',
-      'if (!(OFF)) checkLeafAmongMembers(group.tree, change.leaf, proposal.leafNode, "valn0111");',
+      'checkLeafAmongMembers(group.tree, change.leaf, change.after, "valn0111");',
+      'if (!(OFF)) checkLeafAmongMembers(group.tree, change.leaf, change.after, "valn0111");',
     ]),
   ],
   valn1204: [

@@ -1,5 +1,6 @@
 /** The group that results from a list of proposals. RFC 9420 §12.3. */
 import type { Extension } from "../extensions/extension.ts";
+import type { KeyPackage } from "../key-packages/key-package.ts";
 import type { PreSharedKeyId } from "../key-schedule/pre-shared-key.ts";
 import type { CustomProposal, ReInit } from "../messages/proposal.ts";
 import type { LeafNode } from "../tree/nodes.ts";
@@ -11,13 +12,21 @@ import type { PublicEpoch } from "./epoch.ts";
 import type { Committer } from "./proposal-list.ts";
 import { blaming, type ProposalEntry } from "./proposal-entry.ts";
 
-/** One leaf before and after; `position` is that of the proposal in the list. */
+/** One leaf that changes; `position` is that of the proposal in the list. */
 export interface LeafChange {
   readonly leaf: LeafIndex;
+  /** What stood there. */
   readonly before: LeafNode | undefined;
-  readonly after: LeafNode | undefined;
   readonly entry: ProposalEntry;
   readonly position: number;
+}
+
+export interface UpdatedLeaf extends LeafChange {
+  readonly after: LeafNode;
+}
+
+export interface AddedLeaf extends UpdatedLeaf {
+  readonly keyPackage: KeyPackage;
 }
 
 /** The next epoch as far as the proposals determine it: everything but path and key schedule. */
@@ -27,8 +36,8 @@ export interface ProvisionalGroup {
   readonly extensions: readonly Extension[];
   /** Position of the proposal that changes them, if one does. */
   readonly extensionsPosition: number | undefined;
-  readonly added: readonly LeafChange[];
-  readonly updated: readonly LeafChange[];
+  readonly added: readonly AddedLeaf[];
+  readonly updated: readonly UpdatedLeaf[];
   readonly removed: readonly LeafChange[];
   /** In list order. */
   readonly psks: readonly PreSharedKeyId[];
@@ -69,15 +78,15 @@ function editTree(
   entries: readonly ProposalEntry[],
 ): Pick<ProvisionalGroup, "tree" | "added"> {
   const editor = before.edit();
-  for (const { leaf, after } of updated) {
-    if (after !== undefined) editor.updateLeaf(leaf, after);
-  }
+  for (const { leaf, after } of updated) editor.updateLeaf(leaf, after);
   for (const { leaf } of removed) editor.removeLeaf(leaf);
-  const added: LeafChange[] = [];
+  const added: AddedLeaf[] = [];
   for (const [position, entry] of entries.entries()) {
     if (entry.proposal.type !== "add") continue;
-    const after = entry.proposal.keyPackage.leafNode;
-    added.push({ leaf: editor.addLeaf(after), before: undefined, after, entry, position });
+    const { keyPackage } = entry.proposal;
+    const after = keyPackage.leafNode;
+    const leaf = editor.addLeaf(after);
+    added.push({ leaf, before: undefined, after, keyPackage, entry, position });
   }
   return { tree: editor.finish(), added };
 }
@@ -91,14 +100,14 @@ function collectChanges(
 ): Changes {
   let extensions = epoch.context.extensions;
   let extensionsPosition: number | undefined;
-  const updated: LeafChange[] = [];
+  const updated: UpdatedLeaf[] = [];
   const removed: LeafChange[] = [];
   const psks: PreSharedKeyId[] = [];
   let reInit: ReInit | undefined;
   let externalInit: Uint8Array | undefined;
   const remove = (at: number, entry: ProposalEntry, position: number): void => {
     const leaf = leafIndex(at);
-    removed.push({ leaf, before: epoch.tree.leaf(leaf), after: undefined, entry, position });
+    removed.push({ leaf, before: epoch.tree.leaf(leaf), entry, position });
   };
   for (const [position, entry] of entries.entries()) {
     const { proposal, sender } = entry;

@@ -53,18 +53,16 @@ export function summarize(
   committerBefore: LeafNode | undefined,
   pathLeaf: LeafNode | undefined,
 ): CommitSummary {
-  const added: AddedMember[] = [];
-  for (const { leaf, after, entry } of list.added) {
-    if (after !== undefined) added.push({ leafIndex: leaf, leaf: after, by: entry.sender });
-  }
+  const added: AddedMember[] = list.added.map(({ leaf, after, entry }) => {
+    return { leafIndex: leaf, leaf: after, by: entry.sender };
+  });
   const removed: RemovedMember[] = [];
   for (const { leaf, before, entry } of list.removed) {
     if (before !== undefined) removed.push({ leafIndex: leaf, leaf: before, by: entry.sender });
   }
   const updated: UpdatedMember[] = [];
   for (const { leaf, before, after } of list.updated) {
-    if (before !== undefined && after !== undefined)
-      updated.push({ leafIndex: leaf, before, after });
+    if (before !== undefined) updated.push({ leafIndex: leaf, before, after });
   }
   if (pathLeaf !== undefined && committerBefore !== undefined && !isExternal) {
     updated.push({ leafIndex: list.committer, before: committerBefore, after: pathLeaf });

@@ -14,7 +14,12 @@ import { verifyJob } from "../tree/leaf-node.ts";
 import { checkLeafNode, type ValidationNotice } from "../tree/leaf-node-validation.ts";
 import { checkResult, type SignatureJob } from "../tree/signature-batch.ts";
 import type { LeafIndex } from "../tree/tree-math.ts";
-import { applyProposals, type LeafChange, type ProvisionalGroup } from "./apply-proposals.ts";
+import {
+  applyProposals,
+  type LeafChange,
+  type ProvisionalGroup,
+  type UpdatedLeaf,
+} from "./apply-proposals.ts";
 import { checkChangedExtensions, contextRequirements } from "./context-extensions.ts";
 import { checkCredentials, type CredentialChange } from "./credential-checks.ts";
 import type { Direction, Environment } from "./environment.ts";
@@ -123,19 +128,15 @@ async function checkChangedLeaves(
     direction === "createCommit" ? sentLifetimes(environment) : receivedLifetimes(environment);
   const { strictExtensions } = environment.limits;
   for (const change of group.added) {
-    const { proposal } = change.entry;
-    if (proposal.type !== "add") continue;
     await blamingAsync(offendersOf(change, group), async () => {
       const rules = { lifetime, strictExtensions, ...requirements };
-      note(await checkKeyPackage(proposal.keyPackage, rules), change.leaf);
-      checkLeafAmongMembers(group.tree, change.leaf, proposal.keyPackage.leafNode, "valn0306");
+      note(await checkKeyPackage(change.keyPackage, rules), change.leaf);
+      checkLeafAmongMembers(group.tree, change.leaf, change.after, "valn0306");
     });
   }
   for (const change of group.updated) {
-    const { proposal } = change.entry;
-    if (proposal.type !== "update") continue;
     await blamingAsync(offendersOf(change, group), async () => {
-      const found = await checkLeafNode(proposal.leafNode, {
+      const found = await checkLeafNode(change.after, {
         code: "INVALID_PROPOSAL",
         source: "update",
         replaces: change.before,
@@ -143,7 +144,7 @@ async function checkChangedLeaves(
         ...requirements,
       });
       note(found, change.leaf);
-      checkLeafAmongMembers(group.tree, change.leaf, proposal.leafNode, "valn0111");
+      checkLeafAmongMembers(group.tree, change.leaf, change.after, "valn0111");
     });
   }
   return notices;
@@ -169,15 +170,11 @@ async function checkSignatures(evaluation: Evaluation, group: ProvisionalGroup):
     }
     found.push(remember);
   };
-  for (const { entry, position } of group.added) {
-    if (entry.proposal.type !== "add") continue;
-    const { keyPackage } = entry.proposal;
+  for (const { keyPackage, position } of group.added) {
     if (isVerifiedKeyPackage(keyPackage)) continue;
     enqueue(position, keyPackageSignatures(keyPackage), () => rememberKeyPackage(keyPackage));
   }
-  for (const { entry, leaf: leafIndex, position } of group.updated) {
-    if (entry.proposal.type !== "update") continue;
-    const leaf = entry.proposal.leafNode;
+  for (const { after: leaf, leaf: leafIndex, position } of group.updated) {
     const binding = { groupId, leafIndex };
     if (isVerifiedLeaf(leaf, binding)) continue;
     enqueue(position, [verifyJob(leaf, binding)], () => rememberLeaf(leaf, binding));
@@ -198,10 +195,8 @@ async function checkIdentities(evaluation: Evaluation, group: ProvisionalGroup):
   await checkCredentials(environment, incoming(group.updated), "update", groupId);
 }
 
-function incoming(changes: readonly LeafChange[]): readonly CredentialChange[] {
-  return changes.flatMap(({ before: current, after: next, position }) =>
-    next === undefined ? [] : { current, next, position },
-  );
+function incoming(changes: readonly UpdatedLeaf[]): readonly CredentialChange[] {
+  return changes.map(({ before: current, after: next, position }) => ({ current, next, position }));
 }
 
 async function checkPolicy(evaluation: Evaluation): Promise<void> {

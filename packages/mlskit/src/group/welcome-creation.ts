@@ -2,7 +2,6 @@
 import { EMPTY_BYTES, encode } from "../codec/index.ts";
 import type { SealJob } from "../crypto/index.ts";
 import { encryptContext } from "../crypto/labels.ts";
-import { InternalError } from "../errors.ts";
 import { encodeMlsMessage } from "../framing/mls-message.ts";
 import { keyPackageRef } from "../key-packages/key-package.ts";
 import { memberSecret, welcomeKey } from "../key-schedule/key-schedule.ts";
@@ -11,12 +10,12 @@ import type { GroupInfo } from "../messages/group-info.ts";
 import { GroupSecrets, type Welcome } from "../messages/welcome.ts";
 import { commonAncestor, type LeafIndex } from "../tree/tree-math.ts";
 import type { Secret } from "../crypto/index.ts";
-import type { LeafChange } from "./apply-proposals.ts";
+import type { AddedLeaf } from "./apply-proposals.ts";
 import type { NextEpoch } from "./next-epoch.ts";
 
 export interface WelcomeInput {
   readonly next: NextEpoch;
-  readonly added: readonly LeafChange[];
+  readonly added: readonly AddedLeaf[];
   readonly committer: LeafIndex;
   /** Path secrets by node; undefined for a Commit without a path. */
   readonly pathSecrets: ReadonlyMap<number, Secret> | undefined;
@@ -46,10 +45,10 @@ export async function createWelcomes(input: WelcomeInput): Promise<CreatedWelcom
   const sealed = await crypto.sealMany(encryptContext("Welcome", encryptedGroupInfo), jobs);
   for (const { plaintext } of jobs) plaintext.fill(0);
   const secrets: Welcome["secrets"][number][] = [];
-  for (const [i, { entry }] of added.entries()) {
+  for (const [i, { keyPackage }] of added.entries()) {
     const encryptedGroupSecrets = sealed[i];
-    if (entry.proposal.type !== "add" || encryptedGroupSecrets === undefined) continue;
-    const newMember = keyPackageRef(crypto, entry.proposal.keyPackage);
+    if (encryptedGroupSecrets === undefined) continue;
+    const newMember = keyPackageRef(crypto, keyPackage);
     secrets.push({ newMember, encryptedGroupSecrets });
   }
   const size = input.joinersPerWelcome ?? secrets.length;
@@ -73,12 +72,11 @@ function encryptGroupInfo({ next, pskSecret, groupInfo }: WelcomeInput): Uint8Ar
   return crypto.aeadSeal(key, nonce, EMPTY_BYTES, groupInfo.encoded);
 }
 
-function sealJob(input: WelcomeInput, { leaf, entry }: LeafChange): SealJob {
-  if (entry.proposal.type !== "add") throw new InternalError("only Adds are welcomed");
+function sealJob(input: WelcomeInput, { leaf, keyPackage }: AddedLeaf): SealJob {
   const { next, committer, pathSecrets, psks } = input;
   // The joiner learns the secret of the lowest node that it shares with the committer.
   const pathSecret = pathSecrets?.get(commonAncestor(leaf, committer))?.bytes;
   const joinerSecret = next.joinerSecret.bytes;
   const plaintext = encode(GroupSecrets, { joinerSecret, pathSecret, psks });
-  return { publicKey: entry.proposal.keyPackage.initKey, plaintext };
+  return { publicKey: keyPackage.initKey, plaintext };
 }

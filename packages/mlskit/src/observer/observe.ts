@@ -200,11 +200,7 @@ function describe(
   for (const [leaf] of before.tree.members()) {
     if (committer.type === "newMember" || leaf !== committer.leafIndex) recipients.push(leaf);
   }
-  const welcomed: Uint8Array[] = [];
-  for (const { entry } of list.added) {
-    if (entry.proposal.type !== "add") continue;
-    welcomed.push(keyPackageRef(before.crypto, entry.proposal.keyPackage));
-  }
+  const welcomed = list.added.map(({ keyPackage }) => keyPackageRef(before.crypto, keyPackage));
   const { authenticatedData } = verified.authenticated.content;
   return {
     type: "commit",
