@@ -3,7 +3,7 @@ import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError, TransportError } from "../errors.ts";
 import { type ClientCore, nextGenerationOf } from "./session/client-core.ts";
 import { Group } from "./group.ts";
-import { requireNotMoved } from "./session/move.ts";
+import { requireNotMoved } from "./session/not-moved.ts";
 import { Mutex } from "./session/mutex.ts";
 import { APP_PREFIX, CHECKPOINT_KEY, MOVED_KEY } from "./records/record-keys.ts";
 import type { GroupSession } from "./session/session.ts";

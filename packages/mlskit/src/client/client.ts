@@ -18,7 +18,7 @@ import { enterGroup, succeedGroup, writeSuccessor } from "./joining/enter-group.
 import type { ClientEvent, EventListener } from "./state/events.ts";
 import { Group } from "./group.ts";
 import type { GroupAccess } from "./session/group-access.ts";
-import { requireNotMoved } from "./session/move.ts";
+import { requireNotMoved } from "./session/not-moved.ts";
 import {
   createIdentity,
   findIdentity,

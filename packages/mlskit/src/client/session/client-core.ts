@@ -26,7 +26,7 @@ import type { GroupConfig } from "../state/config.ts";
 import type { EventLog } from "../records/event-log.ts";
 import { type ClientEvent, EventHub } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
-import { requireNotMoved } from "./move.ts";
+import { requireNotMoved } from "./not-moved.ts";
 import { Mutex } from "./mutex.ts";
 import type { TreeSource } from "../state/outside-tree.ts";
 import { type LoadContext, readGroup } from "../records/read-group.ts";

@@ -31,6 +31,7 @@ import {
 } from "../../storage/encrypted-keys.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { META_KEY, MOVED_KEY, TARGET_KEY } from "../records/record-keys.ts";
+import { clientMoved } from "./not-moved.ts";
 
 export interface ImportRequest {
   /** As {@link exportClient} returned it. */
@@ -161,13 +162,4 @@ async function unseal(
   const records = decode(movedRecords, plaintext, "export");
   plaintext.fill(0);
   return records;
-}
-
-/** @throws StateError `CLIENT_MOVED` */
-export async function requireNotMoved(storage: Storage): Promise<void> {
-  if ((await storage.get(MOVED_KEY)) !== undefined) throw clientMoved();
-}
-
-function clientMoved(): StateError {
-  return new StateError("CLIENT_MOVED", "the client was moved to another store");
 }
