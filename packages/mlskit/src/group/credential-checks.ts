@@ -38,7 +38,7 @@ export async function checkCredentials(
     if (verdict !== true) throw at(position, refusal(verdict, "valn0101"));
   }
   for (const { current, next, position } of changes) {
-    if (current === undefined || isSame(current, next)) continue;
+    if (current === undefined || isSameIdentity(current, next)) continue;
     const [older, newer] = [identityOf(current), identityOf(next)];
     const verdict = await authenticationService.isSuccessor(older, newer, context);
     if (verdict !== true) throw at(position, refusal(verdict, "mk-48"));
@@ -51,7 +51,7 @@ export function identityOf({ credential, signatureKey }: Identity): Identity {
 }
 
 /** Whoever keeps credential and key takes nobody's place. */
-function isSame(current: Identity, next: Identity): boolean {
+export function isSameIdentity(current: Identity, next: Identity): boolean {
   return (
     equalBytes(current.signatureKey, next.signatureKey) &&
     isSameCredential(current.credential, next.credential)

@@ -71,16 +71,7 @@ export function provisionalContext(
   { context }: PublicEpoch,
   { treeHash, extensions }: Pick<GroupContext, "treeHash" | "extensions">,
 ): GroupContext {
-  const { version, cipherSuite, groupId, epoch, confirmedTranscriptHash } = context;
-  return {
-    version,
-    cipherSuite,
-    groupId,
-    epoch: epoch + 1n,
-    treeHash,
-    confirmedTranscriptHash,
-    extensions,
-  };
+  return { ...context, epoch: context.epoch + 1n, treeHash, extensions };
 }
 
 export function encodeContext(context: GroupContext): Uint8Array {

@@ -2,6 +2,7 @@
 import { equalBytes } from "../../codec/index.ts";
 import { StateError } from "../../errors.ts";
 import type { Extension } from "../../extensions/extension.ts";
+import { identityOf } from "../../group/credential-checks.ts";
 import type { Environment } from "../../group/environment.ts";
 import {
   type Parent,
@@ -159,8 +160,7 @@ function pastParent(state: GroupState, epoch: bigint): Parent | undefined {
   const members: Parent["members"][number][] = [];
   for (let leaf = 0; leaf < past.secretTree.leafCount; leaf++) {
     const member = past.member(leaf);
-    if (member === undefined) continue;
-    members.push({ credential: member.credential, signatureKey: member.signatureKey });
+    if (member !== undefined) members.push(identityOf(member));
   }
   return { groupId, epoch, version, cipherSuite, members, resumptionPsk };
 }

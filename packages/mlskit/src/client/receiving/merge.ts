@@ -1,13 +1,11 @@
 /** From one epoch to the next: what is kept, what is forgotten. RFC 9420 §9.2, §14. */
-import { equalBytes } from "../../codec/index.ts";
-import { credentialTypeOf } from "../../credentials/credential.ts";
 import { Secret } from "../../crypto/index.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
+import { identityOf, isSameIdentity } from "../../group/credential-checks.ts";
 import { type Epoch, eraseEpoch } from "../../group/epoch.ts";
 import { mapSecrets } from "../../key-schedule/key-schedule.ts";
 import { type PastMember, retire } from "../../group/past-epoch.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
-import type { LeafNode } from "../../tree/nodes.ts";
 import type { GroupConfig } from "../state/config.ts";
 import { SecretTree } from "../../secret-tree/secret-tree.ts";
 import { untouchedSecret } from "../records/epoch-records.ts";
@@ -148,22 +146,11 @@ function memberChanges(summary: CommitSummary): StoredPastEpoch["changes"] {
   const changes = new Map<number, PastMember | undefined>();
   for (const { leafIndex } of summary.added) changes.set(leafIndex, undefined);
   for (const { leafIndex, before, after } of summary.updated) {
-    if (!isSameMember(before, after)) changes.set(leafIndex, memberOf(before));
+    // Most new leaves change only their encryption key, and messages are not attributed by that.
+    if (!isSameIdentity(before, after)) changes.set(leafIndex, identityOf(before));
   }
-  for (const { leafIndex, leaf } of summary.removed) changes.set(leafIndex, memberOf(leaf));
+  for (const { leafIndex, leaf } of summary.removed) changes.set(leafIndex, identityOf(leaf));
   return [...changes];
-}
-
-function memberOf({ credential, signatureKey }: LeafNode): PastMember {
-  return { credential, signatureKey };
-}
-
-/** Compares what messages are attributed by; most new leaves change only their encryption key. */
-function isSameMember(a: LeafNode, b: LeafNode): boolean {
-  if (!equalBytes(a.signatureKey, b.signatureKey)) return false;
-  const [x, y] = [a.credential, b.credential];
-  if (credentialTypeOf(x) !== credentialTypeOf(y)) return false;
-  return x.type === "basic" && y.type === "basic" && equalBytes(x.identity, y.identity);
 }
 
 function eraseOld(before: GroupState, after: GroupState): void {
