@@ -1,4 +1,4 @@
-/** DER around raw keys: everything before the key, whose length is fixed. RFC 8410 §7, RFC 5915 §3, RFC 5480 §2. */
+/** DER around raw keys, whose lengths are fixed: what stands before them. RFC 8410 §7, RFC 5915 §3, RFC 5480 §2. */
 
 export type OkpCurve = "X25519" | "X448" | "Ed25519" | "Ed448";
 /** NIST curves under OpenSSL's names. */
@@ -24,9 +24,18 @@ export const EC_PUBLIC: Readonly<Record<EcCurve, string>> = {
   secp521r1: "30819b301006072a8648ce3d020106052b8104002303818600",
 };
 
-/** PKCS #8 with an ECPrivateKey that leaves out the public key. */
-export const EC_PRIVATE: Readonly<Record<EcCurve, string>> = {
-  prime256v1: "3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420",
-  secp384r1: "304e020100301006072a8648ce3d020106052b81040022043730350201010430",
-  secp521r1: "3060020100301006072a8648ce3d020106052b81040023044930470201010442",
+/** PKCS #8 with an ECPrivateKey: what stands before its private key, and between that and the public one. */
+export const EC_PRIVATE: Readonly<Record<EcCurve, readonly [string, string]>> = {
+  prime256v1: [
+    "308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420",
+    "a144034200",
+  ],
+  secp384r1: [
+    "3081b6020100301006072a8648ce3d020106052b8104002204819e30819b0201010430",
+    "a164036200",
+  ],
+  secp521r1: [
+    "3081ee020100301006072a8648ce3d020106052b810400230481d63081d30201010442",
+    "a1818903818600",
+  ],
 };

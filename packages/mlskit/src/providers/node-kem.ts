@@ -165,8 +165,8 @@ function ecKem(curve: EcCurve, options: NodeKemOptions): DiffieHellman {
   const crypto = nodeCrypto();
   const importPrivate = ecPrivateImporter(curve);
   const publicKeys = new PublicKeyCache(options.cacheSize, ecPublicImporter(curve), latin1);
-  const privateKeys = new PrivateKeyCache(importPrivate);
   const publicOf = new PrivateKeyCache((bytes) => ecPublicBytes(curve, bytes));
+  const privateKeys = new PrivateKeyCache((bytes) => importPrivate(bytes, publicOf.get(bytes)));
   return {
     publicKeyOf: (privateKey) => publicOf.get(privateKey).slice(),
     dh: (privateKey, publicKey) =>

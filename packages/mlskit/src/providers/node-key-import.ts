@@ -84,11 +84,14 @@ export function ecPublicImporter(curve: EcCurve): (publicKey: Uint8Array) => Key
     });
 }
 
-export function ecPrivateImporter(curve: EcCurve): (privateKey: Uint8Array) => KeyObject {
+/** With the public key beside it, or OpenSSL would compute that, twice. */
+export function ecPrivateImporter(
+  curve: EcCurve,
+): (privateKey: Uint8Array, publicKey: Uint8Array) => KeyObject {
   const crypto = nodeCrypto();
-  const prefix = fromHex(EC_PRIVATE[curve]);
-  return (privateKey) => {
-    const der = Buffer.from(join(prefix, privateKey).buffer);
+  const [beforePrivate, beforePublic] = EC_PRIVATE[curve].map(fromHex) as [Uint8Array, Uint8Array];
+  return (privateKey, publicKey) => {
+    const der = Buffer.from(join(beforePrivate, privateKey, beforePublic, publicKey).buffer);
     const key = crypto.createPrivateKey({ key: der, format: "der", type: "pkcs8" });
     der.fill(0);
     return key;

@@ -55,7 +55,10 @@ function edDsa(crv: "Ed25519" | "Ed448", cacheSize: number): Scheme {
 }
 
 function ecDsa(curve: EcCurve, hash: string, cacheSize: number): Scheme {
-  const privateKeys = new PrivateKeyCache(ecPrivateImporter(curve));
+  const importPrivate = ecPrivateImporter(curve);
+  const privateKeys = new PrivateKeyCache((bytes) =>
+    importPrivate(bytes, ecPublicBytes(curve, bytes)),
+  );
   const publicKeys = new PublicKeyCache(cacheSize, ecPublicImporter(curve), latin1);
   return {
     publicKeyOf: (privateKey) => ecPublicBytes(curve, privateKey),
