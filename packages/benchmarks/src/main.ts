@@ -8,13 +8,15 @@ import { currentCommit, thisMachine } from "./machine.ts";
 import { Measurement } from "./measure.ts";
 import { type Options, readOptions, USAGE } from "./options.ts";
 import { findPeers, inScope, mlskit } from "./peers.ts";
-import { groupsAt, nameOf, weightOf } from "./plan.ts";
+import { groupsAt, LATE, nameOf, rank, weightOf } from "./plan.ts";
 import { writeReport } from "./report.ts";
 import { OVER, type Results, type Row, writeResults } from "./results.ts";
 import { textOf } from "./text.ts";
 
 interface Task {
   readonly name: string;
+  /** What has a lower one is worth the time more. */
+  readonly rank: number;
   /** Compared with the other tasks, how much time it may take. */
   readonly weight: number;
   readonly run: (seconds: number, end: number) => Promise<Partial<Results>>;
@@ -75,17 +77,12 @@ async function measure(options: Options): Promise<void> {
   if (options.sections.includes("operations") && results.rows.length === 0) process.exitCode = 1;
 }
 
-/** In the order in which they are worth the time. */
 function tasksOf(
   options: Options,
   node: string,
 ): { readonly tasks: readonly Task[]; readonly skipped: Results["skipped"]; end(): void } {
-  const aims: Task[] = [];
-  const others: Task[] = [];
-  addSections(options, node, aims, others);
-  if (!options.sections.includes("operations")) {
-    return { tasks: [...aims, ...others], skipped: [], end: () => undefined };
-  }
+  const tasks = sectionsOf(options, node);
+  if (!options.sections.includes("operations")) return { tasks, skipped: [], end: () => undefined };
   const { quick, once, places, groups, peers } = options;
   const { programs, skipped } = findPeers({ wanted: peers, mayBuild: !quick, node });
   const measurement = new Measurement({ patience: quick ? 6 : 40, groups, quick, once });
@@ -95,51 +92,51 @@ function tasksOf(
     const weight = weightOf(place, groupsAt(place, groups).length);
     if (weight === 0) continue;
     const name = nameOf(place);
-    aims.push({
+    tasks.push({
       name,
+      rank: quick ? 0 : rank(place),
       weight,
       run: (seconds, end) => measurement.run(beside, place, seconds, end),
     });
     if (apart.some((program) => inScope(program, place))) {
-      others.push({
+      tasks.push({
         name: `${name}, 1 thread`,
+        rank: LATE + 2,
         weight: weight / 3,
         run: (seconds, end) => measurement.run(apart, place, seconds, end),
       });
     }
   }
-  return { tasks: [...aims, ...others], skipped, end: () => measurement.end() };
+  tasks.sort((a, b) => a.rank - b.rank);
+  return { tasks, skipped, end: () => measurement.end() };
 }
 
-/** Weights are about seconds of a long run. */
-function addSections(
-  { sections, quick, sizes, suites }: Options,
-  node: string,
-  aims: Task[],
-  others: Task[],
-): void {
+/** Weights are about seconds, ranks before those of places unless nothing is aimed at. */
+function sectionsOf({ sections, quick, sizes, suites }: Options, node: string): Task[] {
+  const tasks: Task[] = [];
   if (sections.includes("large")) {
     for (const size of sizes ?? (quick ? [1000] : [10_000, 50_000])) {
       const run: Task["run"] = async () => measureLarge(node, size, quick ? 0 : IDLE);
-      const list = size > 10_000 ? others : aims;
-      list.push({ name: `large, N = ${size}`, weight: size / 1000, run });
+      const weight = 30 + size / 1000;
+      tasks.push({ name: `large, N = ${size}`, rank: size > 10_000 ? LATE : -1, weight, run });
     }
   }
   if (sections.includes("storage")) {
     for (const size of sizes ?? (quick ? [2, 100] : [2, 10_000, 100, 1000])) {
       const run: Task["run"] = () => runSection(node, "storage", [size], [1]);
-      aims.push({ name: `storage, N = ${size}`, weight: 2 + size / 500, run });
+      tasks.push({ name: `storage, N = ${size}`, rank: -1, weight: 2 + size / 500, run });
     }
   }
   if (sections.includes("bundle")) {
     const run: Task["run"] = async () => ({ bundles: await bundleSizes() });
-    aims.push({ name: "bundle", weight: 5, run });
+    tasks.push({ name: "bundle", rank: -1, weight: 5, run });
   }
   if (sections.includes("scenarios")) {
     const run: Task["run"] = () =>
       runSection(node, "scenarios", sizes ?? [quick ? 10 : 100], suites ?? [1, 2]);
-    others.push({ name: "scenarios", weight: 8, run });
+    tasks.push({ name: "scenarios", rank: LATE, weight: 8, run });
   }
+  return tasks;
 }
 
 /** Seconds; a process that takes a rest gives memory back. */

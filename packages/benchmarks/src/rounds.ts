@@ -4,6 +4,7 @@
  * compared within a library, mlskit and its limit, takes turns in who comes first.
  */
 import { MLSKIT } from "./peers.ts";
+import { isAimedAt } from "./plan.ts";
 import type { Hello, Limited, Measured, Request } from "./protocol.ts";
 import { callsOf, LIMIT, limitOf, type Row } from "./results.ts";
 import { median, summarizeSamples } from "./statistics.ts";
@@ -19,7 +20,7 @@ export interface Runner {
 export interface RoundsOptions {
   readonly group: string;
   readonly suite: number;
-  /** Of all libraries together. With less time, turns are shorter, but not fewer than {@link ROUNDS}. */
+  /** Of all libraries together. With less time turns are shorter; they are fewer only where nothing is aimed at. */
   readonly milliseconds: number;
   /** Seconds for one answer. */
   readonly patience: number;
@@ -110,7 +111,7 @@ class Rounds {
 
   /** Finds out how long it takes, while the code gets warm. */
   async begin(library: Runner): Promise<void> {
-    const { once, quick } = this.#options;
+    const { once, quick, group } = this.#options;
     if (once) {
       this.#turns.push({ library, count: 1, settling: 0, least: 1, rounds: 0, spent: 0 });
       return;
@@ -120,12 +121,12 @@ class Rounds {
     const { perRun, last } = warmed;
     const count = Math.max(1, Math.min(MOST_SAMPLES, Math.floor(this.#perRound / perRun)));
     const settling = perRun > NOTICEABLE ? 0 : Math.ceil((quick ? 1 : SETTLING) / perRun);
-    const turn = { library, count, settling, least: leastRounds(perRun, last, quick) };
     const rounds = perRun > SLOW ? 1 : 0;
     if (rounds === 1) this.#collect(library.name, last);
+    const needed = quick ? 1 : leastRounds(perRun, last, isAimedAt(library.name, group));
     // Beside mlskit its limit is measured, in a round of its own if need be.
-    const least = library.name === MLSKIT ? Math.max(turn.least, rounds + 1) : turn.least;
-    this.#turns.push({ ...turn, least, rounds, spent: rounds * perRun });
+    const least = library.name === MLSKIT ? Math.max(needed, rounds + 1) : needed;
+    this.#turns.push({ library, count, settling, least, rounds, spent: rounds * perRun });
   }
 
   async round(number: number): Promise<void> {
@@ -185,7 +186,7 @@ class Rounds {
       });
     }
     const steps = this.#steps;
-    if (library.hello.primitives === true && steps !== undefined) {
+    if (library.hello.primitives === true && steps !== undefined && isAimedAt(name, group)) {
       works.push(async () => {
         const request = { do: "primitives", suite, steps, count: counted } as const;
         this.#collect(limitOf(name), await library.measure(request, patience), settling);
@@ -223,11 +224,12 @@ class Rounds {
   }
 }
 
-/** So many even if the time is over: enough wherever an operation takes less than a second. */
-function leastRounds(perRun: number, { samples }: Measured, quick: boolean): number {
-  if (quick || perRun > VERY_SLOW) return 1;
+/** So many even if the time is over: enough wherever an operation that matters takes less than a second. */
+function leastRounds(perRun: number, { samples }: Measured, matters: boolean): number {
+  if (perRun > VERY_SLOW) return 1;
   const fastest = Math.min(...Object.values(samples).map((times) => median(times) / 1000));
-  return fastest < SLOW ? ENOUGH : 3;
+  if (fastest > SLOW) return 2;
+  return matters ? ENOUGH : 3;
 }
 
 function rotate<T>(list: readonly T[], by: number): T[] {

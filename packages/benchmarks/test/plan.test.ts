@@ -12,10 +12,16 @@ test("growth to 10,000 members is measured early, other large groups late", () =
   };
   for (const suite of [1, 2]) {
     expect(at(`suite ${suite}, N = 10000, warm`)).toBeLessThan(at(`suite ${suite}, N = 500, cold`));
+    expect(at(`suite ${suite}, N = 2, warm`)).toBeLessThan(at("suite 1, N = 1000, cold"));
     expect(at(`suite ${suite}, N = 10000, cold`)).toBeGreaterThan(at("suite 3, N = 1000, warm"));
   }
   expect(names.indexOf("suite 7, N = 100, cold")).toBeGreaterThan(at("suite 2, N = 2, warm"));
   expect(new Set(names).size).toBe(names.length);
+});
+
+test("a quick run begins with what is fast", () => {
+  const sizes = placesOf({ quick: true }).map(({ size }) => size);
+  expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
 });
 
 test("every group of operations has a place", () => {
