@@ -27,6 +27,7 @@ import {
 } from "./identity/identity.ts";
 import { removeIdentity } from "./identity/remove-identity.ts";
 import {
+  announceEntry,
   checkGroupInfo,
   type ExternalJoinRequest,
   type JoinOptions,
@@ -362,6 +363,7 @@ export class Client {
       await requireNoLiveGroup(this.#core, epoch.context.groupId);
       await requireNotEntered(this.#core, staged);
       noteEntered(transaction, staged);
+      announceEntry(transaction, staged);
       await consumeKeyPackage(this.#core, transaction, staged.reference);
       await reportStock(this.#core, transaction, staged.keyPackage);
       const config = this.#config(options.config);

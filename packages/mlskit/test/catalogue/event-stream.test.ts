@@ -1,6 +1,6 @@
-/** Events one after the other, and none lost: M-EVT-04, M-EVT-05. */
+/** Events one after the other, and none lost: M-EVT-02 to M-EVT-05. */
 import { describe, expect, test } from "vitest";
-import { Client, type ClientEvent } from "../../src/index.ts";
+import { Client, type ClientEvent, type Group } from "../../src/index.ts";
 import { eventLog, replayEvents } from "../../src/production/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
@@ -84,4 +84,63 @@ test("M-EVT-05: the event of a failed Welcome survives that another process was 
   expect(heard).toEqual(["welcomeFailed"]);
   const stored = await replayEvents(client);
   expect(stored.map(({ event }) => event.type)).toEqual(["welcomeFailed", "welcomeFailed"]);
+});
+
+describe("what comes from others", () => {
+  test("M-EVT-02: a Commit that waits is staged, and accepted when it is merged; so is one that is merged at once", async () => {
+    const world = await testGroup({ members: 2 });
+    const [a, b] = world.groups as [Group, Group];
+    const types: unknown[] = [];
+    world.member(1).client.on((event) => {
+      if (event.type.startsWith("commit") || event.type === "epochAdvanced") {
+        types.push([event.type, "epoch" in event && event.epoch, "isOwn" in event && event.isOwn]);
+      }
+    });
+    const { commit } = await a.update();
+    await a.acceptCommit();
+    const staged = await b.process(commit);
+    expect(types).toEqual([["commitStaged", 1n, false]]);
+    if (staged.kind === "commit") await staged.accept();
+    const next = await a.commitImmediately();
+    await b.process(next.commit, { accept: true });
+    await b.update();
+    await b.acceptCommit();
+    expect(types.slice(1)).toEqual([
+      ["commitAccepted", 2n, false],
+      ["epochAdvanced", 2n, false],
+      ["commitAccepted", 3n, false],
+      ["epochAdvanced", 3n, false],
+      ["commitStaged", 3n, true],
+      ["commitAccepted", 4n, true],
+      ["epochAdvanced", 4n, false],
+    ]);
+  });
+
+  test("M-EVT-03: entering by a Welcome or by an external commit, we join and an epoch begins", async () => {
+    const world = await testGroup({ members: 1 });
+    const { group } = world.member(0);
+    const { client } = await world.newClient("bob");
+    const events: ClientEvent[] = [];
+    client.on((event) => {
+      if (event.type !== "keyPackageUsed" && event.type !== "keyPackagesLow") events.push(event);
+    });
+    const { bytes } = await client.createKeyPackage();
+    const { welcomes } = await group.commitImmediately({ add: [bytes] });
+    await client.join(welcomes[0]!.bytes);
+    const groupId = group.id;
+    const { credential } = client.identity;
+    const joined = { type: "memberJoined", groupId, leafIndex: 1, credential };
+    const began = { type: "epochAdvanced", groupId };
+    expect(events).toMatchObject([
+      { ...joined, epoch: 1n },
+      { ...began, epoch: 1n, committer: 0 },
+    ]);
+    await client.joinExternally(await group.groupInfo(), { resync: true });
+    expect(events).toHaveLength(2);
+    await client.acceptJoin(groupId);
+    expect(events.slice(2)).toMatchObject([
+      { ...joined, epoch: 2n },
+      { ...began, epoch: 2n, committer: 1 },
+    ]);
+  });
 });

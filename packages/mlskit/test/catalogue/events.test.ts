@@ -35,6 +35,7 @@ describe("events", () => {
     const groupId = a.id;
     await world.add(["carol"]);
     expect(taken(events)).toEqual([
+      { type: "commitAccepted", groupId, epoch: 2n, isOwn: false },
       {
         type: "memberJoined",
         groupId,
@@ -55,7 +56,7 @@ describe("events", () => {
     await world.commit(0);
     expect(taken(events)).toContainEqual({ type: "ownUpdateDone", groupId, epoch: 4n });
     await world.commit(0, { remove: [2] });
-    expect(taken(events)[0]).toMatchObject({
+    expect(taken(events)[1]).toMatchObject({
       type: "memberRemoved",
       leafIndex: 2,
       credential: { type: "basic", identity: utf8("carol") },

@@ -106,7 +106,7 @@ test("P-ENC-06: logs shorten and hash ids and show neither content nor keys", as
   }
   // One group has one name in one store, and another one in another store.
   const own = entries.filter(({ source, group }) => source === "event" && group !== undefined);
-  expect(new Set(own.map(({ group }) => group)).size).toBe(3);
+  expect(new Set(own.map(({ group }) => group)).size).toBe(4);
   const before = entries.length;
   for (const each of logs) each.stop();
   await world.member(0).group.commitImmediately();

@@ -1,5 +1,6 @@
 /** The end of a join by external commit. Catalogue M-JOIN. */
 import { deleteGroupRecords } from "../records/record-keys.ts";
+import { ownEntry } from "../state/events.ts";
 import { noPendingCommit } from "./settle-commit.ts";
 import type { GroupSession } from "../session/session.ts";
 
@@ -18,5 +19,6 @@ export async function completeJoin(session: GroupSession): Promise<void> {
     replaces: undefined,
   };
   const { groupId, epoch: number } = epoch.context;
+  session.emit(ownEntry(epoch));
   session.emit({ type: "epochAdvanced", groupId, epoch: number, committer: epoch.ownLeaf });
 }

@@ -245,6 +245,8 @@ async function commitOutcome(
     };
   };
   if (accept) return merge(session);
+  const { groupId } = received.info;
+  session.emit({ type: "commitStaged", groupId, epoch, isOwn: false });
   return {
     ...describe(received, before, staged, types),
     isMerged: false,

@@ -22,7 +22,7 @@ export function mergeOwn(
   session.state = merged.state;
   session.eraseLater(merged.erase);
   const { groupId, epoch } = next.context;
-  session.emit({ type: "commitAccepted", groupId, epoch });
+  session.emit({ type: "commitAccepted", groupId, epoch, isOwn: true });
   const dropped = announce(session, before, summary);
   if (summary.hasPath) session.emit({ type: "ownUpdateDone", groupId, epoch });
   return dropped;
@@ -52,6 +52,9 @@ export function mergeStaged(
   if (before.pending !== undefined) {
     session.emit({ type: "lostRace", groupId, epoch: epoch + 1n, committer: summary.committer });
   }
+  if (next !== undefined) {
+    session.emit({ type: "commitAccepted", groupId, epoch: epoch + 1n, isOwn: false });
+  }
   return announce(session, before, summary);
 }
 
@@ -79,7 +82,7 @@ export async function discardPending(session: GroupSession): Promise<void> {
   session.state = { ...session.state, pending: undefined };
   session.eraseLater(() => eraseEpoch(pending.next, epoch));
   const { groupId } = epoch.context;
-  session.emit({ type: "commitDiscarded", groupId, epoch: epoch.context.epoch });
+  session.emit({ type: "commitDiscarded", groupId, epoch: epoch.context.epoch, isOwn: true });
 }
 
 /** Events of a new epoch, in order: who went, who came, that it began. */

@@ -122,7 +122,7 @@ export async function stageOwnCommit(
   session.useOwnKey(change);
   session.state = { ...session.state, pending: { ...kept, proposals } };
   const { groupId } = epoch.context;
-  session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch });
+  session.emit({ type: "commitStaged", groupId, epoch: epoch.context.epoch, isOwn: true });
   const welcomes = request.dangerouslyReleaseWelcomes === true ? created.welcomes : undefined;
   return { ...pendingCommitView(created), unused, welcomes };
 }

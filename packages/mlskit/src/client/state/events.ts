@@ -1,5 +1,7 @@
 /** What a client tells the application about, after it is durable. */
 import type { Credential } from "../../credentials/credential.ts";
+import { InternalError } from "../../errors.ts";
+import type { Epoch } from "../../group/epoch.ts";
 import type { Proposal } from "../../messages/proposal.ts";
 import type { DropReason } from "./dropped-proposals.ts";
 import type { RemovalReason } from "./removal.ts";
@@ -48,7 +50,11 @@ export type ClientEvent =
     })
   /** It would add a client whose key package is not valid any more. */
   | (GroupEvent & { readonly type: "proposalExpired"; readonly reference: Uint8Array })
-  | (GroupEvent & { readonly type: "commitStaged" | "commitAccepted" | "commitDiscarded" })
+  /** Of ours, or of another member's that waits to be accepted; one that is not accepted is not discarded. */
+  | (GroupEvent & {
+      readonly type: "commitStaged" | "commitAccepted" | "commitDiscarded";
+      readonly isOwn: boolean;
+    })
   | (GroupEvent & { readonly type: "lostRace"; readonly committer: number })
   | (GroupEvent & { readonly type: "leaveNotCovered" })
   | (GroupEvent & { readonly type: "removedFromGroup"; readonly reason: RemovalReason })
@@ -91,6 +97,15 @@ export type ClientEvent =
 export type EventListener =
   | ((event: ClientEvent, sequence: bigint | undefined) => void)
   | ((event: ClientEvent, sequence: bigint | undefined) => Promise<void>);
+
+/** That we are a member from this epoch on. */
+export function ownEntry({ context, tree, ownLeaf }: Epoch): ClientEvent {
+  const { groupId, epoch } = context;
+  const leaf = tree.leaf(ownLeaf);
+  if (leaf === undefined) throw new InternalError("we are no member of the group we enter");
+  const { credential } = leaf;
+  return { type: "memberJoined", groupId, epoch, leafIndex: ownLeaf, credential };
+}
 
 /** Hands events out in order. A listener that throws disturbs nobody. */
 export class EventHub {
