@@ -4,7 +4,8 @@ import { PEER_NAMES } from "../src/peers.ts";
 import { COLOURS } from "../src/plot.ts";
 import { type Reached, reachOf } from "../src/reach.ts";
 import { missingList, reachTable } from "../src/reach-table.ts";
-import { LIMIT, limitOf, type Results, type Row } from "../src/results.ts";
+import { documentOf } from "../src/report.ts";
+import { LIMIT, limitOf, OVER, type Results, type Row } from "../src/results.ts";
 
 const row = (library: string, size: number, median: number, changes: Partial<Row> = {}): Row => ({
   suite: 1,
@@ -63,6 +64,26 @@ test("primitives are compared over all sizes where the calls are the same, else 
     reached(rows, "mls-go", "send").measured.map(({ target }) => Math.round(target * 10) / 10);
   expect(targets(rowsOf(() => ({ sign: 1 })))).toEqual([3.3, 3.3, 3.3]);
   expect(targets(rowsOf((size) => ({ sign: size })))).toEqual([2.2, 3.3, 11]);
+});
+
+test("each Node has a section, and plots are made from the most complete run", () => {
+  const results = (node: string, sizes: readonly number[], why: string): Results => {
+    const machine = { node, openssl: "3", cpu: "cpu", cores: 2, memoryGiB: 1, system: "linux" };
+    const rows = sizes.map((size) => row("mlskit", size, size));
+    const libraries = [{ name: "mlskit", version: "1", runtime: node }];
+    const rest = { skipped: [{ what: "a place", why }], scenarios: [], storage: [], large: [] };
+    return { machine, rows, libraries, ...rest, bundles: [] } as unknown as Results;
+  };
+  const document = documentOf([
+    results("26.1.0", [2, 10], OVER),
+    results("20.1.0", [2, 10, 50], ""),
+  ]);
+  const [, newest = "", older = ""] = document.split("## Node ");
+  expect([newest.slice(0, 6), older.slice(0, 6)]).toEqual(["26.1.0", "20.1.0"]);
+  expect(newest).toContain("**Incomplete**");
+  expect(older).not.toContain("**Incomplete**");
+  expect(newest).not.toContain("![send");
+  expect(older).toContain("![send");
 });
 
 test("every line of a plot has a colour of its own", () => {
