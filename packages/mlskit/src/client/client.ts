@@ -86,6 +86,8 @@ export interface NewGroup {
   readonly welcomes: readonly CreatedWelcome[];
   /** If it is not in the Welcomes. */
   readonly ratchetTree: Uint8Array | undefined;
+  /** Names the Commit that added them, for {@link Group.handedOut}. */
+  readonly confirmationTag: Uint8Array;
 }
 
 const DEFAULT_SUITE = 1;
@@ -447,8 +449,8 @@ export class Client {
     request: SuccessorRequest = {},
   ): Promise<NewGroup> {
     const made = await writeSuccessor(this.#core, groupId, keyPackages, request);
-    const { handle, welcomes, ratchetTree } = made;
-    return { group: await this.#open(handle), welcomes, ratchetTree };
+    const { handle, welcomes, ratchetTree, confirmationTag } = made;
+    return { group: await this.#open(handle), welcomes, ratchetTree, confirmationTag };
   }
 
   /** A group of its own for some members of another, which goes on unchanged. RFC 9420 §11.3. */
@@ -463,9 +465,16 @@ export class Client {
       const made = await makeBranch(this.#core, environment, state, keyPackages, request);
       await this.#requireFree(made.next.context.groupId, false);
       const config = { ...state.config, ...request.config };
-      const group = await this.#open(await enterGroup(this.#core, transaction, made.next, config));
-      const { welcomes, ratchetTree } = made;
-      return { group, welcomes, ratchetTree };
+      const handle = await enterGroup(
+        this.#core,
+        transaction,
+        made.next,
+        config,
+        undefined,
+        made,
+      );
+      const { welcomes, ratchetTree, confirmationTag } = made;
+      return { group: await this.#open(handle), welcomes, ratchetTree, confirmationTag };
     });
   }
 

@@ -1,8 +1,14 @@
 /** Committing together with the transport. Catalogue M-DS-06; rules P-OWN-01, P-CR-02. */
 import type { MaybePromise } from "../crypto/index.ts";
 import { TransportError, UsageError } from "../errors.ts";
-import type { AcceptedCommit } from "./receiving/accept-commit.ts";
-import type { CommitRequest, PendingCommitView } from "./sending/commit.ts";
+import { type AcceptedCommit, acceptPending, findMerged } from "./receiving/accept-commit.ts";
+import { discardPending, noPendingCommit } from "./receiving/settle-commit.ts";
+import {
+  type CommitRequest,
+  type PendingCommitView,
+  pendingCommitView,
+  stageOwnCommit,
+} from "./sending/commit.ts";
 import type { GroupAccess } from "./session/group-access.ts";
 import { withTimeLimit } from "./session/time-limit.ts";
 
@@ -19,36 +25,29 @@ export type DeliveryAnswer =
 /** Sends a Commit that is durable already. A throw counts as "retry". */
 export type DeliverCommit = (pending: PendingCommitView) => MaybePromise<DeliveryAnswer>;
 
-/** What is needed of a `Group`. */
-interface Committing {
-  readonly pendingCommit: PendingCommitView | undefined;
-  commit(request: CommitRequest): Promise<PendingCommitView>;
-  acceptCommit(): Promise<AcceptedCommit>;
-  discardCommit(): Promise<void>;
-}
-
 /** Builds a Commit, sends it, and does what the answer says: merge, discard, or keep it pending. */
 export async function commitAndDeliver(
-  group: Committing,
   access: GroupAccess,
   request: CommitRequest,
   deliver: DeliverCommit,
 ): Promise<AcceptedCommit> {
   requireDurable(access);
-  const pending = await group.commit(request);
-  return settle(group, await ask(access, pending, deliver));
+  const pending = await access.operate((session) => stageOwnCommit(session, request));
+  return settle(access, pending, await ask(access, pending, deliver));
 }
 
 /** Sends the pending Commit again, the same bytes, after an answer was lost. */
 export async function deliverAgain(
-  group: Committing,
   access: GroupAccess,
   deliver: DeliverCommit,
 ): Promise<AcceptedCommit> {
   requireDurable(access);
-  const pending = group.pendingCommit;
-  if (pending === undefined) return group.acceptCommit();
-  return settle(group, await ask(access, pending, deliver));
+  const pending = await access.operate((session) => {
+    session.requireCurrent();
+    if (session.state.pending === undefined) throw noPendingCommit();
+    return pendingCommitView(session.state.pending);
+  });
+  return settle(access, pending, await ask(access, pending, deliver));
 }
 
 /** Rule P-TX-08: inside a transaction nothing is durable yet, so nothing may leave. */
@@ -64,32 +63,47 @@ async function ask(
   { options }: GroupAccess,
   pending: PendingCommitView,
   deliver: DeliverCommit,
-): Promise<DeliveryAnswer> {
+): Promise<DeliveryAnswer | { readonly type: "failed"; readonly cause: unknown }> {
   try {
     return await withTimeLimit(deliver(pending), options.transportTimeout);
   } catch (cause) {
-    throw new TransportError("TRANSPORT_RETRY", "it is not known whether the message arrived", {
-      cause,
-    });
+    return { type: "failed", cause };
   }
 }
 
-async function settle(group: Committing, answer: DeliveryAnswer): Promise<AcceptedCommit> {
+/**
+ * The answer is about this Commit, whatever is pending by the time it comes. Who has seen the echo
+ * knows better than an answer that is late, or that a second delivery got.
+ */
+async function settle(
+  access: GroupAccess,
+  pending: PendingCommitView,
+  answer: Awaited<ReturnType<typeof ask>>,
+): Promise<AcceptedCommit> {
+  if (answer.type === "accepted") {
+    return access.operate((session) => acceptPending(access, session, pending));
+  }
+  const merged = await access.operate((session) => {
+    session.requireCurrent();
+    if (answer.type === "rejected") discardPending(session, pending.commit);
+    return findMerged(session, pending);
+  });
+  if (merged !== undefined) return merged;
   switch (answer.type) {
-    case "accepted":
-      return group.acceptCommit();
     case "conflict":
       throw new TransportError("TRANSPORT_REJECTED", "another Commit won the epoch", {
         details: { reason: "conflict" },
       });
     case "rejected":
-      await group.discardCommit();
       throw new TransportError("TRANSPORT_REJECTED", "the delivery service refused the Commit", {
         details: { reason: answer.reason },
       });
     case "retry":
-      throw new TransportError("TRANSPORT_RETRY", "it is not known whether the message arrived", {
-        details: { reason: answer.reason },
-      });
+      throw unknownOutcome({ details: { reason: answer.reason } });
+    case "failed":
+      throw unknownOutcome({ cause: answer.cause });
   }
 }
+
+const unknownOutcome = (options: ConstructorParameters<typeof TransportError>[2]): TransportError =>
+  new TransportError("TRANSPORT_RETRY", "it is not known whether the message arrived", options);

@@ -10,7 +10,12 @@ import { checkProposal } from "../group/proposal-rules.ts";
 import { exportSecret } from "../key-schedule/exporter.ts";
 import type { Proposal, ReInit } from "../messages/proposal.ts";
 import type { Capabilities } from "../tree/nodes.ts";
-import { type AcceptedCommit, acceptPending } from "./receiving/accept-commit.ts";
+import {
+  type AcceptedCommit,
+  acceptedBefore,
+  acceptPending,
+  type OwnCommit,
+} from "./receiving/accept-commit.ts";
 import {
   type CommitRequest,
   makeCommitRequest,
@@ -32,9 +37,15 @@ import {
   requireMembers,
 } from "./state/members.ts";
 import type { Outcome } from "./state/outcome.ts";
-import { processForGroup, processManyForGroup, type ProcessOptions } from "./receiving/process.ts";
+import {
+  processForGroup,
+  processManyForGroup,
+  type ProcessOptions,
+  replayBuffered,
+} from "./receiving/process.ts";
 import { describePendingProposals, type PendingProposal } from "./state/pending-proposals.ts";
 import {
+  dropAllProposals,
   dropProposal,
   proposeLeave,
   type ProposeOptions,
@@ -48,7 +59,8 @@ import { checkSecrets } from "./session/session.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts";
 import { keepPast, newestPsks } from "./receiving/merge.ts";
-import { discardPending } from "./receiving/settle-commit.ts";
+import { discardPending, forgetHandOut } from "./receiving/settle-commit.ts";
+import { limitHandOuts } from "./state/hand-out.ts";
 import { reasonsToUpdate, type UpdateReason } from "./state/update-advice.ts";
 import type { LeafUpdate } from "../group/own-leaf.ts";
 
@@ -257,6 +269,15 @@ export class Group {
     return access.operate((session) => processManyForGroup(access, session, arrivals, options));
   }
 
+  /**
+   * Tries what was kept for later once more: Commits that were not accepted yet, or that a hook or a
+   * missing PSK had stopped (`isBuffered`). Outcomes of what could be tried in the present epoch.
+   */
+  retryBuffered({ accept }: ProcessOptions = {}): Promise<readonly Outcome[]> {
+    const access = this.#access;
+    return access.operate((session) => replayBuffered(access, session, accept));
+  }
+
   /** Many application messages in one write, in order. */
   sendMany(
     messages: readonly (Uint8Array | string)[],
@@ -341,15 +362,39 @@ export class Group {
     });
   }
 
-  /** The delivery service took our Commit: begins its epoch and hands out the Welcomes. */
-  acceptCommit(): Promise<AcceptedCommit> {
+  /**
+   * The delivery service took our Commit: begins its epoch and hands out the Welcomes. With `commit`
+   * it is that one or none: if it took effect already, the result is what is still to be handed out.
+   *
+   * @throws StateError `NO_PENDING_COMMIT`
+   */
+  acceptCommit(commit?: OwnCommit): Promise<AcceptedCommit> {
     const access = this.#access;
-    return access.operate((session) => acceptPending(access, session));
+    return access.operate((session) => acceptPending(access, session, commit));
   }
 
-  /** The delivery service refused our Commit for good: everything is as before. */
-  discardCommit(): Promise<void> {
-    return this.#access.operate((session) => discardPending(session));
+  /**
+   * The delivery service refused our Commit for good: everything is as before. With `commit` it is
+   * that one or none.
+   */
+  discardCommit(commit?: Pick<OwnCommit, "commit">): Promise<void> {
+    return this.#access.operate(async (session) => discardPending(session, commit?.commit));
+  }
+
+  /**
+   * Accepted Commits of ours with Welcomes, or a GroupInfo of the present epoch, of which
+   * {@link handedOut} was not said yet; oldest first, also after a restart.
+   */
+  get toHandOut(): readonly AcceptedCommit[] {
+    return this.#state.handOuts.map(acceptedBefore);
+  }
+
+  /**
+   * Welcomes and GroupInfo of an accepted Commit are where they belong, so that the store need not
+   * keep them. In the transaction that accepts, nothing of them is written. May be said twice.
+   */
+  handedOut(commit: Pick<AcceptedCommit, "confirmationTag">): Promise<void> {
+    return this.#access.operate((session) => forgetHandOut(session, commit));
   }
 
   /**
@@ -360,12 +405,12 @@ export class Group {
    * @throws TransportError `TRANSPORT_REJECTED`, `TRANSPORT_RETRY`, UsageError `TRANSACTION_OPEN`
    */
   commitAndDeliver(deliver: DeliverCommit, request: CommitRequest = {}): Promise<AcceptedCommit> {
-    return commitAndDeliver(this, this.#access, request, deliver);
+    return commitAndDeliver(this.#access, request, deliver);
   }
 
   /** Sends the pending Commit again, the same bytes. @throws TransportError, StateError */
   redeliver(deliver: DeliverCommit): Promise<AcceptedCommit> {
-    return deliverAgain(this, this.#access, deliver);
+    return deliverAgain(this.#access, deliver);
   }
 
   /**
@@ -430,7 +475,11 @@ export class Group {
     return this.#access.operate((session) => proposeLeave(session, options));
   }
 
-  /** Forgets a pending proposal; others keep theirs. @throws StateError `UNKNOWN_PROPOSAL` */
+  /**
+   * Leaves a pending proposal out; others keep theirs, and may commit it.
+   *
+   * @throws StateError `UNKNOWN_PROPOSAL`
+   */
   dropProposal(reference: Uint8Array): Promise<void> {
     return this.#access.operate((session) => dropProposal(session, reference));
   }
@@ -451,9 +500,7 @@ export class Group {
   }
 
   dropAllProposals(): Promise<void> {
-    return this.#access.operate(async (session) => {
-      session.state = { ...session.state, proposals: new Map(), queued: [] };
-    });
+    return this.#access.operate((session) => dropAllProposals(session));
   }
 
   // Administration
@@ -493,7 +540,8 @@ export class Group {
       for (const [epoch, psk] of state.resumptionPsks) {
         if (!resumptionPsks.has(epoch)) session.eraseLater(() => psk.erase());
       }
-      session.state = { ...state, past, resumptionPsks };
+      const { kept: handOuts } = limitHandOuts(state.handOuts, config);
+      session.state = { ...state, past, resumptionPsks, handOuts };
       const limits = { ...environment.limits, ...config };
       for (const { secretTree, context } of [...past, session.state.epoch]) {
         const change = secretTree.shrink(limits);

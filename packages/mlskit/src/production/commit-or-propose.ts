@@ -17,7 +17,11 @@ export interface GroupTransport {
   catchUp(group: Group): MaybePromise<unknown>;
   /** Sends a proposal that is durable. */
   propose(proposal: SentProposalView, group: Group): MaybePromise<unknown>;
-  /** Hands out Welcomes and GroupInfo of a Commit that was accepted. Default: nothing. */
+  /**
+   * Hands out Welcomes and GroupInfo of a Commit that was accepted. When it returns, they are not kept
+   * any more; if it throws or the process dies, they come again. Default: they stay in
+   * {@link Group.toHandOut}.
+   */
   accepted?(accepted: AcceptedCommit, group: Group): MaybePromise<unknown>;
 }
 
@@ -55,13 +59,12 @@ export async function commitOrPropose(
     signal?.throwIfAborted();
     try {
       // From before a crash, or from a call whose answer was lost: settled first.
-      if (group.pendingCommit !== undefined) {
-        await transport.accepted?.(await group.redeliver(deliver), group);
-      }
+      await handOutAll(group, transport);
+      await settlePending(group, deliver, transport);
       const request = await wishes(group);
       if (request === undefined) return { type: "nothingToDo" };
       const accepted = await group.commitAndDeliver(deliver, request);
-      await transport.accepted?.(accepted, group);
+      await handOut(accepted, group, transport);
       return { type: "committed", accepted };
     } catch (error) {
       if (!isConflict(error)) throw error;
@@ -74,6 +77,36 @@ export async function commitOrPropose(
   const proposals = await accessOf(group).operate((session) => proposeAll(session, request));
   for (const proposal of proposals) await transport.propose(proposal, group);
   return { type: "proposed", proposals };
+}
+
+async function settlePending(
+  group: Group,
+  deliver: DeliverCommit,
+  transport: GroupTransport,
+): Promise<void> {
+  if (group.pendingCommit === undefined) return;
+  try {
+    await handOut(await group.redeliver(deliver), group, transport);
+  } catch (error) {
+    // Settled by somebody else meanwhile, another process perhaps.
+    if (!MlsError.is(error, "NO_PENDING_COMMIT")) throw error;
+  }
+}
+
+/** What earlier Commits of ours have for others: from before a crash, or a failure of the transport. */
+export async function handOutAll(group: Group, transport: GroupTransport): Promise<void> {
+  for (const accepted of group.toHandOut) await handOut(accepted, group, transport);
+}
+
+/** Kept by the group until the transport has it; where there is none, by whoever takes it from there. */
+async function handOut(
+  accepted: AcceptedCommit,
+  group: Group,
+  transport: GroupTransport,
+): Promise<void> {
+  if (transport.accepted === undefined) return;
+  await transport.accepted(accepted, group);
+  await group.handedOut(accepted);
 }
 
 /** Everything that a Commit would have carried by value, and the change of our leaf as an Update. */

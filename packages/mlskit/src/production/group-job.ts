@@ -1,10 +1,10 @@
 /** Work over several groups that goes on after a restart. Catalogue M-MD-01, M-UPD-08. */
-import { bytesKey } from "../codec/index.ts";
+import { bytesKey, equalBytes } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
-import { commitOrPropose, type GroupTransport, type Wishes } from "./commit-or-propose.ts";
+import { commitOrPropose, type GroupTransport, handOutAll, type Wishes } from "./commit-or-propose.ts";
 import type { Group } from "../client/group.ts";
 import { type JobRecord, jobRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
@@ -87,8 +87,11 @@ async function step(
   signal: AbortSignal | undefined,
 ): Promise<Pick<JobProgress, "result" | "error">> {
   try {
-    const group = await activeGroup(client, groupId);
-    if (group === undefined) return { result: "nothingToDo", error: undefined };
+    const group = await findGroup(client, groupId);
+    if (group !== undefined) await handOutAll(group, transport);
+    if (group === undefined || hasEnded(group)) {
+      return { result: "nothingToDo", error: undefined };
+    }
     if (isProposed(group) && (await wishes(group)) !== undefined) {
       return { result: "proposed", error: undefined };
     }
@@ -102,13 +105,15 @@ async function step(
   }
 }
 
-/** What was deleted or has ended meanwhile needs nothing any more. */
-async function activeGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
-  for (const group of await client.groups()) {
-    if (bytesKey(group.id) !== bytesKey(groupId)) continue;
-    return group.status === "inactive" || group.status === "suspended" ? undefined : group;
-  }
-  return undefined;
+/** Undefined if it was deleted meanwhile. */
+async function findGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
+  const groups = await client.groups();
+  return groups.find(({ id }) => equalBytes(id, groupId));
+}
+
+/** Nobody can commit in it any more. */
+function hasEnded({ status }: Group): boolean {
+  return status === "inactive" || status === "suspended";
 }
 
 /** Our wishes wait for somebody to commit them. */
@@ -119,7 +124,5 @@ function isProposed(group: Group): boolean {
 /** Groups in which we could commit. */
 export async function activeGroupIds(client: Client): Promise<readonly Uint8Array[]> {
   const groups = await client.groups();
-  return groups
-    .filter(({ status }) => status !== "inactive" && status !== "suspended")
-    .map(({ id }) => id);
+  return groups.filter((group) => !hasEnded(group)).map(({ id }) => id);
 }

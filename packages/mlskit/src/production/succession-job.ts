@@ -118,7 +118,8 @@ async function handOut(
   options: SuccessionOptions,
 ): Promise<SuccessionStep> {
   const group = await client.group(successorId);
-  await options.deliver({ group, welcomes, ratchetTree });
+  const { confirmationTag } = group;
+  await options.deliver({ group, welcomes, ratchetTree, confirmationTag });
   await forget(core, groupId);
   return { type: "created", group };
 }

@@ -34,6 +34,7 @@ export async function commitAndBroadcast(
   const accepted = await committer.acceptCommit();
   const joined: Group[] = [];
   for (const client of joiners) joined.push(await joinByOneOf(client, accepted));
+  await committer.handedOut(accepted);
   return { ...accepted, joined };
 }
 

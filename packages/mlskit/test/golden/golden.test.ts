@@ -79,6 +79,12 @@ for (const format of fs.readdirSync(folder)) {
           pendingCommit: expected.pendingCommit,
           unusedKeyPackages: expected.unusedKeyPackages,
         });
+        const kept = a.toHandOut.flatMap(({ welcomes }) => welcomes.map(({ bytes }) => toHex(bytes)));
+        expect(kept).toEqual(expected.welcome === undefined ? [] : [expected.welcome]);
+        if (expected.dropped !== undefined) {
+          await expectKind(a, fromHex(expected.dropped), "duplicate");
+          expect(a.pendingProposals).toEqual([]);
+        }
         const own = await alice.transaction(async (tx) => [
           await tx.get("note"),
           await tx.checkpoint(),
@@ -106,7 +112,7 @@ for (const format of fs.readdirSync(folder)) {
       expect(formatted.length).toBeGreaterThan(15);
       const kinds = new Set<string>();
       for (const record of formatted) {
-        expect(record.value[0], record.key).toBe(Number(format));
+        expect(record.value[0], record.key).toBe(Number.parseInt(format, 10));
         kinds.add(
           record.key
             .replace(/^g\d+\/(.).*/, "g/$1")

@@ -18,6 +18,9 @@ export interface Expected {
   readonly late: string;
   readonly unread: string;
   readonly unusedKeyPackages: number;
+  /** Welcomes that Alice keeps, and a proposal of Bob's that she dropped and he may commit; since 1b. */
+  readonly welcome?: string | undefined;
+  readonly dropped?: string | undefined;
 }
 
 const clock = testClock();
@@ -62,6 +65,9 @@ export async function makeWorld(aliceStore: Storage, bobStore: Storage): Promise
   await b.send("skipped");
   await a.process((await b.send("after a gap")).bytes);
   const unread = (await b.send("unread")).bytes;
+  const dropped = await b.proposeUpdate();
+  await a.process(dropped.bytes, { accept: true });
+  await a.dropProposal(dropped.reference);
   const pending = await a.update();
   await alice.transaction(async (tx) => {
     tx.put("note", utf8("of the application"));
@@ -77,6 +83,8 @@ export async function makeWorld(aliceStore: Storage, bobStore: Storage): Promise
     late: toHex(late),
     unread: toHex(unread),
     unusedKeyPackages: (await alice.keyPackages()).length,
+    welcome: toHex(welcomes[0]!.bytes),
+    dropped: toHex(dropped.bytes),
   };
 }
 

@@ -1,7 +1,14 @@
 /** Four clients whose stores can be set back to one moment, as often as it takes. */
 import { eventLog } from "../../src/production/index.ts";
 import { toHex } from "../../src/codec/index.ts";
-import { Client, type CryptoProvider, type Group, KeyDirectory } from "../../src/index.ts";
+import { MlsError } from "../../src/errors.ts";
+import {
+  Client,
+  type CreatedWelcome,
+  type CryptoProvider,
+  type Group,
+  KeyDirectory,
+} from "../../src/index.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import { assertAgreement, seededProvider, testClock } from "../../src/testing/index.ts";
 import { MapStorage } from "./map-storage.ts";
@@ -75,10 +82,9 @@ export class CrashWorld {
   async group(): Promise<Uint8Array> {
     const group = await this.alice.createGroup();
     await group.add([await this.keyPackage("bob"), await this.keyPackage("carol")]);
-    const { welcomes } = await group.acceptCommit();
-    for (const name of ["bob", "carol"] as const) {
-      await this.client(name).join(welcomes[0]!.bytes);
-    }
+    const accepted = await group.acceptCommit();
+    await this.handOut(accepted.welcomes);
+    await group.handedOut(accepted);
     return group.id;
   }
 
@@ -100,6 +106,14 @@ export class CrashWorld {
     if (this.accepted.has(key)) return;
     this.accepted.add(key);
     for (const group of await this.others(id)) await group.process(bytes, { accept: true });
+  }
+
+  /** Welcomes to everybody; whoever is meant joins, unless it has done so. */
+  async handOut(welcomes: readonly CreatedWelcome[]): Promise<void> {
+    for (const [name, client] of this.clients) {
+      if (name === "alice") continue;
+      for (const { bytes } of welcomes) await client.join(bytes).catch(unlessNotMeant);
+    }
   }
 
   /** What everybody has now. */
@@ -150,10 +164,26 @@ export async function goOn(world: CrashWorld): Promise<void> {
       await world.deliver(joinCommit, id);
       await world.alice.acceptJoin(id);
     }
+    for (const accepted of group.toHandOut) {
+      await world.handOut(accepted.welcomes);
+      await group.handedOut(accepted);
+    }
+    if (group.status === "active") await everyMemberIsIn(world, group);
     if (group.isFrozen) await heal(world, group);
     if (group.status === "active") await talk(world, group);
     else if (group.status === "suspended") await succeed(world, id);
     else if (group.status !== "inactive") throw new Error(`the group is ${group.status}`);
+  }
+}
+
+/** Who was added got its Welcome, wherever the cut was. */
+async function everyMemberIsIn(world: CrashWorld, group: Group): Promise<void> {
+  for (const [name, client] of world.clients) {
+    const keys = (await client.identities()).map(({ signatureKey }) => toHex(signatureKey));
+    const isMember = group.members().some(({ signatureKey }) => keys.includes(toHex(signatureKey)));
+    if (!isMember || name === "alice") continue;
+    const own = (await client.groups()).find(({ id }) => toHex(id) === toHex(group.id));
+    if (own?.status !== "active") throw new Error(`${name} was added and cannot join`);
   }
 }
 
@@ -208,6 +238,11 @@ async function succeed(world: CrashWorld, id: Uint8Array): Promise<void> {
   const { group, welcomes } = await world.alice.createSuccessor(id, keyPackages);
   for (const name of names) await world.client(name).join(welcomes[0]!.bytes);
   await talk(world, group);
+}
+
+function unlessNotMeant(error: unknown): void {
+  if (MlsError.is(error, "GROUP_EXISTS", "ORPHAN_WELCOME", "NO_MATCHING_KEY_PACKAGE")) return;
+  throw error;
 }
 
 async function expectKind(

@@ -188,6 +188,24 @@ const commitOperations: readonly Operation[] = [
         return { type: "accepted" };
       });
   }),
+  inGroup("try again what was kept for later", async (world, id) => {
+    const bob = await world.client("bob").group(id);
+    const group = await world.alice.group(id);
+    const [first, second] = [await bobCommits(bob, world), await bobCommits(bob, world)];
+    for (const commit of [second, first]) await group.process(commit, { accept: true });
+    return (now) => now.retryBuffered({ accept: true });
+  }),
+  inGroup("hand out what an accepted Commit has for others", async (world, id) => {
+    const { commit } = await (await world.alice.group(id)).add([await world.keyPackage("dave")]);
+    await world.deliver(commit, id);
+    await (await world.alice.group(id)).acceptCommit();
+    return async (group, now) => {
+      for (const accepted of group.toHandOut) {
+        await now.handOut(accepted.welcomes);
+        await group.handedOut(accepted);
+      }
+    };
+  }),
   inGroup("rebuild a lost Commit", async (world, id) => {
     const group = await world.alice.group(id);
     await group.add([await world.keyPackage("dave")]);

@@ -36,6 +36,7 @@ function transport(world: CrashWorld): GroupTransport {
     },
     catchUp: () => undefined,
     propose: ({ bytes }, group) => world.deliver(bytes, group.id),
+    accepted: ({ welcomes }) => world.handOut(welcomes),
   };
 }
 

@@ -6,11 +6,11 @@
 import { fromUtf8, toHex, utf8 } from "../../src/codec/index.ts";
 import { MlsError } from "../../src/errors.ts";
 import {
+  type AcceptedCommit,
   Client,
   type ClientOptions,
   type ClientTransaction,
   type CommitRequest,
-  type CreatedWelcome,
   type Group,
   type Outcome,
 } from "../../src/index.ts";
@@ -144,9 +144,8 @@ export class Device {
   }
 
   async accept(groupId: Uint8Array): Promise<readonly Outcome[]> {
-    return this.#transaction(async (tx, keep) => {
+    return this.#transaction(async (tx) => {
       const accepted = await (await tx.group(groupId)).acceptCommit();
-      this.#keepResults(keep, toHex(groupId), accepted.epoch, accepted);
       for (const outcome of accepted.replayed) store(tx, outcome);
       return accepted.replayed;
     });
@@ -165,11 +164,10 @@ export class Device {
     const key = toHex(groupId);
     let moved: Map<string, number> | undefined;
     let settled = false;
-    const received = await this.#transaction(async (tx, keep) => {
+    const received = await this.#transaction(async (tx) => {
       const group = await tx.group(groupId);
       const outcome = await group.process(entry.bytes, { accept: true });
       store(tx, outcome);
-      if (outcome.kind === "ownCommit") this.#keepResults(keep, key, outcome.epoch + 1n, outcome);
       settled = !UNSETTLED.includes(outcome.kind);
       if (settled) {
         moved = this.#advance(key, entry.sequence);
@@ -230,20 +228,15 @@ export class Device {
     return { bytes, records: count };
   }
 
-  #keepResults(
-    keep: Keep,
-    group: string,
-    epoch: bigint,
-    results: {
-      readonly welcomes: readonly CreatedWelcome[];
-      readonly groupInfo: Uint8Array | undefined;
-    },
-  ): void {
-    for (const { bytes, keyPackageRefs } of results.welcomes) {
-      const joiners = keyPackageRefs.map((reference) => toHex(reference)).join("+");
-      keep("welcome", group, `${epoch}+${joiners}`, bytes);
-    }
-    if (results.groupInfo !== undefined) keep("groupInfo", group, "", results.groupInfo);
+  /** What the library keeps of Commits that were accepted goes to our outbox. */
+  async takeHandOuts(groupId: Uint8Array): Promise<void> {
+    await this.#transaction(async (tx, keep) => {
+      const own = await tx.group(groupId);
+      for (const accepted of own.toHandOut) {
+        keepResults(keep, toHex(groupId), accepted);
+        await own.handedOut(accepted);
+      }
+    });
   }
 
   /** Outbox items appear in memory when they are durable. */
@@ -277,6 +270,18 @@ export class Device {
 }
 
 type Keep = (kind: OutboxItem["kind"], group: string, note: string, bytes: Uint8Array) => void;
+
+function keepResults(
+  keep: Keep,
+  group: string,
+  { epoch, welcomes, groupInfo }: AcceptedCommit,
+): void {
+  for (const { bytes, keyPackageRefs } of welcomes) {
+    const joiners = keyPackageRefs.map((reference) => toHex(reference)).join("+");
+    keep("welcome", group, `${epoch}+${joiners}`, bytes);
+  }
+  if (groupInfo !== undefined) keep("groupInfo", group, "", groupInfo);
+}
 
 /** To be fetched again: the library may keep them for itself, but need not. */
 const UNSETTLED: readonly Outcome["kind"][] = [

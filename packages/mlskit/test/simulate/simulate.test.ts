@@ -7,7 +7,7 @@ import { simulate } from "./simulate.ts";
 
 describe("simulation", () => {
   test("M-TST-04 M-DS-07 clients stay one group through loss, crashes, races and faults", async () => {
-    const { counts, steps } = await simulate({ seed: "short", clients: 8, steps: 1000 });
+    const { counts, steps } = await simulate({ seed: "winter", clients: 8, steps: 1000 });
     expect(steps).toBeGreaterThanOrEqual(1000);
     for (const what of [
       "messages read",
@@ -23,6 +23,7 @@ describe("simulation", () => {
       "times offline",
       "outcome: removed",
       "external join",
+      "hand out",
     ]) {
       expect(counts.get(what) ?? 0, what).toBeGreaterThan(0);
     }

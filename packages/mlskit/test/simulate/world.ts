@@ -318,6 +318,7 @@ export class World {
     if (device.isUp && device.client !== undefined && this.#shelf(device) < KEY_PACKAGES) {
       await this.act(device, "offer", () => this.offer(device));
     }
+    for (const group of this.groups) await this.#takeHandOuts(device, group);
     this.#push(device);
     for (const group of this.groups) await this.submit(device, group);
     await this.joinWaiting(device);
@@ -325,6 +326,13 @@ export class World {
 
   #shelf(device: Device): number {
     return this.#offered.get(device.name)?.length ?? 0;
+  }
+
+  async #takeHandOuts(device: Device, id: string): Promise<void> {
+    if (!device.isUp) return;
+    const group = await this.look(device, id);
+    if (group === undefined || group.toHandOut.length === 0) return;
+    await this.act(device, "hand out", () => device.takeHandOuts(group.id));
   }
 
   #push(device: Device): void {
@@ -596,6 +604,7 @@ export class World {
         const id = toHex(group.id);
         const isAtRest = group.status === "active" || group.status === "inactive";
         if (!isAtRest) return `${name} is ${group.status}`;
+        if (group.toHandOut.length > 0) return `${name} has Welcomes to hand out`;
         if (device.cursor(id) < this.service.lastSequence(group.id)) return `${name} is behind`;
       }
     }

@@ -8,6 +8,8 @@ import { freshState } from "./join.ts";
 import { decodeRecord, encodeRecord, metaRecord } from "../records/record-codecs.ts";
 import { deleteGroupRecords, GroupKeys, META_KEY } from "../records/record-keys.ts";
 import { closePredecessor, makeSuccessor, type SuccessorRequest } from "./successor.ts";
+import { keepHandOut } from "../receiving/settle-commit.ts";
+import type { GroupSession } from "../session/session.ts";
 import type { Transaction } from "../records/transaction.ts";
 
 /** Writes the transaction, with the group in it. The group's storage handle. */
@@ -17,6 +19,7 @@ export async function enterGroup(
   epoch: Epoch,
   config: GroupConfig,
   join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
+  made?: CreatedSuccessor,
 ): Promise<number> {
   const enter = async (): Promise<number> => {
     const handle = await nextHandle(core, transaction);
@@ -24,6 +27,7 @@ export async function enterGroup(
       transaction,
       freshState(handle, epoch, config, core.options.clock(), join),
     );
+    keepThatOf(session, made);
     await core.finish(transaction, [session]);
     return handle;
   };
@@ -57,8 +61,11 @@ export async function succeedGroup(
   epoch: Epoch,
   config: GroupConfig,
   predecessor: number | undefined,
+  made?: CreatedSuccessor,
 ): Promise<number> {
-  if (predecessor === undefined) return enterGroup(core, transaction, epoch, config);
+  if (predecessor === undefined) {
+    return enterGroup(core, transaction, epoch, config, undefined, made);
+  }
   return core.lockOf(predecessor).run(async () => {
     const old = await core.openSession(transaction, predecessor);
     await closePredecessor(old, epoch.context.groupId);
@@ -67,6 +74,7 @@ export async function succeedGroup(
       transaction,
       freshState(handle, epoch, config, core.options.clock()),
     );
+    keepThatOf(session, made);
     await core.finish(transaction, [old, session]);
     return handle;
   });
@@ -87,9 +95,15 @@ export function writeSuccessor(
     const made = await makeSuccessor(core, environment, state, keyPackages, request);
     also?.(transaction, made);
     const config = { ...state.config, ...request.config };
-    const handle = await succeedGroup(core, transaction, made.next, config, predecessor);
+    // Whoever writes more with it keeps the Welcomes there.
+    const kept = also === undefined ? made : undefined;
+    const handle = await succeedGroup(core, transaction, made.next, config, predecessor, kept);
     return { ...made, handle };
   });
+}
+
+function keepThatOf(session: GroupSession, made: CreatedSuccessor | undefined): void {
+  if (made !== undefined) keepHandOut(session, { ...made, epoch: made.next.context.epoch });
 }
 
 async function nextHandle(core: ClientCore, transaction: Transaction): Promise<number> {

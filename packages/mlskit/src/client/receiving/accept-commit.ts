@@ -1,42 +1,75 @@
 /** When the delivery service has accepted a Commit of ours. RFC 9420 §14. */
-import { StateError } from "../../errors.ts";
-import type { CommitSummary } from "../../group/commit-summary.ts";
-import type { CreatedWelcome } from "../../group/welcome-creation.ts";
+import { equalBytes } from "../../codec/index.ts";
 import type { DroppedProposal } from "../state/dropped-proposals.ts";
 import type { GroupAccess } from "../session/group-access.ts";
+import { type HandOut, isSameCommit } from "../state/hand-out.ts";
 import type { Outcome } from "../state/outcome.ts";
+import type { PendingCommitView } from "../sending/commit.ts";
 import { replayBuffered } from "./process.ts";
+import { isSeen } from "./receive.ts";
 import type { GroupSession } from "../session/session.ts";
-import { mergeOwn } from "./settle-commit.ts";
+import { mergeOwn, noPendingCommit } from "./settle-commit.ts";
 
-/** What is to be handed out now that our Commit counts. */
-export interface AcceptedCommit {
-  readonly epoch: bigint;
-  readonly summary: CommitSummary;
-  readonly welcomes: readonly CreatedWelcome[];
-  /** GroupInfo of the new epoch, if it was asked for. */
-  readonly groupInfo: Uint8Array | undefined;
-  /** The tree for the joiners, if it is not in the Welcomes. */
-  readonly ratchetTree: Uint8Array | undefined;
+/** What is to be handed out now that our Commit counts; see {@link Group.handedOut}. */
+export interface AcceptedCommit extends HandOut {
   /** Pending proposals that it did not cover, which are gone; see `proposeAgain` of mlskit/production. */
   readonly dropped: readonly DroppedProposal[];
   /** Outcomes of messages that had come too early. */
   readonly replayed: readonly Outcome[];
 }
 
-/** @throws StateError `NO_PENDING_COMMIT` */
+/** What tells a Commit of ours from others, also when it is not pending any more. */
+export type OwnCommit = Pick<
+  PendingCommitView,
+  "commit" | "summary" | "epoch" | "confirmationTag"
+>;
+
+/**
+ * Begins the epoch of the pending Commit, or of the one that is meant; if that one has begun already,
+ * what is still to be handed out.
+ *
+ * @throws StateError `NO_PENDING_COMMIT`
+ */
 export async function acceptPending(
   access: GroupAccess,
   session: GroupSession,
+  meant?: OwnCommit,
 ): Promise<AcceptedCommit> {
-  session.requireActive();
   const { pending } = session.state;
-  if (pending === undefined) {
-    throw new StateError("NO_PENDING_COMMIT", "there is no pending Commit", { rule: "mk-82" });
+  if (meant !== undefined && (pending === undefined || !equalBytes(pending.commit, meant.commit))) {
+    const merged = findMerged(session, meant);
+    if (merged === undefined) throw noPendingCommit();
+    return merged;
   }
+  session.requireActive();
+  if (pending === undefined) throw noPendingCommit();
   const dropped = mergeOwn(session, pending);
   const replayed = await replayBuffered(access, session);
-  const { summary, welcomes, groupInfo, ratchetTree, next } = pending;
+  const { summary, confirmationTag, welcomes, groupInfo, ratchetTree, next } = pending;
   const { epoch } = next.context;
-  return { epoch, summary, welcomes, groupInfo, ratchetTree, dropped, replayed };
+  return { epoch, confirmationTag, summary, welcomes, groupInfo, ratchetTree, dropped, replayed };
 }
+
+/** A Commit of ours that has taken effect before, by its echo or by an answer. */
+export function findMerged(session: GroupSession, meant: OwnCommit): AcceptedCommit | undefined {
+  if (!isSeen(session, meant.commit)) return undefined;
+  const { epoch, confirmationTag, summary } = meant;
+  const kept = session.state.handOuts.find((one) => isSameCommit(one, meant));
+  return acceptedBefore(
+    kept ?? {
+      epoch,
+      confirmationTag,
+      summary,
+      welcomes: [],
+      groupInfo: undefined,
+      ratchetTree: undefined,
+    },
+  );
+}
+
+/** What else there was to tell was told when it took effect. */
+export const acceptedBefore = (handOut: HandOut): AcceptedCommit => ({
+  ...handOut,
+  dropped: [],
+  replayed: [],
+});

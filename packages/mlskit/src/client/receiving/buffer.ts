@@ -33,6 +33,12 @@ export async function buffer(session: GroupSession, bytes: Uint8Array): Promise<
   return session.state.buffer.has(hash);
 }
 
+/** What became of it is known. */
+export function unbuffer(session: GroupSession, hash: string): void {
+  const kept = new Map(session.state.buffer);
+  if (kept.delete(hash)) session.state = { ...session.state, buffer: kept };
+}
+
 /** Nothing waits for ever. */
 export function expireBuffered(session: GroupSession): void {
   const { state } = session;

@@ -68,4 +68,9 @@ export function failedAmongMany(error: unknown, groupId: Uint8Array): InvalidOut
   return { kind: "invalid", groupId, error, sender: authorOfFailure(error) };
 }
 
+/** Rule M-POL-07: trouble of ours that may be over the next time. */
+export function isPassing(error: MlsError): boolean {
+  return MlsError.is(error, "POLICY_TIMEOUT", "MISSING_PSK");
+}
+
 const ENDED: ReadonlySet<string> = new Set(["CLIENT_CLOSED", "TRANSACTION_CLOSED", "CLIENT_MOVED"]);

@@ -7,6 +7,7 @@ import { mapSecrets } from "../../key-schedule/key-schedule.ts";
 import { type PastMember, retire } from "../../group/past-epoch.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
 import type { GroupConfig } from "../state/config.ts";
+import { afterEpoch } from "../state/hand-out.ts";
 import { SecretTree } from "../../secret-tree/secret-tree.ts";
 import { untouchedSecret } from "../records/epoch-records.ts";
 import type { GroupState, StoredPastEpoch } from "../state/group-state.ts";
@@ -37,9 +38,11 @@ export function mergeEpoch(
     past,
     resumptionPsks,
     proposals: new Map(),
+    setAside: new Map(),
     // What a Commit of ours carried is settled with it, one way or the other.
     queued: state.pending === undefined ? state.queued : [],
     pending: undefined,
+    handOuts: afterEpoch(state.handOuts),
     joinCommit: undefined,
     isLeaving: false,
     frozenUpTo: afterRollback(state, next, summary),
@@ -90,8 +93,10 @@ function endGroup(state: GroupState, epoch: Epoch, past: GroupState["past"], now
     past,
     resumptionPsks: new Map(),
     proposals: new Map(),
+    setAside: new Map(),
     queued: [],
     pending: undefined,
+    handOuts: afterEpoch(state.handOuts),
     joinCommit: undefined,
     isLeaving: false,
     buffer: new Map(),
@@ -168,7 +173,7 @@ function eraseOld(before: GroupState, after: GroupState): void {
     if (!trees.has(tree)) tree.erase();
   }
   if (before.pending !== undefined) erasePending(before.pending.next, after.epoch);
-  for (const { ownUpdate } of before.proposals.values()) {
+  for (const { ownUpdate } of [...before.proposals.values(), ...before.setAside.values()]) {
     const key = ownUpdate?.leafPrivateKey;
     if (key !== undefined && !kept.has(key)) key.erase();
   }

@@ -1,8 +1,8 @@
 /** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
-import { buffer, expireBuffered } from "./buffer.ts";
+import { buffer, expireBuffered, unbuffer } from "./buffer.ts";
 import { checkRoom } from "../state/proposal-room.ts";
 import { completeJoin } from "./complete-join.ts";
-import { failedAmongMany, invalid, outcomeOfFailure } from "./failed-message.ts";
+import { failedAmongMany, invalid, isPassing, outcomeOfFailure } from "./failed-message.ts";
 import { decodeBuffered, nextToReplay } from "./replay-order.ts";
 import { untimelyOutcome } from "./untimely.ts";
 import { equalBytes, type WireTypes } from "../../codec/index.ts";
@@ -30,6 +30,7 @@ import {
   contentTypeOf,
   type GroupMessage,
   infoOf,
+  messageHash,
   type Received,
   receiveMessage,
 } from "./receive.ts";
@@ -159,7 +160,7 @@ async function proposalOutcome(
   } as const;
   const epoch = session.state.epoch.context.epoch;
   if (accept) {
-    const replayed = await storeProposal(access, session, received, bytes);
+    const replayed = await storeProposal(access, session, received, bytes, accept);
     if (replayed !== undefined) return replayed;
   }
   const outcome: ProposalOutcome = {
@@ -171,7 +172,8 @@ async function proposalOutcome(
     accept: () =>
       access.operate(async (later) => {
         requireEpoch(later.state, epoch);
-        await storeProposal(access, later, received, bytes);
+        const { autoAccept } = later.state.config;
+        return storeProposal(access, later, received, bytes, autoAccept);
       }),
   };
   session.emit({ type: "proposalReceived", groupId: info.groupId, epoch: info.epoch, reference });
@@ -184,39 +186,46 @@ async function storeProposal(
   session: GroupSession,
   { info, cached, key }: Extract<Received, { kind: "proposal" }>,
   bytes: Uint8Array,
+  acceptCommits: boolean,
 ): Promise<Outcome | undefined> {
   const missing: Uint8Array[] = [];
-  const early = await replayCommits(access, session, missing);
-  if (early !== undefined) return early;
+  const early = await replayCommits(access, session, acceptCommits, missing);
+  // One that only waits to be accepted does not keep the proposal from being stored.
+  if (early?.isMerged === true) return early;
   const isAwaited = missing.some((one) => equalBytes(one, cached.reference));
   checkRoom(session.state, cached.sender, isAwaited);
-  remember(session, bytes);
+  remember(session, bytes, cached.reference);
   checkNotRepeated(cached, session.state.proposals, session.environment.types);
   if (key !== undefined) useUp(session, key);
   const { wireFormat } = info;
   session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });
-  return replayCommits(access, session);
+  return replayCommits(access, session, acceptCommits);
 }
 
 /**
- * Tries the Commits again that lack proposals. What has become of one that could be merged; the
+ * Tries the Commits again that lack proposals. The outcome of one that lacks none any more; the
  * proposals that the others lack are added to `missing`.
  */
 async function replayCommits(
   access: GroupAccess,
   session: GroupSession,
+  accept: boolean,
   missing: Uint8Array[] = [],
-): Promise<Outcome | undefined> {
+): Promise<CommitOutcome | undefined> {
   const { buffer: kept, epoch } = session.state;
   for (const [hash, message] of kept) {
     const decoded = decodeBuffered(session, message);
     if (decoded === undefined || contentTypeOf(decoded) !== "commit") continue;
     if (infoOf(decoded).epoch !== epoch.context.epoch) continue;
-    const outcome = await replayOne(access, session, hash, message, true);
-    if (outcome?.kind === "commit" || outcome?.kind === "removed") return outcome;
+    const outcome = await replayOne(access, session, hash, message, accept);
+    if (outcome !== undefined && isCommitOutcome(outcome)) return outcome;
     if (outcome?.kind === "missingProposal") missing.push(...outcome.missing);
   }
   return undefined;
+}
+
+function isCommitOutcome(outcome: Outcome): outcome is CommitOutcome {
+  return ["commit", "removed", "reinit"].includes(outcome.kind);
 }
 
 async function commitOutcome(
@@ -233,6 +242,7 @@ async function commitOutcome(
   const merge = async (now: GroupSession): Promise<CommitOutcome> => {
     requireEpoch(now.state, epoch);
     const discarded = now.state.pending;
+    unbuffer(now, messageHash(now, bytes));
     const dropped = mergeStaged(now, staged, bytes);
     const replayed = await replayBuffered(access, now);
     return {
@@ -291,7 +301,7 @@ async function ownCommitOutcome(
     if (joinCommit === undefined) return { kind: "duplicate", ...info };
     return joinAccepted(access, session, info);
   }
-  const { summary, welcomes, groupInfo, ratchetTree } = pending;
+  const { summary, confirmationTag, welcomes, groupInfo, ratchetTree } = pending;
   const epoch = session.state.epoch.context.epoch;
   const merge = async (now: GroupSession): Promise<OwnCommitOutcome> => {
     requireEpoch(now.state, epoch);
@@ -306,6 +316,7 @@ async function ownCommitOutcome(
       kind: "ownCommit",
       ...info,
       summary,
+      confirmationTag,
       isMerged: true,
       welcomes,
       groupInfo,
@@ -320,6 +331,7 @@ async function ownCommitOutcome(
     kind: "ownCommit",
     ...info,
     summary,
+    confirmationTag,
     isMerged: false,
     ...NOTHING_TO_HAND_OUT,
     dropped: [],
@@ -339,6 +351,7 @@ async function joinAccepted(
     kind: "ownCommit",
     ...info,
     summary: undefined,
+    confirmationTag: session.state.epoch.confirmationTag,
     isMerged: true,
     ...NOTHING_TO_HAND_OUT,
     dropped: [],
@@ -385,6 +398,7 @@ const replaying = new WeakSet<GroupSession>();
 export async function replayBuffered(
   access: GroupAccess,
   session: GroupSession,
+  accept: boolean = session.state.config.autoAccept,
 ): Promise<readonly Outcome[]> {
   if (replaying.has(session)) return [];
   replaying.add(session);
@@ -392,13 +406,12 @@ export async function replayBuffered(
     expireBuffered(session);
     const outcomes: Outcome[] = [];
     const tried = new Set<string>();
-    const { autoAccept } = session.state.config;
     for (;;) {
       const next = nextToReplay(session, tried);
       if (next === undefined) return outcomes;
       const [hash, message] = next;
       tried.add(hash);
-      const outcome = await replayOne(access, session, hash, message, autoAccept);
+      const outcome = await replayOne(access, session, hash, message, accept);
       if (outcome !== undefined) outcomes.push(outcome);
     }
   } finally {
@@ -406,6 +419,7 @@ export async function replayBuffered(
   }
 }
 
+/** It stays in the buffer as long as it may come to something. */
 async function replayOne(
   access: GroupAccess,
   session: GroupSession,
@@ -413,14 +427,26 @@ async function replayOne(
   message: BufferedMessage,
   accept: boolean,
 ): Promise<Outcome | undefined> {
-  const kept = new Map(session.state.buffer);
-  if (!kept.delete(hash)) return undefined;
-  session.state = { ...session.state, buffer: kept };
   const decoded = decodeBuffered(session, message);
-  if (decoded === undefined) return undefined;
-  try {
-    return await processGroupMessage(access, session, message.bytes, decoded, { accept });
-  } catch (error) {
-    return failedAmongMany(error, infoOf(decoded).groupId);
+  if (decoded === undefined) {
+    unbuffer(session, hash);
+    return undefined;
   }
+  try {
+    const outcome = await processGroupMessage(access, session, message.bytes, decoded, { accept });
+    if (!isWaiting(outcome)) unbuffer(session, hash);
+    return outcome;
+  } catch (error) {
+    const outcome = failedAmongMany(error, infoOf(decoded).groupId);
+    if (isPassing(outcome.error)) return { ...outcome, isBuffered: true };
+    unbuffer(session, hash);
+    return outcome;
+  }
+}
+
+/** For a proposal, for an earlier message, or for being accepted. */
+function isWaiting(outcome: Outcome): boolean {
+  if (isCommitOutcome(outcome)) return !outcome.isMerged;
+  if (outcome.kind === "missingProposal") return true;
+  return "isBuffered" in outcome && outcome.isBuffered === true;
 }

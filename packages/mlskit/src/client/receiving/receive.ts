@@ -87,9 +87,11 @@ export function receiveMessage(
   if (info.epoch > current) return { kind: "farFuture", info, contentType };
   if (info.epoch === current) return receiveCurrent(session, bytes, decoded, info);
   if (contentType === "application") return receivePast(session, decoded, info);
+  const duplicate: Received = { kind: "duplicate", info };
+  if (isKnown(session, decoded)) return duplicate;
   const stale: Received = { kind: "stale", info, contentType };
   if (contentType === "proposal") return stale;
-  return andThen(reportSecondCommit(session, decoded, info), () => stale);
+  return andThen(isSecondEnvelope(session, decoded, info), (is) => (is ? duplicate : stale));
 }
 
 async function receiveCurrent(
@@ -139,28 +141,34 @@ export function hasExpired(state: GroupSession["state"], now: bigint): boolean {
   return keepPast(state, state.past, now).length < state.past.length;
 }
 
-/** A genuine Commit for an epoch in which another one won: somebody may have followed it. */
-async function reportSecondCommit(
+/**
+ * Whether it is the Commit that won. Another one that is genuine is reported: somebody may have
+ * followed it.
+ */
+async function isSecondEnvelope(
   session: GroupSession,
   decoded: GroupMessage,
   info: MessageInfo,
-): Promise<void> {
+): Promise<boolean> {
   const past = session.state.past.find(({ context }) => context.epoch === info.epoch);
-  if (past === undefined) return;
+  if (past === undefined) return false;
   const keys = pastKeys(past);
-  if (isFrom(past.ownLeaf, decoded)) return;
+  if (isFrom(past.ownLeaf, decoded)) return false;
   try {
     const opened =
       decoded.wireFormat === "publicMessage"
         ? OpenedContent.fromPublic(keys.crypto, decoded.message, keys.contextBytes, undefined)
         : open(session, decoded, keys);
-    if (opened === "own") return;
-    await VerifiedContent.verify(past.crypto, opened, keys, wireTypes(session.environment));
+    if (opened === "own") return false;
+    const types = wireTypes(session.environment);
+    const verified = await VerifiedContent.verify(past.crypto, opened, keys, types);
+    if (hasName(session, verified.authenticated.auth.confirmationTag)) return true;
     suspectFork(session, "secondCommit");
   } catch (error) {
     // Not genuine, or out of reach by now: no evidence of anything.
     if (!(error instanceof MlsError)) throw error;
   }
+  return false;
 }
 
 /** Of ours, in an envelope that says so: one that lost the race, and that nobody else follows. */
@@ -215,7 +223,8 @@ async function finishProposal(
   const { epoch } = state;
   const { info } = authored;
   const reference = proposalRef(epoch.crypto, verified.authenticated);
-  const known = state.proposals.get(bytesKey(reference));
+  const key = bytesKey(reference);
+  const known = state.proposals.get(key) ?? state.setAside.get(key);
   if (known?.bytes !== undefined) return { kind: "ownProposal", info, reference };
   if (known !== undefined) return { kind: "duplicate", info };
   const cached = await acceptProposal(epoch, verified, environment);
@@ -235,7 +244,8 @@ async function finishCommit(
       rule: "mk-91",
     });
   }
-  const staged = await processCommit(state.epoch, verified, state.proposals, environment);
+  const proposals = new Map([...state.setAside, ...state.proposals]);
+  const staged = await processCommit(state.epoch, verified, proposals, environment);
   return { kind: "commit", staged: { key: keyOf(verified), ...staged }, ...authored };
 }
 
@@ -271,7 +281,8 @@ function ownMessage(
     case "application":
       return { kind: "ownMessage", info };
     case "proposal": {
-      const known = [...session.state.proposals.values()].find(({ bytes: sent }) => {
+      const { proposals, setAside } = session.state;
+      const known = [...proposals.values(), ...setAside.values()].find(({ bytes: sent }) => {
         return sent !== undefined && equalBytes(sent, bytes);
       });
       if (known === undefined) return { kind: "ownMessage", info };
@@ -366,8 +377,31 @@ export function messageHash({ state }: GroupSession, bytes: Uint8Array): string 
   return toHex(state.epoch.crypto.hash(bytes).subarray(0, 16));
 }
 
-function isSeen(session: GroupSession, bytes: Uint8Array): boolean {
+/** These very bytes. */
+export function isSeen(session: GroupSession, bytes: Uint8Array): boolean {
   const hash = messageHash(session, bytes);
-  for (const seen of session.state.seen.hashes.values()) if (seen === hash) return true;
+  for (const seen of session.state.seen.hashes.values()) if (seen.startsWith(hash)) return true;
+  return false;
+}
+
+/** The same PublicMessage but for its membership tag. */
+function isKnown(session: GroupSession, { wireFormat, message }: GroupMessage): boolean {
+  if (wireFormat !== "publicMessage") return false;
+  const { content, auth } = message;
+  const { crypto } = session.state.epoch;
+  const name =
+    content.content.contentType === "proposal"
+      ? proposalRef(crypto, { wireFormat, content, auth })
+      : auth.confirmationTag;
+  return hasName(session, name);
+}
+
+/** A Commit with this confirmation tag, or a proposal with this reference. */
+function hasName(session: GroupSession, name: Uint8Array | undefined): boolean {
+  if (name === undefined) return false;
+  const hash = messageHash(session, name);
+  for (const seen of session.state.seen.hashes.values()) {
+    if (seen.length > hash.length && seen.endsWith(hash)) return true;
+  }
   return false;
 }

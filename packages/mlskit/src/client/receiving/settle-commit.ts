@@ -1,8 +1,10 @@
 /** Beginning a new epoch, or staying in the old one. RFC 9420 §14. */
+import { EMPTY_BYTES, equalBytes } from "../../codec/index.ts";
 import { MlsError, StateError } from "../../errors.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { type DroppedProposal, droppedProposals } from "../state/dropped-proposals.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "../state/group-state.ts";
+import { type HandOut, isSameCommit, withHandOut } from "../state/hand-out.ts";
 import { eraseEpoch } from "../../group/epoch.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { type IncomingCommit, type MessageKeyId, messageHash } from "./receive.ts";
@@ -17,15 +19,36 @@ export function mergeOwn(
 ): readonly DroppedProposal[] {
   const before = session.state;
   const { summary, next, commit } = pending;
-  remember(session, commit);
+  remember(session, commit, pending.confirmationTag);
   const merged = mergeEpoch(session.state, next, summary, session.environment.now);
   session.state = merged.state;
   session.eraseLater(merged.erase);
   const { groupId, epoch } = next.context;
   session.emit({ type: "commitAccepted", groupId, epoch, isOwn: true });
+  keepHandOut(session, { ...pending, epoch });
   const dropped = announce(session, before, summary);
   if (summary.hasPath) session.emit({ type: "ownUpdateDone", groupId, epoch });
   return dropped;
+}
+
+/** What the Commit has for others stays in the store until they have it. Crash table, "send a Welcome". */
+export function keepHandOut(session: GroupSession, handOut: HandOut): void {
+  const { state } = session;
+  const { kept, dropped } = withHandOut(state.handOuts, handOut, state.config);
+  session.state = { ...state, handOuts: kept };
+  if (state.config.handOuts === 0) return;
+  const { groupId } = state.epoch.context;
+  for (const { epoch } of dropped) session.emit({ type: "handOutDropped", groupId, epoch });
+}
+
+/** They have it. Saying so twice, or of a Commit that had nothing for anybody, changes nothing. */
+export async function forgetHandOut(
+  session: GroupSession,
+  commit: Pick<HandOut, "confirmationTag">,
+): Promise<void> {
+  const { state } = session;
+  const handOuts = state.handOuts.filter((one) => !isSameCommit(one, commit));
+  if (handOuts.length < state.handOuts.length) session.state = { ...state, handOuts };
 }
 
 /**
@@ -41,7 +64,7 @@ export function mergeStaged(
   const before = session.state;
   const { summary, next } = staged;
   const { groupId, epoch } = before.epoch.context;
-  remember(session, bytes);
+  remember(session, bytes, next?.confirmationTag);
   const { now } = session.environment;
   const merged =
     next === undefined
@@ -76,9 +99,13 @@ export function useUp(session: GroupSession, key: MessageKeyId): void {
   }
 }
 
-export async function discardPending(session: GroupSession): Promise<void> {
+/** @param commit the one that is meant; if it does not wait any more, nothing changes */
+export function discardPending(session: GroupSession, commit?: Uint8Array): void {
   const { pending, epoch } = session.state;
-  if (pending === undefined) throw noPendingCommit();
+  if (pending === undefined || (commit !== undefined && !equalBytes(pending.commit, commit))) {
+    if (commit !== undefined) return;
+    throw noPendingCommit();
+  }
   session.state = { ...session.state, pending: undefined };
   session.eraseLater(() => eraseEpoch(pending.next, epoch));
   const { groupId } = epoch.context;
@@ -118,11 +145,18 @@ function announce(
   return dropped;
 }
 
-/** Remembers a handshake message that took effect, to know it if it comes again. */
-export function remember(session: GroupSession, bytes: Uint8Array): void {
+/**
+ * Remembers a handshake message that took effect, to know it if it comes again; by its confirmation tag
+ * or reference also in another envelope, for the membership tag of an older epoch is nobody's word.
+ */
+export function remember(
+  session: GroupSession,
+  bytes: Uint8Array,
+  name: Uint8Array = EMPTY_BYTES,
+): void {
   const { hashes, next } = session.state.seen;
   const kept = new Map(hashes);
-  kept.set(next, messageHash(session, bytes));
+  kept.set(next, messageHash(session, bytes) + messageHash(session, name));
   kept.delete(next - SEEN_SLOTS);
   session.state = { ...session.state, seen: { hashes: kept, next: next + 1 } };
 }

@@ -18,9 +18,11 @@ import type {
   StoredPastEpoch,
   StoredProposal,
 } from "../state/group-state.ts";
+import type { HandOut } from "../state/hand-out.ts";
 import {
   bufferedRecord,
   decodeRecord,
+  handOutRecord,
   headRecord,
   type PastRecord,
   pastRecord,
@@ -91,6 +93,7 @@ export async function readGroup(
     frozenUpTo: rows.frozen === undefined ? undefined : decodeRecord(uint64, rows.frozen),
     ownUpdate: record.ownUpdate,
     proposals: await readProposals(context, rows.proposals, signer),
+    setAside: await readProposals(context, rows.setAside, signer),
     pending:
       rows.pending === undefined
         ? undefined
@@ -101,6 +104,7 @@ export async function readGroup(
             types,
             context.signer,
           ),
+    handOuts: readHandOuts(rows.handOuts, types),
     past: readPast(crypto, rows, tree, types),
     resumptionPsks: rows.resumptionPsks,
     buffer: rows.buffer,
@@ -113,9 +117,11 @@ interface Rows {
   readonly head: Uint8Array | undefined;
   readonly version: number | undefined;
   readonly pending: Uint8Array | undefined;
+  readonly handOuts: readonly Uint8Array[];
   readonly frozen: Uint8Array | undefined;
   readonly chunks: { level: number; id: number; bytes: Uint8Array }[];
   readonly proposals: { number: number; value: Uint8Array }[];
+  readonly setAside: { number: number; value: Uint8Array }[];
   readonly past: Map<bigint, Uint8Array>;
   readonly resumptionPsks: Map<bigint, Secret>;
   readonly seen: Map<number, string>;
@@ -126,6 +132,8 @@ interface Rows {
 function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
   const chunks: Rows["chunks"] = [];
   const proposals: Rows["proposals"] = [];
+  const setAside: Rows["setAside"] = [];
+  const handOuts: Uint8Array[] = [];
   const past: Rows["past"] = new Map();
   const resumptionPsks: Rows["resumptionPsks"] = new Map();
   const seen: Rows["seen"] = new Map();
@@ -148,6 +156,9 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
         break;
       case "c":
         pending = record.value;
+        break;
+      case "w":
+        handOuts.push(record.value);
         break;
       case "f":
         frozen = record.value;
@@ -178,6 +189,9 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
       case "p":
         proposals.push({ number: Number(first), value: record.value });
         break;
+      case "d":
+        setAside.push({ number: Number(first), value: record.value });
+        break;
       case "b":
         buffer.push([name.slice(1), decodeRecord(bufferedRecord, record.value)]);
         break;
@@ -191,14 +205,16 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
         break;
     }
   }
-  proposals.sort((a, b) => a.number - b.number);
+  for (const list of [proposals, setAside]) list.sort((a, b) => a.number - b.number);
   return {
     head,
     version,
     pending,
+    handOuts,
     frozen,
     chunks,
     proposals,
+    setAside,
     past,
     resumptionPsks: new Map([...resumptionPsks].sort(([a], [b]) => (a < b ? -1 : 1))),
     seen,
@@ -239,6 +255,11 @@ async function readProposals(
     proposals.set(cacheKey(reference), { ...kept, number, ownUpdate });
   }
   return proposals;
+}
+
+export function readHandOuts(rows: readonly Uint8Array[], types: WireTypes): readonly HandOut[] {
+  const handOuts = rows.map((value) => decodeRecord(handOutRecord, value, types));
+  return handOuts.sort((a, b) => (a.epoch < b.epoch ? -1 : 1));
 }
 
 /** Each past epoch knows how its members differ from the next one's, so the newest come first. */

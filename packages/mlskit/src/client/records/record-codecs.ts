@@ -33,6 +33,7 @@ import { Proposal, type ReInit } from "../../messages/proposal.ts";
 import type { HashRatchet, MessageKey } from "../../secret-tree/hash-ratchet.ts";
 import { LeafNode } from "../../tree/nodes.ts";
 import type { BufferedMessage, UpdateRecord } from "../state/group-state.ts";
+import type { HandOut } from "../state/hand-out.ts";
 
 export const FORMAT_VERSION = 1;
 
@@ -355,10 +356,23 @@ const summaryCodec: Codec<CommitSummary> = struct<CommitSummary>({
   ),
 });
 
+const welcomesCodec: Codec<HandOut["welcomes"]> = vector(
+  struct({ bytes: opaque, keyPackageRefs: vector(opaque) }),
+);
+
+export const handOutRecord: Codec<HandOut> = struct<HandOut>({
+  epoch: uint64,
+  confirmationTag: opaque,
+  summary: summaryCodec,
+  welcomes: welcomesCodec,
+  groupInfo: optional(opaque),
+  ratchetTree: optional(opaque),
+});
+
 export interface PendingRecord {
   readonly commit: Uint8Array;
   readonly confirmationTag: Uint8Array;
-  readonly welcomes: readonly { bytes: Uint8Array; keyPackageRefs: readonly Uint8Array[] }[];
+  readonly welcomes: HandOut["welcomes"];
   readonly groupInfo: Uint8Array | undefined;
   readonly ratchetTree: Uint8Array | undefined;
   readonly summary: CommitSummary;
@@ -374,7 +388,7 @@ export interface PendingRecord {
 export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
   commit: opaque,
   confirmationTag: opaque,
-  welcomes: vector(struct({ bytes: opaque, keyPackageRefs: vector(opaque) })),
+  welcomes: welcomesCodec,
   groupInfo: optional(opaque),
   ratchetTree: optional(opaque),
   summary: summaryCodec,
@@ -389,7 +403,7 @@ export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
 
 export const bufferedRecord: Codec<BufferedMessage> = struct({ bytes: opaque, receivedAt: uint64 });
 
-/** A handshake message that took effect; numbers run on, while storage slots are used again. */
+/** Hashes of a handshake message that took effect; numbers run on, while storage slots are used again. */
 export const seenRecord: Codec<{ readonly number: number; readonly hash: Uint8Array }> = struct({
   number: uint32,
   hash: opaque,

@@ -26,9 +26,11 @@
  *            /x<epoch>        a past epoch
  *            /k<epoch>        its resumption PSK
  *            /p<number>       a pending proposal
+ *            /d<number>       one that the application dropped, which others may commit
  *            /c               the pending commit
+ *            /w<epoch>        Welcomes and GroupInfo of our Commit that began it, to be handed out
  *            /f               the last epoch in which nothing may be encrypted, after a rollback
- *            /s<slot>         hash of a handshake message seen
+ *            /s<slot>         hashes of a handshake message seen
  *            /b<hash>         a message that came too early
  */
 import { sha256 } from "@noble/hashes/sha2.js";
@@ -119,6 +121,12 @@ export class GroupKeys {
   get pendingCommit(): string {
     return `${this.prefix}c`;
   }
+  get handOuts(): string {
+    return `${this.prefix}w`;
+  }
+  handOut(epoch: bigint): string {
+    return `${this.handOuts}${epoch}`;
+  }
   get frozen(): string {
     return `${this.prefix}f`;
   }
@@ -145,6 +153,9 @@ export class GroupKeys {
   }
   proposal(number: number): string {
     return `${this.prefix}p${number}`;
+  }
+  setAside(number: number): string {
+    return `${this.prefix}d${number}`;
   }
   seen(slot: number): string {
     return `${this.prefix}s${slot}`;

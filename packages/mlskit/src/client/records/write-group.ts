@@ -16,6 +16,7 @@ import {
   bufferedRecord,
   bufferedTotalRecord,
   encodeRecord,
+  handOutRecord,
   headRecord,
   pastRecord,
   proposalRecord,
@@ -58,6 +59,14 @@ export function writeGroup(
   writeRows(sink, before?.proposals, after.proposals, {
     key: (_, { number }) => keys.proposal(number),
     encode: encodeProposal,
+  });
+  writeRows(sink, before?.setAside, after.setAside, {
+    key: (_, { number }) => keys.setAside(number),
+    encode: encodeProposal,
+  });
+  writeRows(sink, byIdentity(before?.handOuts), byIdentity(after.handOuts), {
+    key: (_, { epoch }) => keys.handOut(epoch),
+    encode: (handOut) => encodeRecord(handOutRecord, handOut),
   });
   writeRow(sink, keys.pendingCommit, before?.pending, after.pending, (pending) =>
     encodePending(after, pending),

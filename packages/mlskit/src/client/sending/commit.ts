@@ -77,6 +77,7 @@ export interface PendingCommitView {
   readonly summary: CommitSummary;
   /** The epoch that it would start. */
   readonly epoch: bigint;
+  readonly confirmationTag: Uint8Array;
   readonly next: ComingEpoch;
   /** Pending proposals that were left out, and why. */
   readonly unused?: readonly UnusedProposal[];
@@ -130,9 +131,11 @@ export async function stageOwnCommit(
 export function pendingCommitView({
   commit,
   summary,
+  confirmationTag,
   next,
-}: Pick<PendingCommit, "commit" | "summary" | "next">): PendingCommitView {
-  return { commit, summary, epoch: next.context.epoch, next: comingEpoch(next) };
+}: Omit<PendingCommit, "proposals">): PendingCommitView {
+  const { epoch } = next.context;
+  return { commit, summary, epoch, confirmationTag, next: comingEpoch(next) };
 }
 
 /** A type that members do not know is a mistake of the caller here. */

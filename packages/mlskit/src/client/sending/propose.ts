@@ -72,12 +72,27 @@ export async function proposeLeave(
   return sent;
 }
 
+/** It is kept apart, for Commits of members who keep it. */
 export async function dropProposal(session: GroupSession, reference: Uint8Array): Promise<void> {
-  const proposals = new Map(session.state.proposals);
-  if (!proposals.delete(cacheKey(reference))) {
+  const key = cacheKey(reference);
+  const dropped = session.state.proposals.get(key);
+  if (dropped === undefined) {
     throw new StateError("UNKNOWN_PROPOSAL", "there is no such pending proposal");
   }
-  session.state = { ...session.state, proposals };
+  setAside(session, new Map([[key, dropped]]));
+}
+
+export async function dropAllProposals(session: GroupSession): Promise<void> {
+  setAside(session, session.state.proposals);
+  session.state = { ...session.state, queued: [] };
+}
+
+function setAside(session: GroupSession, dropped: GroupState["proposals"]): void {
+  const { state } = session;
+  const proposals = new Map([...state.proposals].filter(([key]) => !dropped.has(key)));
+  const all = [...state.setAside, ...dropped];
+  const kept = new Map(all.slice(-state.config.pendingProposals));
+  session.state = { ...state, proposals, setAside: kept };
 }
 
 /** The state with one more proposal at the end of the queue. */
@@ -86,7 +101,9 @@ export function withProposal(
   proposal: Omit<StoredProposal, "number">,
 ): GroupState {
   let number = 0;
-  for (const known of state.proposals.values()) number = Math.max(number, known.number + 1);
+  for (const known of [...state.proposals.values(), ...state.setAside.values()]) {
+    number = Math.max(number, known.number + 1);
+  }
   const proposals = new Map(state.proposals);
   proposals.set(cacheKey(proposal.reference), { ...proposal, number });
   return { ...state, proposals };

@@ -111,6 +111,11 @@ export class GroupSession {
     secretTree.apply(change);
   }
 
+  /** Nothing may leave that was read from memory while another process has changed the store. */
+  requireCurrent(): void {
+    this.#mustBeCurrent = true;
+  }
+
   emit(event: ClientEvent): void {
     this.events.push(event);
   }

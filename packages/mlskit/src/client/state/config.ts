@@ -73,6 +73,12 @@ export interface GroupConfig {
   readonly bufferedMessages: number;
   readonly bufferedBytes: number;
   readonly bufferedSeconds: number;
+  /**
+   * Commits whose Welcomes are kept until {@link Group.handedOut} says that they have arrived, and
+   * bytes of these. Of more, the oldest go; the newest stays whatever its size, unless it is 0 Commits.
+   */
+  readonly handOuts: number;
+  readonly handOutBytes: number;
 }
 
 export const DEFAULT_CONFIG: GroupConfig = {
@@ -96,6 +102,8 @@ export const DEFAULT_CONFIG: GroupConfig = {
   bufferedMessages: 256,
   bufferedBytes: 4 * 2 ** 20,
   bufferedSeconds: 7 * 86_400,
+  handOuts: 16,
+  handOutBytes: 4 * 2 ** 20,
 };
 
 export function paddingPolicy(padding: Padding): PaddingPolicy {

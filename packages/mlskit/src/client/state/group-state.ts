@@ -8,6 +8,7 @@ import type { CachedProposal } from "../../group/proposal-entry.ts";
 import type { CreatedWelcome } from "../../group/welcome-creation.ts";
 import type { Proposal, ReInit } from "../../messages/proposal.ts";
 import type { GroupConfig } from "./config.ts";
+import type { HandOut } from "./hand-out.ts";
 
 /** `pendingCommit` is shown to users for an active group that has one. */
 export type GroupStatus = "active" | "pendingJoin" | "suspended" | "inactive";
@@ -55,9 +56,13 @@ export interface GroupState {
   readonly config: GroupConfig;
   /** By cache key of the reference, in order of arrival. */
   readonly proposals: ReadonlyMap<string, StoredProposal>;
+  /** Dropped by the application. Other members may commit them all the same. */
+  readonly setAside: ReadonlyMap<string, StoredProposal>;
   /** Proposals that our next Commit carries by value; nobody else knows them. */
   readonly queued: readonly Proposal[];
   readonly pending: PendingCommit | undefined;
+  /** Of accepted Commits, oldest first. */
+  readonly handOuts: readonly HandOut[];
   /** Newest first. */
   readonly past: readonly StoredPastEpoch[];
   /** Of past epochs, oldest first. The current one is in the epoch. */
@@ -81,7 +86,10 @@ export interface GroupState {
 }
 
 export interface SeenMessages {
-  /** Hashes by running number; the last {@link SEEN_SLOTS} of them. */
+  /**
+   * Two hashes each, in hex, by running number; the last {@link SEEN_SLOTS} of them. Of the bytes, and
+   * of the confirmation tag or reference; earlier builds kept the first one only.
+   */
   readonly hashes: ReadonlyMap<number, string>;
   /** The next running number. */
   readonly next: number;

@@ -47,7 +47,8 @@ export interface ProposalOutcome extends AuthenticatedInfo {
   readonly reference: Uint8Array;
   /** Whether it is stored already; otherwise `accept` stores it. */
   readonly isStored: boolean;
-  accept(): Promise<void>;
+  /** Stores it. The outcome of a Commit that had waited for it, merged only with `autoAccept`. */
+  accept(): Promise<Outcome | undefined>;
 }
 
 /** A Commit that was merged, or that waits for `accept`. */
@@ -78,6 +79,8 @@ export interface OwnCommitOutcome extends MessageInfo {
   readonly kind: "ownCommit";
   /** Undefined for the external commit by which we joined. */
   readonly summary: CommitSummary | undefined;
+  /** Of the epoch that it starts; names it for {@link Group.handedOut}. */
+  readonly confirmationTag: Uint8Array;
   readonly isMerged: boolean;
   /** To be handed out, once merged; empty before. */
   readonly welcomes: readonly CreatedWelcome[];
@@ -145,6 +148,8 @@ export interface InvalidOutcome {
   readonly error: MlsError;
   /** Only if it is certain who sent it. */
   readonly sender?: MessageSender | undefined;
+  /** Kept all the same, for the trouble was ours: see {@link Group.retryBuffered}. */
+  readonly isBuffered?: boolean | undefined;
 }
 
 export type Outcome =
