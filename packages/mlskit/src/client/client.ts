@@ -465,14 +465,7 @@ export class Client {
       const made = await makeBranch(this.#core, environment, state, keyPackages, request);
       await this.#requireFree(made.next.context.groupId, false);
       const config = { ...state.config, ...request.config };
-      const handle = await enterGroup(
-        this.#core,
-        transaction,
-        made.next,
-        config,
-        undefined,
-        made,
-      );
+      const handle = await enterGroup(this.#core, transaction, made.next, config, undefined, made);
       const { welcomes, ratchetTree, confirmationTag } = made;
       return { group: await this.#open(handle), welcomes, ratchetTree, confirmationTag };
     });

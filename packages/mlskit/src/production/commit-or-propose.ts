@@ -18,9 +18,9 @@ export interface GroupTransport {
   /** Sends a proposal that is durable. */
   propose(proposal: SentProposalView, group: Group): MaybePromise<unknown>;
   /**
-   * Hands out Welcomes and GroupInfo of a Commit that was accepted. When it returns, they are not kept
-   * any more; if it throws or the process dies, they come again. Default: they stay in
-   * {@link Group.toHandOut}.
+   * Hands out Welcomes and GroupInfo of a Commit that was accepted, this one or an earlier one. When it
+   * returns, they are not kept any more; if it throws or the process dies, they come again. Default:
+   * they stay in {@link Group.toHandOut}.
    */
   accepted?(accepted: AcceptedCommit, group: Group): MaybePromise<unknown>;
 }

@@ -4,7 +4,12 @@ import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
-import { commitOrPropose, type GroupTransport, handOutAll, type Wishes } from "./commit-or-propose.ts";
+import {
+  commitOrPropose,
+  type GroupTransport,
+  handOutAll,
+  type Wishes,
+} from "./commit-or-propose.ts";
 import type { Group } from "../client/group.ts";
 import { type JobRecord, jobRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";

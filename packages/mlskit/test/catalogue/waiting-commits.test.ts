@@ -105,7 +105,8 @@ describe("M-POL-07: in a replay as well, what our own trouble stops is not consu
   async function twoCommits(options: Parameters<typeof testGroup>[0], psks?: Uint8Array[]) {
     const world = await testGroup({ members: 3, config: { autoAccept: true }, ...options });
     const [a, b, c] = world.groups as [Group, Group, Group];
-    for (const { client } of world.members.slice(0, 2)) await client.putPsk(PSK, new Uint8Array(32));
+    for (const { client } of world.members.slice(0, 2))
+      await client.putPsk(PSK, new Uint8Array(32));
     const first = await a.commit();
     await b.process(first.commit);
     await a.acceptCommit();

@@ -79,7 +79,9 @@ for (const format of fs.readdirSync(folder)) {
           pendingCommit: expected.pendingCommit,
           unusedKeyPackages: expected.unusedKeyPackages,
         });
-        const kept = a.toHandOut.flatMap(({ welcomes }) => welcomes.map(({ bytes }) => toHex(bytes)));
+        const kept = a.toHandOut.flatMap(({ welcomes }) =>
+          welcomes.map(({ bytes }) => toHex(bytes)),
+        );
         expect(kept).toEqual(expected.welcome === undefined ? [] : [expected.welcome]);
         if (expected.dropped !== undefined) {
           await expectKind(a, fromHex(expected.dropped), "duplicate");

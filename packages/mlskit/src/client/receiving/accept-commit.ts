@@ -19,10 +19,7 @@ export interface AcceptedCommit extends HandOut {
 }
 
 /** What tells a Commit of ours from others, also when it is not pending any more. */
-export type OwnCommit = Pick<
-  PendingCommitView,
-  "commit" | "summary" | "epoch" | "confirmationTag"
->;
+export type OwnCommit = Pick<PendingCommitView, "commit" | "summary" | "epoch" | "confirmationTag">;
 
 /**
  * Begins the epoch of the pending Commit, or of the one that is meant; if that one has begun already,

@@ -160,9 +160,9 @@ async function isSecondEnvelope(
         ? OpenedContent.fromPublic(keys.crypto, decoded.message, keys.contextBytes, undefined)
         : open(session, decoded, keys);
     if (opened === "own") return false;
-    const types = wireTypes(session.environment);
-    const verified = await VerifiedContent.verify(past.crypto, opened, keys, types);
-    if (hasName(session, verified.authenticated.auth.confirmationTag)) return true;
+    const { environment } = session;
+    const genuine = await VerifiedContent.verify(past.crypto, opened, keys, wireTypes(environment));
+    if (hasName(session, genuine.authenticated.auth.confirmationTag)) return true;
     suspectFork(session, "secondCommit");
   } catch (error) {
     // Not genuine, or out of reach by now: no evidence of anything.
