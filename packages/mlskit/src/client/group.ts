@@ -58,7 +58,7 @@ import { limitFreeze } from "./rollback.ts";
 import { checkSecrets } from "./session/session.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts";
-import { keepPast, newestPsks } from "./receiving/merge.ts";
+import { keepOnlyPast, keepPast, newestPsks } from "./receiving/merge.ts";
 import { discardPending, forgetHandOut } from "./receiving/settle-commit.ts";
 import { limitHandOuts } from "./state/hand-out.ts";
 import { reasonsToUpdate, type UpdateReason } from "./state/update-advice.ts";
@@ -541,7 +541,8 @@ export class Group {
         if (!resumptionPsks.has(epoch)) session.eraseLater(() => psk.erase());
       }
       const { kept: handOuts } = limitHandOuts(state.handOuts, config);
-      session.state = { ...state, past, resumptionPsks, handOuts };
+      session.state = { ...state, resumptionPsks, handOuts };
+      keepOnlyPast(session, past);
       const limits = { ...environment.limits, ...config };
       for (const { secretTree, context } of [...past, session.state.epoch]) {
         const change = secretTree.shrink(limits);
@@ -565,7 +566,7 @@ export class Group {
       const past = session.state.past.filter(
         ({ endedAt }) => before !== undefined && endedAt >= before,
       );
-      session.state = { ...session.state, past };
+      keepOnlyPast(session, past);
     });
   }
 

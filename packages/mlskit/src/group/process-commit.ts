@@ -1,7 +1,7 @@
 /** Following somebody else's Commit. RFC 9420 §12.4.2. */
 import { type Checked, sealed } from "../checked.ts";
 import { equalBytes, equalSecrets } from "../codec/index.ts";
-import type { Secret } from "../crypto/index.ts";
+import { Secret } from "../crypto/index.ts";
 import { CryptoError, InternalError, StateError } from "../errors.ts";
 import type { Commit } from "../messages/commit.ts";
 import { receiveExternalInit } from "../key-schedule/external-init.ts";
@@ -287,7 +287,8 @@ function keysAfterProposals(
     });
   }
   const privateKeys = new Map(epoch.privateKeys);
-  privateKeys.set(nodeOfLeaf(epoch.ownLeaf), own.leafPrivateKey);
+  // The proposal may be dropped, and its key overwritten, before the Commit is accepted.
+  privateKeys.set(nodeOfLeaf(epoch.ownLeaf), Secret.copyOf(own.leafPrivateKey.bytes));
   return { privateKeys, signer: own.signer };
 }
 

@@ -11,6 +11,7 @@ import { afterEpoch } from "../state/hand-out.ts";
 import { SecretTree } from "../../secret-tree/secret-tree.ts";
 import { untouchedSecret } from "../records/epoch-records.ts";
 import type { GroupState, StoredPastEpoch } from "../state/group-state.ts";
+import type { GroupSession } from "../session/session.ts";
 import { afterCommit } from "../state/update-advice.ts";
 
 export interface Merged {
@@ -128,6 +129,18 @@ export function keepPast(
 ): readonly StoredPastEpoch[] {
   const oldest = now - BigInt(config.pastEpochLifetime);
   return past.slice(0, config.pastEpochs).filter(({ endedAt }) => endedAt >= oldest);
+}
+
+/** Keeps only these past epochs; the keys of the others are overwritten once that is durable. */
+export function keepOnlyPast(session: GroupSession, past: GroupState["past"]): void {
+  const gone = session.state.past.filter((one) => !past.includes(one));
+  session.state = { ...session.state, past };
+  session.eraseLater(() => {
+    for (const { senderDataSecret, secretTree } of gone) {
+      senderDataSecret.erase();
+      secretTree.erase();
+    }
+  });
 }
 
 function keepPsks(

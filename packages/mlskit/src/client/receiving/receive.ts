@@ -17,7 +17,7 @@ import { acceptProposal } from "../../group/proposal-message.ts";
 import { violation } from "../../rules.ts";
 import { commitDefaults } from "../sending/commit-defaults.ts";
 import { suspectFork } from "./fork.ts";
-import { keepPast } from "./merge.ts";
+import { keepOnlyPast, keepPast } from "./merge.ts";
 import type { MessageInfo, MessageSender } from "../state/outcome.ts";
 import type { GroupSession } from "../session/session.ts";
 
@@ -134,7 +134,7 @@ async function receivePast(
 export function dropExpired(session: GroupSession): void {
   const { state, environment } = session;
   if (!hasExpired(state, environment.now)) return;
-  session.state = { ...state, past: keepPast(state, state.past, environment.now) };
+  keepOnlyPast(session, keepPast(state, state.past, environment.now));
 }
 
 export function hasExpired(state: GroupSession["state"], now: bigint): boolean {
