@@ -63,12 +63,12 @@ import { createNewMemberProposal, type GroupAddress } from "../group/external-pr
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./state/outcome.ts";
-import { noPendingCommit } from "./receiving/settle-commit.ts";
+import { rejectJoin } from "./receiving/complete-join.ts";
 import { invalid } from "./receiving/failed-message.ts";
 import { acceptJoin, processForGroup, type ProcessOptions } from "./receiving/process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
-import { GROUP_PREFIX, META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
+import { GROUP_PREFIX, groupKey, META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import {
   type BranchRequest,
@@ -327,7 +327,7 @@ export class Client {
   /** Deletes everything about a group. Tells nobody. */
   async deleteGroup(groupId: Uint8Array): Promise<void> {
     this.#core.requireWritable();
-    await this.#core.deleteGroup(await this.#core.handleOf(groupId));
+    await this.#core.deleteGroup(groupId);
   }
 
   // Joining
@@ -390,6 +390,7 @@ export class Client {
       const identity = request.identity ?? this.#identity;
       const { commit, epoch } = await stageExternalJoin(this.#core, identity, groupInfo, request);
       const { groupId } = epoch.context;
+      await transaction.expectCurrent(groupKey(groupId));
       const replaces = await this.#core.findHandle(groupId);
       const config = this.#config(request.config);
       const join = { commit, replaces };
@@ -407,12 +408,11 @@ export class Client {
 
   /** The delivery service refused it: the new state is deleted, a former one is back in force. */
   async rejectJoin(groupId: Uint8Array): Promise<void> {
-    const handle = await this.#core.handleOf(groupId);
-    const { state } = await this.#core.load(handle);
-    if (state.status !== "pendingJoin") {
-      throw noPendingCommit();
+    let isDone = false;
+    // A later join may take its place meanwhile.
+    while (!isDone) {
+      isDone = await this.#core.operate(await this.#core.handleOf(groupId), rejectJoin);
     }
-    await this.#core.deleteGroup(handle, state.replaces);
   }
 
   /** Checks a GroupInfo and its tree without joining. Nothing is stored. */

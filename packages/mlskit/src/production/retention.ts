@@ -14,6 +14,7 @@ import {
   keyPackageKey,
 } from "../client/records/record-keys.ts";
 import type { GroupSession } from "../client/session/session.ts";
+import { stepBack } from "../client/session/step-back.ts";
 import type { Transaction } from "../client/records/transaction.ts";
 
 export interface RetentionOptions {
@@ -75,11 +76,11 @@ export async function applyRetention(
 /** Whether the group stays. */
 async function retain(core: ClientCore, handle: number, oldestEnd: bigint): Promise<boolean> {
   await core.operate(handle, dropOverdue);
-  const { status, ownUpdate } = (await core.load(handle)).state;
-  // A group that has ended never begins again under its handle.
-  if (status !== "inactive" || ownUpdate.updatedAt > oldestEnd) return true;
-  await core.deleteGroup(handle);
-  return false;
+  return core.operate(handle, async (session) => {
+    const { status, ownUpdate } = session.state;
+    if (status !== "inactive" || ownUpdate.updatedAt > oldestEnd) return true;
+    return !(await stepBack(session));
+  });
 }
 
 /** Of one group, what nothing else would touch while it is quiet. */

@@ -503,6 +503,18 @@ const joinOperations: readonly Operation[] = [
     await world.deliver(commit, id);
     return (_, now) => now.alice.acceptJoin(id);
   }),
+  inGroup("accept the second of two resyncs", async (world, id) => {
+    const groupInfo = await (await world.client("bob").group(id)).groupInfo();
+    await world.alice.joinExternally(groupInfo, { resync: true });
+    const { commit } = await world.alice.joinExternally(groupInfo, { resync: true });
+    await world.deliver(commit, id);
+    return (_, now) => now.alice.acceptJoin(id);
+  }),
+  inGroup("delete a group during a second resync", async (world, id) => {
+    const groupInfo = await (await world.client("bob").group(id)).groupInfo();
+    for (let i = 0; i < 2; i++) await world.alice.joinExternally(groupInfo, { resync: true });
+    return (_, now) => now.alice.deleteGroup(id);
+  }),
   inGroup("reject a resync", async (world, id) => {
     const groupInfo = await (await world.client("bob").group(id)).groupInfo();
     await world.alice.joinExternally(groupInfo, { resync: true });

@@ -6,7 +6,8 @@ import type { ClientCore } from "../session/client-core.ts";
 import type { GroupConfig } from "../state/config.ts";
 import { freshState } from "./join.ts";
 import { decodeRecord, encodeRecord, metaRecord } from "../records/record-codecs.ts";
-import { deleteGroupRecords, GroupKeys, META_KEY } from "../records/record-keys.ts";
+import { deleteStates } from "../records/delete-state.ts";
+import { GroupKeys, META_KEY } from "../records/record-keys.ts";
 import { closePredecessor, makeSuccessor, type SuccessorRequest } from "./successor.ts";
 import { keepHandOut } from "../receiving/settle-commit.ts";
 import type { GroupSession } from "../session/session.ts";
@@ -47,10 +48,8 @@ async function withoutFormer<T>(
   return core.lockOf(former).run(async () => {
     const keys = new GroupKeys(former);
     transaction.expect(keys.version, (await core.load(former)).version);
-    await deleteGroupRecords(transaction, former);
-    const result = await work();
-    core.forget(former);
-    return result;
+    await deleteStates(transaction, former, core.stored);
+    return work();
   });
 }
 

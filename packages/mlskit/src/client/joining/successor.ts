@@ -27,7 +27,8 @@ import { listIdentities } from "../identity/identity.ts";
 import { type KeyPackageOptions, makeKeyPackage } from "../identity/key-packages.ts";
 import { closeGroup } from "../receiving/merge.ts";
 import { decodeKeyPackage } from "../state/messages.ts";
-import { deleteGroupRecords } from "../records/record-keys.ts";
+import { deleteState } from "../records/delete-state.ts";
+import { GroupKeys } from "../records/record-keys.ts";
 import { checkActive, type GroupSession } from "../session/session.ts";
 
 export interface SuccessorRequest {
@@ -178,5 +179,6 @@ export async function closePredecessor(
     return;
   }
   // Under the same id nobody could reach the old group any more: it goes altogether.
-  await deleteGroupRecords(session.transaction, handle);
+  session.transaction.expect(new GroupKeys(handle).version, session.version);
+  await deleteState(session.transaction, handle);
 }

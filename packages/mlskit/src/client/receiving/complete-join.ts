@@ -1,11 +1,13 @@
 /** The end of a join by external commit. Catalogue M-JOIN. */
-import { wireTypes } from "../../group/environment.ts";
+import { deleteStates } from "../records/delete-state.ts";
 import { readHandOuts } from "../records/read-group.ts";
 import { storedTypes } from "../records/record-codecs.ts";
-import { deleteGroupRecords, GroupKeys } from "../records/record-keys.ts";
-import { afterEpoch, type HandOut } from "../state/hand-out.ts";
+import { GroupKeys } from "../records/record-keys.ts";
+import { afterEpoch } from "../state/hand-out.ts";
 import { ownEntry } from "../state/events.ts";
+import { wireTypes } from "../../group/environment.ts";
 import { noPendingCommit } from "./settle-commit.ts";
+import { stepBack } from "../session/step-back.ts";
 import type { GroupSession } from "../session/session.ts";
 
 /** The delivery service accepted it. @throws StateError `NO_PENDING_COMMIT` */
@@ -14,9 +16,14 @@ export async function completeJoin(session: GroupSession): Promise<void> {
   if (status !== "pendingJoin") throw noPendingCommit();
   let { handOuts } = session.state;
   if (replaces !== undefined) {
-    // Rule M-FRK-06: nothing of the state that was replaced stays, but what it has for others.
-    handOuts = await handOutsOf(session, replaces);
-    await deleteGroupRecords(session.transaction, replaces);
+    // Rule M-FRK-06: nothing of the states that were replaced stays, but what they have for others.
+    const types = storedTypes(wireTypes(session.environment));
+    const rows: Uint8Array[] = [];
+    await deleteStates(session.transaction, replaces, types, async (handle) => {
+      const { handOuts: prefix } = new GroupKeys(handle);
+      rows.push(...(await session.transaction.list(prefix)).values());
+    });
+    handOuts = afterEpoch(readHandOuts(rows, types));
   }
   session.state = {
     ...session.state,
@@ -30,11 +37,9 @@ export async function completeJoin(session: GroupSession): Promise<void> {
   session.emit({ type: "epochAdvanced", groupId, epoch: number, committer: epoch.ownLeaf });
 }
 
-async function handOutsOf(
-  { transaction, environment }: GroupSession,
-  handle: number,
-): Promise<readonly HandOut[]> {
-  const rows = await transaction.list(new GroupKeys(handle).handOuts);
-  const types = storedTypes(wireTypes(environment));
-  return afterEpoch(readHandOuts([...rows.values()], types));
+/** The delivery service refused it. False: a later join has taken its place. @throws as above */
+export async function rejectJoin(session: GroupSession): Promise<boolean> {
+  session.requireWritable();
+  if (session.state.status !== "pendingJoin") throw noPendingCommit();
+  return stepBack(session);
 }

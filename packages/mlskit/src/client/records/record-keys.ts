@@ -91,19 +91,6 @@ export const bufferedKey = (handle: number): string => `${BUFFERED_PREFIX}${hand
 export const eventKey = (sequence: bigint): string =>
   EVENT_PREFIX + sequence.toString(16).padStart(16, "0");
 
-/** Everything about a group but the name under which it is found. */
-export async function deleteGroupRecords(
-  transaction: {
-    list(prefix: string): Promise<ReadonlyMap<string, Uint8Array>>;
-    delete(key: string): void;
-  },
-  handle: number,
-): Promise<void> {
-  const { prefix } = new GroupKeys(handle);
-  for (const key of (await transaction.list(prefix)).keys()) transaction.delete(key);
-  transaction.delete(bufferedKey(handle));
-}
-
 /** Keys of one group's records. */
 export class GroupKeys {
   readonly prefix: string;

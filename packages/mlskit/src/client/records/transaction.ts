@@ -15,6 +15,8 @@ export class Transaction implements RecordSink {
   readonly events: ClientEvent[] = [];
   /** Handles of groups that are changed behind the backs of those who have them in memory. */
   readonly overtaken: Set<number> = new Set();
+  /** Handles of states of groups that are deleted. */
+  readonly deleted: Set<number> = new Set();
   #isOpen = true;
 
   constructor(storage: Storage) {

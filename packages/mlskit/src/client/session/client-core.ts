@@ -30,16 +30,14 @@ import { requireNotMoved } from "./not-moved.ts";
 import { Mutex } from "./mutex.ts";
 import type { TreeSource } from "../state/outside-tree.ts";
 import { type LoadContext, readGroup } from "../records/read-group.ts";
+import { deleteStates } from "../records/delete-state.ts";
 import {
   decodeRecord,
-  encodeRecord,
   identityRecord,
   pskRecord,
   storedTypes,
 } from "../records/record-codecs.ts";
 import {
-  deleteGroupRecords,
-  GroupKeys,
   groupKey,
   identityKey,
   MOVED_KEY,
@@ -358,7 +356,7 @@ export class ClientCore {
   }
 
   #publish(
-    { overtaken }: Transaction,
+    { overtaken, deleted }: Transaction,
     sessions: readonly GroupSession[],
     events: readonly ClientEvent[],
     first: bigint | undefined,
@@ -373,6 +371,7 @@ export class ClientCore {
       }
     }
     for (const handle of overtaken) this.#markStale(handle);
+    for (const handle of deleted) this.forget(handle);
     this.events.emit(events, first);
   }
 
@@ -406,22 +405,21 @@ export class ClientCore {
     return resumptionPsk.length === 0 ? undefined : resumptionPsk;
   }
 
-  /** Removes every record of a group; its id goes back to `successor`, if there is one. */
-  async deleteGroup(handle: number, successor?: number): Promise<void> {
-    await this.lockOf(handle).run(async () => {
-      const transaction = new Transaction(this.storage);
-      const keys = new GroupKeys(handle);
-      const { state, version } = await this.load(handle);
-      transaction.expect(keys.version, version);
-      await deleteGroupRecords(transaction, handle);
-      const { groupId } = state.epoch.context;
-      if ((await this.findHandle(groupId)) === handle) {
-        if (successor === undefined) transaction.delete(groupKey(groupId));
-        else transaction.put(groupKey(groupId), encodeRecord(uint32, successor));
-      }
-      await transaction.commit();
-      this.forget(handle);
-    });
+  /**
+   * Deletes all records of a group, which need not be readable for that.
+   * @throws StateError `GROUP_NOT_FOUND`
+   */
+  async deleteGroup(groupId: Uint8Array): Promise<void> {
+    const known = await this.handleOf(groupId);
+    await this.lockOf(known).run(() =>
+      this.#attempt(async (transaction) => {
+        const name = groupKey(groupId);
+        await transaction.expectCurrent(name);
+        await deleteStates(transaction, await this.handleOf(groupId), this.stored);
+        transaction.delete(name);
+        await this.finish(transaction, []);
+      }),
+    );
   }
 
   async close(): Promise<void> {
