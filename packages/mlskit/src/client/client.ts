@@ -68,7 +68,14 @@ import { invalid } from "./receiving/failed-message.ts";
 import { acceptJoin, processForGroup, type ProcessOptions } from "./receiving/process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
-import { GROUP_PREFIX, groupKey, META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
+import {
+  GROUP_PREFIX,
+  groupKey,
+  META_KEY,
+  PSK_PREFIX,
+  pskKey,
+  pskName,
+} from "./records/record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import {
   type BranchRequest,

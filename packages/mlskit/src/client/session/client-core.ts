@@ -31,18 +31,8 @@ import { Mutex } from "./mutex.ts";
 import type { TreeSource } from "../state/outside-tree.ts";
 import { type LoadContext, readGroup } from "../records/read-group.ts";
 import { deleteStates } from "../records/delete-state.ts";
-import {
-  decodeRecord,
-  identityRecord,
-  pskRecord,
-  storedTypes,
-} from "../records/record-codecs.ts";
-import {
-  groupKey,
-  identityKey,
-  MOVED_KEY,
-  pskKey,
-} from "../records/record-keys.ts";
+import { decodeRecord, identityRecord, pskRecord, storedTypes } from "../records/record-codecs.ts";
+import { groupKey, identityKey, MOVED_KEY, pskKey } from "../records/record-keys.ts";
 import { GroupSession, type SessionHost } from "./session.ts";
 import { readOnly } from "./snapshot.ts";
 import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
