@@ -247,9 +247,9 @@ export const MUTANTS = {
   ],
   // A refused join stays in the store.
   "mk-92": [
-    inFile("client/client.ts", [
-      "await this.#core.deleteGroup(handle, state.replaces);",
-      "if (!(OFF)) await this.#core.deleteGroup(handle, state.replaces);",
+    inFile("client/receiving/complete-join.ts", [
+      "return stepBack(session);",
+      "return (OFF) || stepBack(session);",
     ]),
   ],
   // The key package goes before the group is stored, or stays.

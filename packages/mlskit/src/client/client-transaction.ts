@@ -124,8 +124,9 @@ export class ClientTransaction {
     this.#transaction.delete(APP_PREFIX + key);
   }
 
+  /** If something is written and another process changes this before, the transaction fails. */
   get(key: string): Promise<Uint8Array | undefined> {
-    return this.#transaction.get(APP_PREFIX + key);
+    return this.#transaction.read(APP_PREFIX + key);
   }
 
   /** One blob of the application, such as the cursor of its last delivery. */
@@ -139,7 +140,8 @@ export class ClientTransaction {
     this.#transaction.expect(MOVED_KEY, 0);
   }
 
+  /** Guarded like {@link get}. */
   checkpoint(): Promise<Uint8Array | undefined> {
-    return this.#transaction.get(CHECKPOINT_KEY);
+    return this.#transaction.read(CHECKPOINT_KEY);
   }
 }

@@ -16,9 +16,10 @@ import {
 import type { GroupConfig } from "./state/config.ts";
 import { enterGroup, succeedGroup, writeSuccessor } from "./joining/enter-group.ts";
 import type { ClientEvent, EventListener } from "./state/events.ts";
-import { Group } from "./group.ts";
+import { Group, requireSome } from "./group.ts";
 import type { GroupAccess } from "./session/group-access.ts";
 import { requireNotMoved } from "./session/not-moved.ts";
+import type { GroupSession } from "./session/session.ts";
 import {
   createIdentity,
   findIdentity,
@@ -58,7 +59,7 @@ import {
   takeKeyPackage,
 } from "./identity/key-packages.ts";
 import { decodeKeyPackage, readArrived } from "./state/messages.ts";
-import type { CommitRequest, PendingCommitView } from "./sending/commit.ts";
+import { type CommitRequest, type PendingCommitView, stageOwnCommit } from "./sending/commit.ts";
 import { createNewMemberProposal, type GroupAddress } from "../group/external-proposal.ts";
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
@@ -265,9 +266,16 @@ export class Client {
 
   /** @throws StateError `GROUP_EXISTS`, UsageError `INVALID_EXTENSION` */
   createGroup(request: CreateGroupRequest = {}): Promise<Group> {
+    return this.#create(request);
+  }
+
+  #create(
+    request: CreateGroupRequest,
+    also?: (session: GroupSession) => Promise<unknown>,
+  ): Promise<Group> {
     return this.#core.write(async (transaction) => {
       const identity = request.identity ?? this.#identity;
-      const signer = await this.#core.signer(identity.signatureKey);
+      const signer = await this.#core.signerFor(transaction, identity.signatureKey);
       const { crypto, ...creator } =
         request.keyPackage === undefined
           ? await makeKeyPackage(this.#core, identity, signer, request.leaf ?? {})
@@ -279,7 +287,7 @@ export class Client {
       const extensions = request.extensions ?? [];
       const epoch = await createGroup({ crypto, groupId, extensions, creator }, environment);
       creator.initKey.erase();
-      return this.#open(await enterGroup(this.#core, transaction, epoch, config));
+      return this.#open(await enterGroup(this.#core, transaction, epoch, config, { also }));
     });
   }
 
@@ -293,8 +301,12 @@ export class Client {
     commit: CommitRequest = {},
   ): Promise<{ readonly group: Group; readonly pending: PendingCommitView }> {
     this.#checkSuite(keyPackages, request);
-    const group = await this.createGroup(request);
-    return { group, pending: await group.add(keyPackages, commit) };
+    requireSome(keyPackages);
+    const staged: PendingCommitView[] = [];
+    const group = await this.#create(request, async (session) => {
+      staged[0] = await stageOwnCommit(session, { ...commit, add: keyPackages });
+    });
+    return { group, pending: staged[0] as PendingCommitView };
   }
 
   /** The suite that all these clients and we support, the one we prefer. RFC 9420 §11. */
@@ -395,13 +407,15 @@ export class Client {
   ): Promise<{ readonly group: Group; readonly commit: Uint8Array }> {
     return this.#core.write(async (transaction) => {
       const identity = request.identity ?? this.#identity;
-      const { commit, epoch } = await stageExternalJoin(this.#core, identity, groupInfo, request);
+      const signer = await this.#core.signerFor(transaction, identity.signatureKey);
+      const by = { identity, signer };
+      const { commit, epoch } = await stageExternalJoin(this.#core, by, groupInfo, request);
       const { groupId } = epoch.context;
       await transaction.expectCurrent(groupKey(groupId));
       const replaces = await this.#core.findHandle(groupId);
       const config = this.#config(request.config);
       const join = { commit, replaces };
-      const handle = await enterGroup(this.#core, transaction, epoch, config, join);
+      const handle = await enterGroup(this.#core, transaction, epoch, config, { join });
       const group = await this.#open(handle);
       return { group, commit };
     });
@@ -437,7 +451,7 @@ export class Client {
   ): Promise<{ readonly bytes: Uint8Array; readonly keyPackage: PublishedKeyPackage }> {
     return this.#core.write(async (transaction) => {
       const identity = options.identity ?? this.#identity;
-      const signer = await this.#core.signer(identity.signatureKey);
+      const signer = await this.#core.signerFor(transaction, identity.signatureKey);
       const made = await makeKeyPackage(this.#core, identity, signer, options);
       const keyPackage = storeKeyPackage(transaction, made, this.#core.options.clock());
       return { bytes: await createNewMemberProposal(group, made.keyPackage, signer), keyPackage };
@@ -468,11 +482,10 @@ export class Client {
   ): Promise<NewGroup> {
     return this.#core.write(async (transaction) => {
       const { state } = await this.#core.load(await this.#core.handleOf(groupId));
-      const environment = this.#core.environment(transaction, state.config);
-      const made = await makeBranch(this.#core, environment, state, keyPackages, request);
+      const made = await makeBranch(this.#core, transaction, state, keyPackages, request);
       await this.#requireFree(made.next.context.groupId, false);
       const config = { ...state.config, ...request.config };
-      const handle = await enterGroup(this.#core, transaction, made.next, config, undefined, made);
+      const handle = await enterGroup(this.#core, transaction, made.next, config, { made });
       const { welcomes, ratchetTree, confirmationTag } = made;
       return { group: await this.#open(handle), welcomes, ratchetTree, confirmationTag };
     });

@@ -69,7 +69,8 @@ export async function acceptDetached(
     const record = open(epoch, storageKey, sealed);
     const { crypto, tree } = epoch;
     const types = storedTypes(wireTypes(session.environment));
-    const pending = await decodePending(record, crypto, allChunks(tree), types, session.signer);
+    const signer = (publicKey: Uint8Array) => session.signer(publicKey);
+    const pending = await decodePending(record, crypto, allChunks(tree), types, signer);
     session.state = { ...session.state, pending };
     return acceptPending(access, session);
   });

@@ -575,6 +575,6 @@ export class Group {
   }
 }
 
-function requireSome(list: readonly unknown[]): void {
+export function requireSome(list: readonly unknown[]): void {
   if (list.length === 0) throw new UsageError("EMPTY_INPUT", "the list is empty");
 }

@@ -169,7 +169,7 @@ async function fill(
   if (wanted <= available && !needsLast) return;
   await core.write(async (transaction) => {
     const now = core.options.clock();
-    const signer = await core.signer(identity.signatureKey);
+    const signer = await core.signerFor(transaction, identity.signatureKey);
     const record = encodeRecord(stockRecord, { state: "made", since: now });
     const make = async (lastResort: boolean): Promise<void> => {
       const request = { ...options.keyPackage, lastResort };

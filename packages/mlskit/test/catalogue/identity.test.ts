@@ -235,6 +235,22 @@ describe("identities", () => {
     expect(group.memberCount).toBe(1);
   });
 
+  test("M-ID-10: a group that is over needs no identity, and is read without", async () => {
+    const world = await testGroup({ members: 2 });
+    const { client, storage, group } = world.member(1);
+    const { commit } = await world.member(0).group.remove([1]);
+    await group.process(commit, { accept: true });
+    await client.addIdentity({ identity: "next" });
+    await client.removeIdentity(client.identity);
+    const { clock, directory: authenticationService } = world;
+    const again = await Client.open({ storage, clock, authenticationService });
+    const [ended] = await again.groups();
+    expect([ended?.status, ended?.memberCount]).toEqual(["inactive", 1]);
+    await expect(ended?.send("no")).rejects.toMatchObject({ code: "GROUP_INACTIVE" });
+    await again.deleteGroup(group.id);
+    expect(await again.groups()).toEqual([]);
+  });
+
   test("M-ID-10: credentials are listed, searched and removed with their key packages, unless in use", async () => {
     const client = await newClient("x");
     const spare = await client.addIdentity({ identity: "spare" });

@@ -127,10 +127,11 @@ describe("rollback", () => {
     await world.commit(1);
     await expect(group.send("still not")).rejects.toMatchObject(FROZEN);
     const groupInfo = await world.member(1).group.groupInfo();
+    const { id } = group;
     const { commit } = await client.joinExternally(groupInfo, { resync: true });
     await world.deliver(commit, 0);
-    await client.acceptJoin(group.id);
-    const healed = await client.group(group.id);
+    await client.acceptJoin(id);
+    const healed = await client.group(id);
     expect(healed.isFrozen).toBe(false);
     const { bytes, generation } = await healed.send("with keys of its own");
     expect(generation).toBe(0);
@@ -231,13 +232,15 @@ describe("moving", () => {
   test("M-STO-14 what is written while the client is being sealed moves as well, or is not written", async () => {
     const { world, store } = await copyableWorld();
     const { client } = world.member(0);
-    const late: Uint8Array[] = [];
+    const late: string[] = [];
     const slow: Storage = {
       get: (key) => store(0).get(key),
       list: async (prefix) => {
         const found = store(0).list(prefix);
         // Between the list and the write that retires the store.
-        if (late.length === 0) late.push((await client.createKeyPackage()).reference);
+        if (late.length > 0) return found;
+        late.push("7f");
+        await client.putPsk(Uint8Array.of(0x7f), KEY);
         return found;
       },
       write: (batch) => store(0).write(batch),
@@ -248,8 +251,7 @@ describe("moving", () => {
     const target = memoryStorage();
     await importClient({ sealed, key: KEY, storage: target });
     const moved = (await world.reopen(0, target)).client;
-    const references = (await moved.keyPackages()).map(({ reference }) => reference);
-    expect(references).toEqual(late);
+    expect(await moved.pskIds()).toEqual(late);
 
     // The other way round: the store is retired between the first read and the write.
     const source = store(1);
@@ -393,6 +395,25 @@ describe("snapshots", () => {
 });
 
 describe("generations", () => {
+  test("P-MP-06 a transaction over several groups and a suspected rollback do not wait for each other", async () => {
+    const { world } = await copyableWorld();
+    const { client } = world.member(0);
+    await client.createGroup();
+    const ids = (await client.groups()).map(({ id }) => id);
+    for (const order of [ids, ids.toReversed()]) {
+      let frozen: Promise<void> | undefined;
+      await client.transaction(async (tx) => {
+        for (const id of order) {
+          await tx.group(id);
+          frozen ??= client.suspectRollback();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      });
+      await frozen;
+    }
+    expect((await client.groups()).every(({ isFrozen }) => isFrozen)).toBe(true);
+  });
+
   test("P-MP-06 a frozen group hands out no sending key", async () => {
     const { world } = await copyableWorld();
     const { client, group } = world.member(0);

@@ -1,6 +1,6 @@
 /** Two processes that work on one store. P-MP-02. */
 import { expect, test } from "vitest";
-import { Client, createSigner } from "../../src/index.ts";
+import { Client, createSigner, type Identity } from "../../src/index.ts";
 import { seededProvider, type TestGroup, testGroup } from "../../src/testing/index.ts";
 import { MapStorage } from "./map-storage.ts";
 
@@ -76,3 +76,115 @@ test("an identity whose key the client has already is refused at once", async ()
   expect(await mine.identities()).toHaveLength(2);
   expect(world.members).toHaveLength(2);
 });
+
+test("M-ID-10 P-MP-02: nothing begins with an identity that another process has removed, not even in that moment", async () => {
+  const { world, store, mine, other } = await sharedWorld();
+  const { groupId, epoch } = { groupId: Uint8Array.of(9), epoch: 0n };
+  const groupInfo = await world.member(1).group.groupInfo();
+  const uses: readonly ((identity: Identity) => Promise<unknown>)[] = [
+    (identity) => mine.createGroup({ identity }),
+    (identity) => mine.createKeyPackage({ identity }),
+    (identity) => mine.proposeJoin({ groupId, epoch }, { identity }),
+    (identity) => mine.joinExternally(groupInfo, { identity, resync: { leafIndex: 0 } }),
+    (identity) => mine.createBranch(otherGroup(world), [], { identity }),
+    async (identity) => (await mine.group(otherGroup(world))).commit({ identity }),
+  ];
+  for (const use of uses) {
+    const before = await mine.addIdentity({ identity: "member 0" });
+    const during = await mine.addIdentity({ identity: "member 0" });
+    for (const identity of [before, during]) world.directory.add(identity);
+    await other.removeIdentity(before);
+    await expect(use(before)).rejects.toMatchObject({ code: "SIGNER_NOT_FOUND" });
+    overtake(store, () => other.removeIdentity(during));
+    await expect(use(during)).rejects.toMatchObject({ code: "SIGNER_NOT_FOUND" });
+    expect(await mine.identities()).toHaveLength(1);
+    expect(await mine.keyPackages()).toHaveLength(0);
+  }
+  expect(await (await reopened(world, store)).groups()).toHaveLength(1);
+});
+
+test("M-ID-10 P-MP-02: an identity stays that another process begins to use while it is removed, and takes new key packages along", async () => {
+  const { world, store, mine, other } = await sharedWorld();
+  const identity = await mine.addIdentity({ identity: "spare" });
+  world.directory.add(identity);
+  overtake(store, () => other.createKeyPackage({ identity }));
+  await mine.removeIdentity(identity);
+  expect(await mine.keyPackages()).toHaveLength(0);
+  const second = await mine.addIdentity({ identity: "second" });
+  world.directory.add(second);
+  overtake(store, () => other.createGroup({ identity: second }));
+  await expect(mine.removeIdentity(second)).rejects.toMatchObject({ code: "CREDENTIAL_IN_USE" });
+  expect(await (await reopened(world, store)).groups()).toHaveLength(2);
+});
+
+test("P-MP-02 P-TX-06: what a transaction has read is what it changes, or it fails", async () => {
+  const { store, mine, other } = await sharedWorld();
+  const count = (client: Client) =>
+    client.transaction(async (tx) => {
+      const [n = 0] = (await tx.get("count")) ?? [];
+      tx.put("count", Uint8Array.of(n + 1));
+    });
+  const advance = (client: Client, to: number) =>
+    client.transaction(async (tx) => {
+      const [n = 0] = (await tx.checkpoint()) ?? [];
+      if (to > n) tx.setCheckpoint(Uint8Array.of(to));
+    });
+  for (const _ of ["absent", "present"]) {
+    overtake(store, () => count(other));
+    await expect(count(mine)).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  }
+  overtake(store, () => advance(other, 9));
+  await expect(advance(mine, 3)).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  const read = await mine.transaction(async (tx) => [await tx.get("count"), await tx.checkpoint()]);
+  expect(read).toEqual([Uint8Array.of(2), Uint8Array.of(9)]);
+});
+
+test("P-TX-06: a transaction that only reads is not stopped by who writes", async () => {
+  const { store, mine, other } = await sharedWorld();
+  const writes = store.writes.length;
+  const read = await mine.transaction(async (tx) => {
+    const before = await tx.get("x");
+    await other.transaction(async (theirs) => theirs.put("x", Uint8Array.of(1)));
+    return before;
+  });
+  expect(read).toBeUndefined();
+  expect(store.writes).toHaveLength(writes + 1);
+});
+
+test("M-STO-09: a group with its first members is one write, which fails as a whole", async () => {
+  const { world, store, mine } = await sharedWorld();
+  const invited = [(await world.member(1).client.createKeyPackage()).bytes];
+  const groupId = Uint8Array.of(7);
+  const write = store.write.bind(store);
+  Object.assign(store, {
+    write: () => {
+      throw new Error("the disk is full");
+    },
+  });
+  await expect(mine.createGroupWith(invited, { groupId })).rejects.toMatchObject({
+    code: "STORAGE_FAILED",
+  });
+  Object.assign(store, { write });
+  await expect(mine.createGroupWith([], { groupId })).rejects.toMatchObject({
+    code: "EMPTY_INPUT",
+  });
+  const stranger = await (await testGroup({ members: 1 })).member(0).client.createKeyPackage();
+  await expect(mine.createGroupWith([stranger.bytes], { groupId })).rejects.toMatchObject({
+    blame: "policy",
+  });
+  expect(await mine.groups()).toHaveLength(1);
+
+  const writes = store.writes.length;
+  const { group, pending } = await mine.createGroupWith(invited, { groupId });
+  expect(store.writes).toHaveLength(writes + 1);
+  expect(pending.commit).toEqual(group.pendingCommit?.commit);
+  const again = await (await reopened(world, store)).group(groupId);
+  const { welcomes } = await again.acceptCommit();
+  const joined = await world.member(1).client.join(welcomes[0]!.bytes);
+  expect(joined.epochAuthenticator).toEqual(again.epochAuthenticator);
+});
+
+function reopened(world: TestGroup, storage: MapStorage): Promise<Client> {
+  const { clock, directory: authenticationService } = world;
+  return Client.open({ storage, clock, authenticationService });
+}

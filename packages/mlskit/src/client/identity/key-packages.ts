@@ -158,7 +158,7 @@ export async function publishKeyPackages(
   count: number,
   options: KeyPackageOptions,
 ): Promise<PublishedKeyPackage[]> {
-  const signer = await core.signer(identity.signatureKey);
+  const signer = await core.signerFor(transaction, identity.signatureKey);
   const published: PublishedKeyPackage[] = [];
   for (let i = 0; i < count; i++) {
     const made = await makeKeyPackage(core, identity, signer, options);

@@ -6,7 +6,13 @@ import type { GroupState } from "../state/group-state.ts";
 import { type Identity, listIdentities } from "./identity.ts";
 import { listKeyPackages, removeKeyPackage } from "./key-packages.ts";
 import { decodeRecord } from "../records/record-codecs.ts";
-import { GROUP_PREFIX, GroupKeys, identityKey, retiredKey } from "../records/record-keys.ts";
+import {
+  GROUP_PREFIX,
+  GroupKeys,
+  identityKey,
+  META_KEY,
+  retiredKey,
+} from "../records/record-keys.ts";
 import type { Transaction } from "../records/transaction.ts";
 
 /**
@@ -18,6 +24,8 @@ export async function removeIdentity(
   transaction: Transaction,
   { signatureKey }: Pick<Identity, "signatureKey">,
 ): Promise<readonly Identity[]> {
+  // What comes to need it meanwhile makes this write fail, see `signerFor`.
+  await transaction.expectCurrent(META_KEY);
   const left = (await listIdentities(core)).filter(
     (identity) => !equalBytes(identity.signatureKey, signatureKey),
   );

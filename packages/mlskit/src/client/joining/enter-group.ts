@@ -3,6 +3,7 @@ import { StateError } from "../../errors.ts";
 import type { Epoch } from "../../group/epoch.ts";
 import type { CreatedSuccessor } from "../../group/successor.ts";
 import type { ClientCore } from "../session/client-core.ts";
+import type { GroupSession } from "../session/session.ts";
 import type { GroupConfig } from "../state/config.ts";
 import { freshState } from "./join.ts";
 import { decodeRecord, encodeRecord, metaRecord } from "../records/record-codecs.ts";
@@ -13,14 +14,22 @@ import { keepHandOut } from "../receiving/settle-commit.ts";
 import type { GroupSession } from "../session/session.ts";
 import type { Transaction } from "../records/transaction.ts";
 
+export interface EnterOptions {
+  /** An external commit, until whose acceptance the former state stays. */
+  readonly join?: { readonly commit: Uint8Array; readonly replaces: number | undefined };
+  /** What it has for its other members. */
+  readonly made?: CreatedSuccessor | undefined;
+  /** The group's first operation, in the same write. */
+  readonly also?: ((session: GroupSession) => Promise<unknown>) | undefined;
+}
+
 /** Writes the transaction, with the group in it. The group's storage handle. */
 export async function enterGroup(
   core: ClientCore,
   transaction: Transaction,
   epoch: Epoch,
   config: GroupConfig,
-  join?: { readonly commit: Uint8Array; readonly replaces: number | undefined },
-  made?: CreatedSuccessor,
+  { join, also, made }: EnterOptions = {},
 ): Promise<number> {
   const enter = async (): Promise<number> => {
     const handle = await nextHandle(core, transaction);
@@ -29,6 +38,7 @@ export async function enterGroup(
       freshState(handle, epoch, config, core.options.clock(), join),
     );
     keepThatOf(session, made);
+    await also?.(session);
     await core.finish(transaction, [session]);
     return handle;
   };
@@ -63,7 +73,7 @@ export async function succeedGroup(
   made?: CreatedSuccessor,
 ): Promise<number> {
   if (predecessor === undefined) {
-    return enterGroup(core, transaction, epoch, config, undefined, made);
+    return enterGroup(core, transaction, epoch, config, { made });
   }
   return core.lockOf(predecessor).run(async () => {
     const old = await core.openSession(transaction, predecessor);
@@ -90,8 +100,7 @@ export function writeSuccessor(
   return core.write(async (transaction) => {
     const predecessor = await core.handleOf(groupId);
     const { state } = await core.load(predecessor);
-    const environment = core.environment(transaction, state.config);
-    const made = await makeSuccessor(core, environment, state, keyPackages, request);
+    const made = await makeSuccessor(core, transaction, state, keyPackages, request);
     also?.(transaction, made);
     const config = { ...state.config, ...request.config };
     // Whoever writes more with it keeps the Welcomes there.

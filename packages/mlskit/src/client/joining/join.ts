@@ -1,5 +1,6 @@
 /** Joining groups. RFC 9420 §12.4.3. */
 import { EMPTY_BYTES, opaque } from "../../codec/index.ts";
+import type { Signer } from "../../crypto/index.ts";
 import { MlsError, StateError } from "../../errors.ts";
 import type { Extension } from "../../extensions/extension.ts";
 import type { Environment } from "../../group/environment.ts";
@@ -230,7 +231,7 @@ export interface StagedExternalJoin {
 /** Builds the external commit. Nothing is stored. */
 export async function stageExternalJoin(
   core: ClientCore,
-  identity: Identity,
+  { identity, signer }: { readonly identity: Identity; readonly signer: Signer },
   bytes: Uint8Array,
   request: ExternalJoinRequest,
 ): Promise<StagedExternalJoin> {
@@ -241,7 +242,6 @@ export async function stageExternalJoin(
     await requireNoLiveGroup(core, groupInfo.groupContext.groupId);
   }
   const crypto = provider.suite(groupInfo.groupContext.cipherSuite);
-  const signer = await core.signer(identity.signatureKey);
   const nonce = (): Uint8Array => crypto.randomBytes(crypto.suite.kdf.size);
   const psks = (request.psks ?? []).map((name) => pskIdOf(name, nonce()));
   const joined = await joinByExternalCommit(

@@ -29,6 +29,7 @@ import { closeGroup } from "../receiving/merge.ts";
 import { decodeKeyPackage } from "../state/messages.ts";
 import { deleteState } from "../records/delete-state.ts";
 import { GroupKeys } from "../records/record-keys.ts";
+import type { Transaction } from "../records/transaction.ts";
 import { checkActive, type GroupSession } from "../session/session.ts";
 
 export interface SuccessorRequest {
@@ -50,7 +51,7 @@ export interface BranchRequest extends SuccessorRequest {
 /** The successor of a suspended group. @throws StateError unless the group ended by a ReInit */
 export async function makeSuccessor(
   core: ClientCore,
-  environment: Environment,
+  transaction: Transaction,
   state: GroupState,
   keyPackages: readonly Uint8Array[],
   request: SuccessorRequest,
@@ -58,39 +59,49 @@ export async function makeSuccessor(
   const predecessor = predecessorFrom(state);
   const options = await commonOptions(
     core,
+    transaction,
     state,
     predecessor.reInit.cipherSuite,
     keyPackages,
     request,
   );
-  return createSuccessor(predecessor, options, environment);
+  return createSuccessor(predecessor, options, core.environment(transaction, state.config));
 }
 
 /** A group of some members of this one, which goes on unchanged. */
 export async function makeBranch(
   core: ClientCore,
-  environment: Environment,
+  transaction: Transaction,
   state: GroupState,
   keyPackages: readonly Uint8Array[],
   request: BranchRequest,
 ): Promise<CreatedSuccessor> {
   checkActive(state);
   const { crypto, context } = state.epoch;
-  const options = await commonOptions(core, state, context.cipherSuite, keyPackages, request);
+  const options = await commonOptions(
+    core,
+    transaction,
+    state,
+    context.cipherSuite,
+    keyPackages,
+    request,
+  );
   const groupId = request.groupId?.slice() ?? crypto.randomBytes(crypto.suite.kdf.size);
   const extensions = request.extensions ?? [];
+  const environment = core.environment(transaction, state.config);
   return createBranch(parentOf(state.epoch), { ...options, groupId, extensions }, environment);
 }
 
 async function commonOptions(
   core: ClientCore,
+  transaction: Transaction,
   state: GroupState,
   cipherSuite: number,
   keyPackages: readonly Uint8Array[],
   request: SuccessorRequest,
 ) {
   const identity = request.identity ?? (await ownIdentity(core, state, cipherSuite));
-  const signer = await core.signer(identity.signatureKey);
+  const signer = await core.signerFor(transaction, identity.signatureKey);
   const made = await makeKeyPackage(core, identity, signer, request.leaf ?? {});
   const { crypto, initKey, ...creator } = made;
   initKey.erase();

@@ -2,6 +2,7 @@
 import { cacheKey } from "../../group/proposal-entry.ts";
 import { decode, toHex, uint64, type WireTypes } from "../../codec/index.ts";
 import type { CryptoProvider, Secret, Signer, SuiteCrypto } from "../../crypto/index.ts";
+import { StateError } from "../../errors.ts";
 import { GroupContext } from "../../key-schedule/group-context.ts";
 import type { HashRatchet, RatchetKind } from "../../secret-tree/hash-ratchet.ts";
 import { type RatchetEntry, SecretTree } from "../../secret-tree/secret-tree.ts";
@@ -72,7 +73,10 @@ export async function readGroup(
     : await readOutsideTree(context.tree, crypto, record.epoch.context, types);
   const number = record.epoch.context.epoch;
   const secretTree = rows.secretTree(crypto, number, record.epoch.leafCount);
-  const signer = await context.signer(record.epoch.signatureKey);
+  const { signatureKey } = record.epoch;
+  // Nothing is signed any more in a group that is over, and its identity may be gone.
+  const signer =
+    status === "inactive" ? noSigner(crypto, signatureKey) : await context.signer(signatureKey);
   const epoch = epochFromRecord(
     crypto,
     { ...record.epoch, ...record.exporter },
@@ -111,6 +115,15 @@ export async function readGroup(
     seen: { hashes: rows.seen, next: Math.max(-1, ...rows.seen.keys()) + 1 },
   };
   return { state, version };
+}
+
+function noSigner({ suite }: SuiteCrypto, publicKey: Uint8Array): Signer {
+  const sign = (): never => {
+    throw new StateError("GROUP_INACTIVE", "we are no member of this group any more", {
+      rule: "mk-46",
+    });
+  };
+  return { publicKey, scheme: suite.signature.scheme, sign };
 }
 
 interface Rows {

@@ -9,6 +9,7 @@ export class Transaction implements RecordSink {
   readonly #storage: Storage;
   readonly #writes = new Map<string, Uint8Array | undefined>();
   #expected: WriteBatch["expect"] = [];
+  readonly #read = new Map<string, number>();
   readonly #onCommit: (() => void)[] = [];
   readonly #onAbort: (() => void)[] = [];
   /** Of what concerns no group; those of groups are with their sessions. */
@@ -47,13 +48,20 @@ export class Transaction implements RecordSink {
   /** The write fails unless the record has this version then (0: absent). */
   expect(key: string, version: number): void {
     this.checkOpen();
+    this.#expect(key, version);
+  }
+
+  #expect(key: string, version: number): void {
     if (this.#expected.some((known) => known.key === key)) return;
     this.#expected = [...this.#expected, { key, version }];
   }
 
-  /** The same with the version that it has now. */
-  async expectCurrent(key: string): Promise<void> {
-    this.expect(key, (await this.#storage.get(key))?.version ?? 0);
+  /** The same with the version that it has now. Whether there is such a record. */
+  async expectCurrent(key: string): Promise<boolean> {
+    const record = await this.#storage.get(key);
+    this.expect(key, record?.version ?? 0);
+    record?.value.fill(0);
+    return record !== undefined;
   }
 
   /** Reads through the transaction's own writes. What is returned is the caller's. */
@@ -61,6 +69,15 @@ export class Transaction implements RecordSink {
     this.checkOpen();
     if (this.#writes.has(key)) return this.#writes.get(key)?.slice();
     const record = await this.#storage.get(key);
+    return record?.value;
+  }
+
+  /** The same; if anything is written, nobody may have changed it until then. */
+  async read(key: string): Promise<Uint8Array | undefined> {
+    this.checkOpen();
+    if (this.#writes.has(key)) return this.#writes.get(key)?.slice();
+    const record = await this.#storage.get(key);
+    if (!this.#read.has(key)) this.#read.set(key, record?.version ?? 0);
     return record?.value;
   }
 
@@ -91,6 +108,7 @@ export class Transaction implements RecordSink {
   async commit(): Promise<void> {
     this.checkOpen();
     this.#isOpen = false;
+    if (this.#writes.size > 0) for (const [key, version] of this.#read) this.#expect(key, version);
     try {
       // Expectations alone are checked as well.
       if (this.#writes.size + this.#expected.length > 0) await this.#storage.write(this.#batch());

@@ -32,7 +32,7 @@ import type { TreeSource } from "../state/outside-tree.ts";
 import { type LoadContext, readGroup } from "../records/read-group.ts";
 import { deleteStates } from "../records/delete-state.ts";
 import { decodeRecord, identityRecord, pskRecord, storedTypes } from "../records/record-codecs.ts";
-import { groupKey, identityKey, MOVED_KEY, pskKey } from "../records/record-keys.ts";
+import { groupKey, identityKey, META_KEY, MOVED_KEY, pskKey } from "../records/record-keys.ts";
 import { GroupSession, type SessionHost } from "./session.ts";
 import { readOnly } from "./snapshot.ts";
 import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
@@ -106,7 +106,7 @@ export class ClientCore {
     this.#policy = limitPolicy(options.policy, options.hookTimeout);
     for (const signer of options.signers) this.addSigner(signer);
     this.#host = {
-      signer: (publicKey) => this.signer(publicKey),
+      signerFor: (transaction, publicKey) => this.#storedSigner(transaction, publicKey),
       isReadOnly: options.isReadOnly,
       isReloading: options.cache === "reload",
       bufferedBytes: options.bufferedBytes,
@@ -143,6 +143,22 @@ export class ClientCore {
     const signer = createSigner(crypto, { publicKey: record.publicKey, privateKey });
     this.#signers.set(bytesKey(publicKey), signer);
     return signer;
+  }
+
+  /**
+   * The same for what is about to need the identity. If that is removed meanwhile, by another process
+   * too, nothing is written; and who removes it notices what is new by the meta record. P-MP-02.
+   */
+  async signerFor(transaction: Transaction, publicKey: Uint8Array): Promise<Signer> {
+    const meta = await transaction.get(META_KEY);
+    if (meta !== undefined) transaction.put(META_KEY, meta);
+    return this.#storedSigner(transaction, publicKey);
+  }
+
+  async #storedSigner(transaction: Transaction, publicKey: Uint8Array): Promise<Signer> {
+    const isStored = await transaction.expectCurrent(identityKey(publicKey));
+    if (!isStored) this.removeSigner(publicKey);
+    return this.signer(publicKey);
   }
 
   /** Types for reading records. */
@@ -216,7 +232,7 @@ export class ClientCore {
       storage,
       provider,
       types: this.stored,
-      signer: this.#host.signer,
+      signer: (publicKey) => this.signer(publicKey),
       tree: async (groupId, epoch) => withTimeLimit(tree?.(groupId, epoch), hookTimeout),
     };
     try {
@@ -249,7 +265,7 @@ export class ClientCore {
    */
   operate<T>(handle: number, operation: (session: GroupSession) => MaybePromise<T>): Promise<T> {
     return this.lockOf(handle).run(() =>
-      this.#attempt(async (transaction) => {
+      this.attempt(async (transaction) => {
         const session = await this.openSession(transaction, handle);
         const result = await operation(session);
         await this.finish(transaction, [session]);
@@ -266,7 +282,7 @@ export class ClientCore {
   write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     this.requireWritable();
     return this.#lock.run(() =>
-      this.#attempt(async (transaction) => {
+      this.attempt(async (transaction) => {
         await requireNotMoved(this.storage);
         // Also if that changes until the write.
         transaction.expect(MOVED_KEY, 0);
@@ -277,7 +293,8 @@ export class ClientCore {
     );
   }
 
-  async #attempt<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  /** Starts over when another process was faster. Nothing of `work` may leave before the write. */
+  async attempt<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const transaction = new Transaction(this.storage);
       try {
@@ -402,7 +419,7 @@ export class ClientCore {
   async deleteGroup(groupId: Uint8Array): Promise<void> {
     const known = await this.handleOf(groupId);
     await this.lockOf(known).run(() =>
-      this.#attempt(async (transaction) => {
+      this.attempt(async (transaction) => {
         const name = groupKey(groupId);
         await transaction.expectCurrent(name);
         await deleteStates(transaction, await this.handleOf(groupId), this.stored);

@@ -16,7 +16,7 @@ import { hasSecretTree, writeGroup, writeRatchets } from "../records/write-group
 
 /** What a session asks of the client around it. */
 export interface SessionHost {
-  readonly signer: (publicKey: Uint8Array) => Promise<Signer>;
+  signerFor(transaction: Transaction, publicKey: Uint8Array): Promise<Signer>;
   /** A snapshot, which encrypts nothing. */
   readonly isReadOnly: boolean;
   /** Groups are read again for every call: no key is ever taken from memory. */
@@ -41,8 +41,6 @@ export class GroupSession {
   readonly transaction: Transaction;
   readonly environment: Environment;
   readonly host: SessionHost;
-  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
-  readonly signer: SessionHost["signer"];
   readonly version: number;
   readonly #before: GroupState | undefined;
   #state: GroupState;
@@ -57,11 +55,15 @@ export class GroupSession {
     this.transaction = context.transaction;
     this.environment = context.environment;
     this.host = context.host;
-    this.signer = context.host.signer;
     this.#state = state;
     this.#before = version === undefined ? undefined : state;
     this.version = version ?? 0;
     if (version === undefined) this.#isTouched = true;
+  }
+
+  /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
+  signer(publicKey: Uint8Array): Promise<Signer> {
+    return this.host.signerFor(this.transaction, publicKey);
   }
 
   get state(): GroupState {
