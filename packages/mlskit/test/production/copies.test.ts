@@ -400,7 +400,7 @@ describe("generations", () => {
     const { client } = world.member(0);
     await client.createGroup();
     const ids = (await client.groups()).map(({ id }) => id);
-    for (const order of [ids, ids.toReversed()]) {
+    for (const order of [ids, [...ids].reverse()]) {
       let frozen: Promise<void> | undefined;
       await client.transaction(async (tx) => {
         for (const id of order) {
