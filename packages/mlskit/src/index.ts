@@ -71,6 +71,7 @@ export type { IncomingCredential } from "./client/state/credentials-in-commit.ts
 export type { ProcessOptions } from "./client/receiving/process.ts";
 export type { ProposeOptions, SentProposalView } from "./client/sending/propose.ts";
 export type { MemberRemoval, RemovalReason } from "./client/state/removal.ts";
+export type { UnreadableGroup } from "./client/session/unreadable.ts";
 export type { SendOptions, SentApplicationMessage } from "./client/sending/send.ts";
 export type { UpdateReason } from "./client/state/update-advice.ts";
 export type {

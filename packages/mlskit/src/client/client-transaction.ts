@@ -17,7 +17,10 @@ interface OpenGroup {
 }
 
 export interface TransactionOptions {
-  /** Aborts until the write; what is written stays written. */
+  /**
+   * Ends the transaction at any time until the write, also while the callback waits for something;
+   * what is written stays written.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -43,7 +46,7 @@ export class ClientTransaction {
       signal?.throwIfAborted();
       const own = new ClientTransaction(core);
       try {
-        const result = await work(own);
+        const result = await untilAborted(work(own), signal);
         signal?.throwIfAborted();
         const sessions = [...own.#groups.values()].map(({ session }) => session);
         await core.finish(own.#transaction, sessions);
@@ -106,6 +109,7 @@ export class ClientTransaction {
       // The callback may have ended while this call waited, and nobody would give the lock back.
       this.#transaction.checkOpen();
       const session = await this.#core.openSession(this.#transaction, handle);
+      this.#transaction.checkOpen();
       const open = { session, release, lock: new Mutex() };
       this.#groups.set(handle, open);
       return open;
@@ -144,4 +148,15 @@ export class ClientTransaction {
   checkpoint(): Promise<Uint8Array | undefined> {
     return this.#transaction.read(CHECKPOINT_KEY);
   }
+}
+
+/** The callback may go on; all it does in the transaction fails. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    const done = (): void => signal.removeEventListener("abort", abort);
+    work.then(resolve, reject).finally(done).catch(done);
+  });
 }

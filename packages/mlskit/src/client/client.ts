@@ -71,6 +71,7 @@ import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
 import {
   GROUP_PREFIX,
+  groupIdOf,
   groupKey,
   META_KEY,
   PSK_PREFIX,
@@ -87,6 +88,7 @@ import {
 import { freezeClient } from "./rollback.ts";
 import { snapshotOf } from "./session/snapshot.ts";
 import { Transaction } from "./records/transaction.ts";
+import { isUnreadable, type UnreadableGroup } from "./session/unreadable.ts";
 
 /** A group that was just made, with what its first members need in order to join. */
 export interface NewGroup {
@@ -334,16 +336,35 @@ export class Client {
     return this.#open(await this.#core.handleOf(groupId));
   }
 
+  /** All that can be read; others are in {@link unreadableGroups}, and hold up nobody. */
   async groups(): Promise<Group[]> {
-    this.#core.checkOpen();
-    const groups: Group[] = [];
-    for (const { value } of await this.#core.storage.list(GROUP_PREFIX)) {
-      groups.push(await this.#open(decodeRecord(uint32, value)));
-    }
-    return groups;
+    return (await this.#readGroups()).groups;
   }
 
-  /** Deletes everything about a group. Tells nobody. */
+  /**
+   * Groups whose records are damaged, or whose signer or tree is not at hand. {@link deleteGroup}
+   * deletes them, too.
+   */
+  async unreadableGroups(): Promise<UnreadableGroup[]> {
+    return (await this.#readGroups()).unreadable;
+  }
+
+  async #readGroups(): Promise<{ groups: Group[]; unreadable: UnreadableGroup[] }> {
+    this.#core.checkOpen();
+    const groups: Group[] = [];
+    const unreadable: UnreadableGroup[] = [];
+    for (const { key, value } of await this.#core.storage.list(GROUP_PREFIX)) {
+      try {
+        groups.push(await this.#open(decodeRecord(uint32, value)));
+      } catch (error) {
+        if (!isUnreadable(error)) throw error;
+        unreadable.push({ groupId: groupIdOf(key), error });
+      }
+    }
+    return { groups, unreadable };
+  }
+
+  /** Deletes everything about a group, also if it cannot be read. Tells nobody. */
   async deleteGroup(groupId: Uint8Array): Promise<void> {
     this.#core.requireWritable();
     await this.#core.deleteGroup(groupId);
@@ -546,6 +567,12 @@ export class Client {
    * others do not; a throw drops everything. Nothing that was made inside (messages, Commits) may
    * leave before this call has returned: if it fails, their keys will be used again. What is to be
    * sent is handed to {@link ClientTransaction.deliver}.
+   *
+   * Transactions run one after the other and hold their groups until they end. So nothing inside may
+   * wait for a transaction of its own, {@link suspectRollback}, {@link close}, or an operation on a
+   * group that was not reached through the transaction: they would wait for this one, and nobody can
+   * tell that from two callers at a time. A `signal` frees what waits like that.
+   * @throws StorageError `STORAGE_CONFLICT` if another process was faster; call it again then
    */
   async transaction<T>(
     work: (transaction: ClientTransaction) => Promise<T>,
@@ -568,7 +595,10 @@ export class Client {
     return this.#core.events.stream(signal);
   }
 
-  /** Waits for what is under way, then releases the store. */
+  /**
+   * Lets what has begun come to its end, then releases the store. Nothing begins any more. A callback
+   * of {@link transaction} that never ends holds it up, unless a `signal` ends it.
+   */
   close(): Promise<void> {
     return this.#core.close();
   }

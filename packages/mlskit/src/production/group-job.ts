@@ -14,6 +14,7 @@ import type { Group } from "../client/group.ts";
 import { type JobRecord, jobRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
 import { jobKey } from "../client/records/record-keys.ts";
+import { isUnreadable } from "../client/session/unreadable.ts";
 import type { Transaction } from "../client/records/transaction.ts";
 
 export interface JobProgress {
@@ -41,6 +42,11 @@ export interface JobResult {
   readonly left: readonly Uint8Array[];
 }
 
+interface RunOptions extends JobOptions {
+  /** Asked at the end for groups that have come to need the same meanwhile. */
+  readonly more?: (() => Promise<readonly Uint8Array[]>) | undefined;
+}
+
 /** A job that was begun and not finished. */
 export async function findJob(core: ClientCore, name: string): Promise<JobRecord | undefined> {
   core.checkOpen();
@@ -60,14 +66,16 @@ export async function runJob(
   client: Client,
   name: string,
   wishes: Wishes,
-  { transport, onProgress, signal }: JobOptions,
+  { transport, onProgress, signal, more }: RunOptions,
 ): Promise<JobResult> {
   const core = coreOfClient(client);
   const job = await findJob(core, name);
   if (job === undefined) return { isDone: true, done: 0, left: [] };
-  const total = job.groups.length + job.done;
+  let total = job.groups.length + job.done;
   let { groups: left, done } = job;
-  for (const groupId of job.groups) {
+  // Groups that come up meanwhile are appended.
+  const groups = [...job.groups];
+  for (const groupId of groups) {
     signal?.throwIfAborted();
     const { result, error } = await step(client, groupId, wishes, transport, signal);
     if (result === "committed" || result === "nothingToDo") {
@@ -77,6 +85,15 @@ export async function runJob(
       await core.write(async (transaction) => putJob(transaction, name, now));
     }
     await onProgress?.({ done, total, groupId, result, error });
+    if (groupId !== groups.at(-1) || more === undefined) continue;
+    const known = new Set(groups.map(bytesKey));
+    const added = (await more()).filter((id) => !known.has(bytesKey(id)));
+    if (added.length === 0) continue;
+    groups.push(...added);
+    total += added.length;
+    left = [...left, ...added];
+    const now = { ...job, groups: left, done };
+    await core.write(async (transaction) => putJob(transaction, name, now));
   }
   if (left.length === 0) {
     await core.write(async (transaction) => transaction.delete(jobKey(name)));
@@ -91,10 +108,16 @@ async function step(
   transport: GroupTransport,
   signal: AbortSignal | undefined,
 ): Promise<Pick<JobProgress, "result" | "error">> {
+  let group: Group | undefined;
   try {
-    const group = await findGroup(client, groupId);
+    group = await findGroup(client, groupId);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return { result: "failed", error };
+  }
+  try {
     if (group !== undefined) await handOutAll(group, transport);
-    if (group === undefined || hasEnded(group)) {
+    if (group === undefined || !isActive(group)) {
       return { result: "nothingToDo", error: undefined };
     }
     if (isProposed(group) && (await wishes(group)) !== undefined) {
@@ -112,22 +135,26 @@ async function step(
 
 /** Undefined if it was deleted meanwhile. */
 async function findGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
-  const groups = await client.groups();
-  return groups.find(({ id }) => equalBytes(id, groupId));
+  try {
+    return await client.group(groupId);
+  } catch (error) {
+    if (MlsError.is(error, "GROUP_NOT_FOUND")) return undefined;
+    throw error;
+  }
 }
 
-/** Nobody can commit in it any more. */
-function hasEnded({ status }: Group): boolean {
-  return status === "inactive" || status === "suspended";
-}
+/** Whether we could commit in it. */
+export const isActive = ({ status }: Group): boolean =>
+  status !== "inactive" && status !== "suspended";
 
 /** Our wishes wait for somebody to commit them. */
 function isProposed(group: Group): boolean {
   return group.pendingProposals.some(({ bytes }) => bytes !== undefined);
 }
 
-/** Groups in which we could commit. */
+/** Groups in which we could commit, and those of which nobody can tell as long as they are unreadable. */
 export async function activeGroupIds(client: Client): Promise<readonly Uint8Array[]> {
-  const groups = await client.groups();
-  return groups.filter((group) => !hasEnded(group)).map(({ id }) => id);
+  const groups = (await client.groups()).filter(isActive);
+  const unreadable = await client.unreadableGroups();
+  return [...groups.map(({ id }) => id), ...unreadable.flatMap(({ groupId }) => groupId ?? [])];
 }

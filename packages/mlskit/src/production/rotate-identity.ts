@@ -5,11 +5,13 @@ import { type Client, coreOfClient } from "../client/client.ts";
 import {
   activeGroupIds,
   findJob,
+  isActive,
   type JobOptions,
   type JobResult,
   putJob,
   runJob,
 } from "./group-job.ts";
+import type { Group } from "../client/group.ts";
 import type { Identity } from "../client/identity/identity.ts";
 import { encodeRecord } from "../client/records/record-codecs.ts";
 import { retiredKey } from "../client/records/record-keys.ts";
@@ -23,7 +25,8 @@ const nameOf = ({ signatureKey }: Pick<Identity, "signatureKey">): string =>
  * every group that uses `from`. New groups and key packages use it at once. When nothing needs the old
  * signature key any more, it is deleted.
  *
- * A call that stops or fails is taken up by the same call, also after a restart.
+ * A call that stops or fails is taken up by the same call, also after a restart. A group that is
+ * entered after the call, by a key package of `from` that was published before, takes another one.
  */
 export async function rotateIdentity(
   client: Client,
@@ -39,19 +42,24 @@ export async function rotateIdentity(
       transaction.put(retiredKey(from.signatureKey), encodeRecord(opaque, to.signatureKey));
     });
   }
+  const needsRotation = (group: Group): boolean => isActive(group) && usesKey(group, from);
   if (equalBytes(client.identity.signatureKey, from.signatureKey)) client.useIdentity(to);
   const result = await runJob(
     client,
     name,
-    (group) => {
-      const own = group.members().find(({ isOwn }) => isOwn);
-      if (own === undefined || !equalBytes(own.signatureKey, from.signatureKey)) return undefined;
-      return { identity: to, forcePath: true };
-    },
-    options,
+    (group) => (usesKey(group, from) ? { identity: to, forcePath: true } : undefined),
+    // By Welcomes for key packages of the old identity.
+    { ...options, more: async () => (await client.groups()).filter(needsRotation).map(idOf) },
   );
   if (result.isDone) await collectRetiredIdentities(client);
   return result;
+}
+
+const idOf = ({ id }: Group): Uint8Array => id;
+
+function usesKey(group: Group, { signatureKey }: Identity): boolean {
+  const own = group.members().find(({ isOwn }) => isOwn);
+  return own !== undefined && equalBytes(own.signatureKey, signatureKey);
 }
 
 /** Rotations that were begun and not finished, to be taken up after a start. */

@@ -351,6 +351,40 @@ describe("the transport", () => {
 });
 
 describe("jobs over all groups", () => {
+  test("M-UPD-08: a group that is entered while a rotation goes on takes part in it", async () => {
+    const world = await testGroup({ members: 2 });
+    const [{ client }, { client: other }] = [world.member(0), world.member(1)];
+    const from = client.identity;
+    const invitation = await client.createKeyPackage();
+    const to = await client.addIdentity({ identity: "member 0" });
+    world.directory.add(to);
+    const transport: GroupTransport = {
+      deliver: async ({ commit }, group) => {
+        await (await other.group(group.id)).process(commit, { accept: true });
+        return { type: "accepted" };
+      },
+      propose: () => undefined,
+      catchUp: () => undefined,
+    };
+    const progress: (readonly [number, number])[] = [];
+    const onProgress = async ({ done, total }: JobProgress) => {
+      if (progress.push([done, total]) > 1) return;
+      const { group } = await other.createGroupWith([invitation.bytes]);
+      await client.join((await group.acceptCommit()).welcomes[0]!.bytes);
+    };
+    const result = await rotateIdentity(client, { from, to, transport, onProgress });
+    expect(result).toEqual({ isDone: true, done: 2, left: [] });
+    expect(progress).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    for (const group of await client.groups()) {
+      expect(group.members().find(({ isOwn }) => isOwn)?.signatureKey).toEqual(to.signatureKey);
+    }
+    expect(await client.groups()).toHaveLength(2);
+    expect(await client.identities()).toEqual([to]);
+  });
+
   test("M-UPD-08: rotation is one job with progress, a transaction per group, retried after a lost race", async () => {
     const { post, directory, alice, bob, ids, reopen, storage } = await people(3);
     const from = alice.identity;

@@ -2,6 +2,7 @@
 import { equalBytes, uint32 } from "../../codec/index.ts";
 import { UsageError } from "../../errors.ts";
 import type { ClientCore } from "../session/client-core.ts";
+import { isUnreadable } from "../session/unreadable.ts";
 import type { GroupState } from "../state/group-state.ts";
 import { type Identity, listIdentities } from "./identity.ts";
 import { listKeyPackages, removeKeyPackage } from "./key-packages.ts";
@@ -51,7 +52,11 @@ async function requireUnused(
   handle: number,
   signatureKey: Uint8Array,
 ): Promise<void> {
-  const { state, version } = await core.load(handle);
+  const { state, version } = await core.load(handle).catch((cause: unknown) => {
+    if (!isUnreadable(cause)) throw cause;
+    const message = "a group that cannot be read may use this credential";
+    throw new UsageError("CREDENTIAL_IN_USE", message, { cause });
+  });
   // A group that begins to use the key meanwhile makes this write fail.
   transaction.expect(new GroupKeys(handle).version, version);
   if (usesKey(state, signatureKey)) {

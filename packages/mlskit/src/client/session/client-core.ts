@@ -98,6 +98,8 @@ export class ClientCore {
   /** Guards records that belong to no group. */
   readonly #lock = new Mutex();
   readonly #logLock = new Mutex();
+  /** From its beginning on nothing new begins; what has begun goes on until the store is closed. */
+  #closing: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(options: CoreOptions) {
@@ -176,7 +178,7 @@ export class ClientCore {
   }
 
   async findHandle(groupId: Uint8Array): Promise<number | undefined> {
-    this.checkOpen();
+    this.#checkStore();
     const record = await this.storage.get(groupKey(groupId));
     return record === undefined ? undefined : decodeRecord(uint32, record.value);
   }
@@ -221,7 +223,7 @@ export class ClientCore {
   }
 
   #inMemory(handle: number): FreshState | undefined {
-    this.checkOpen();
+    this.#checkStore();
     const known = this.#find(handle);
     return isFresh(known) ? known : undefined;
   }
@@ -264,6 +266,7 @@ export class ClientCore {
    * nothing of the first attempt has left this function.
    */
   operate<T>(handle: number, operation: (session: GroupSession) => MaybePromise<T>): Promise<T> {
+    if (this.#closing !== undefined) return Promise.reject(clientClosed());
     return this.lockOf(handle).run(() =>
       this.attempt(async (transaction) => {
         const session = await this.openSession(transaction, handle);
@@ -342,7 +345,7 @@ export class ClientCore {
 
   /** Writes, then shows the new states to everybody, then tells the listeners. */
   async finish(transaction: Transaction, sessions: readonly GroupSession[]): Promise<void> {
-    this.checkOpen();
+    this.#checkStore();
     for (const session of sessions) session.flush();
     const events = [...transaction.events];
     for (const session of sessions) events.push(...session.events);
@@ -429,10 +432,17 @@ export class ClientCore {
     );
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Both go on to groups, some of which may not be in use yet.
+    await Promise.all([idle(this.transactionLock), idle(this.#lock)]);
+    await Promise.all([...this.#locks.values()].map(idle));
+    await idle(this.#logLock);
     this.#isClosed = true;
-    await Promise.all([...this.#locks.values()].map((lock) => lock.run(async () => undefined)));
     for (const handle of this.#groups.keys()) this.forget(handle);
     this.#signers.clear();
     this.events.close();
@@ -447,7 +457,12 @@ export class ClientCore {
 
   /** @throws UsageError `CLIENT_CLOSED` */
   checkOpen(): void {
-    if (this.#isClosed) throw new UsageError("CLIENT_CLOSED", "the client was closed");
+    if (this.#closing !== undefined) throw clientClosed();
+  }
+
+  /** For what goes on. @throws UsageError `CLIENT_CLOSED` */
+  #checkStore(): void {
+    if (this.#isClosed) throw clientClosed();
   }
 }
 
@@ -455,6 +470,13 @@ export class ClientCore {
 export function nextGenerationOf({ epoch }: GroupState): number {
   return epoch.secretTree.nextGeneration(epoch.ownLeaf, "application");
 }
+
+function clientClosed(): UsageError {
+  return new UsageError("CLIENT_CLOSED", "the client was closed");
+}
+
+/** Resolves when all who hold a lock or wait for it now are done. */
+const idle = (lock: Mutex): Promise<void> => lock.run(async () => undefined);
 
 function isFresh(known: LoadedState | undefined): known is FreshState {
   return known?.state !== undefined && !known.isStale;
