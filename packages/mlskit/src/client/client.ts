@@ -1,7 +1,7 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
 import { equalBytes, uint32 } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
-import { StateError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { createGroup } from "../group/create-group.ts";
 import { wireTypes } from "../group/environment.ts";
 import type { CreatedWelcome } from "../group/welcome-creation.ts";
@@ -14,7 +14,7 @@ import {
   type NewIdentityOptions,
 } from "./client-options.ts";
 import type { GroupConfig } from "./state/config.ts";
-import { enterGroup, succeedGroup, writeSuccessor } from "./joining/enter-group.ts";
+import { enterExternally, enterGroup, enterStaged, writeSuccessor } from "./joining/enter-group.ts";
 import type { ClientEvent, EventListener } from "./state/events.ts";
 import { Group, requireSome } from "./group.ts";
 import type { GroupAccess } from "./session/group-access.ts";
@@ -28,22 +28,17 @@ import {
 } from "./identity/identity.ts";
 import { removeIdentity } from "./identity/remove-identity.ts";
 import {
-  announceEntry,
   checkGroupInfo,
+  requireFree,
   type ExternalJoinRequest,
   type JoinOptions,
   peekWelcome,
   reportFailure,
-  requireNoLiveGroup,
-  requireNotEntered,
   isFaultOfWelcome,
-  noteEntered,
-  stageExternalJoin,
   stageWelcome,
   type WelcomePeek,
 } from "./joining/join.ts";
 import {
-  consumeKeyPackage,
   countKeyPackages,
   type KeyPackageOptions,
   type KeyPackageStock,
@@ -53,7 +48,6 @@ import {
   pruneKeyPackages,
   publishKeyPackages,
   removeKeyPackage,
-  reportStock,
   type StoredKeyPackage,
   storeKeyPackage,
   takeKeyPackage,
@@ -72,19 +66,13 @@ import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/rec
 import {
   GROUP_PREFIX,
   groupIdOf,
-  groupKey,
   META_KEY,
   PSK_PREFIX,
   pskKey,
   pskName,
 } from "./records/record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
-import {
-  type BranchRequest,
-  checkStagedSuccession,
-  makeBranch,
-  type SuccessorRequest,
-} from "./joining/successor.ts";
+import { type BranchRequest, makeBranch, type SuccessorRequest } from "./joining/successor.ts";
 import { freezeClient } from "./rollback.ts";
 import { snapshotOf } from "./session/snapshot.ts";
 import { Transaction } from "./records/transaction.ts";
@@ -283,7 +271,7 @@ export class Client {
           ? await makeKeyPackage(this.#core, identity, signer, request.leaf ?? {})
           : await takeKeyPackage(this.#core, transaction, request.keyPackage);
       const groupId = request.groupId?.slice() ?? crypto.randomBytes(crypto.suite.kdf.size);
-      await this.#requireFree(groupId, request.replace === true);
+      await requireFree(this.#core, groupId, request.replace === true);
       const config = this.#config(request.config);
       const environment = this.#core.environment(transaction, config);
       const extensions = request.extensions ?? [];
@@ -391,26 +379,8 @@ export class Client {
 
   /** Enters the group of a staged Welcome and uses up its key package. */
   async enter(staged: StagedJoin, options: JoinOptions = {}): Promise<Group> {
-    const environment = this.#core.environment(
-      new Transaction(this.#core.storage),
-      this.#core.options.config,
-    );
-    const succession = await checkStagedSuccession(this.#core, staged, environment);
-    const predecessor =
-      succession.type === "reinit"
-        ? await this.#core.findHandle(succession.predecessor.groupId)
-        : undefined;
-    return this.#core.write(async (transaction) => {
-      const { epoch } = staged;
-      await requireNoLiveGroup(this.#core, epoch.context.groupId);
-      await requireNotEntered(this.#core, staged);
-      noteEntered(transaction, staged);
-      announceEntry(transaction, staged);
-      await consumeKeyPackage(this.#core, transaction, staged.reference);
-      await reportStock(this.#core, transaction, staged.keyPackage);
-      const config = this.#config(options.config);
-      return this.#open(await succeedGroup(this.#core, transaction, epoch, config, predecessor));
-    });
+    const config = this.#config(options.config);
+    return this.#open(await enterStaged(this.#core, staged, config));
   }
 
   /** Joins by a Welcome: stage and enter. */
@@ -422,24 +392,14 @@ export class Client {
    * Joins by an external commit. The group is `pendingJoin` until the commit comes back from the
    * delivery service, or {@link acceptJoin} says that it was accepted.
    */
-  joinExternally(
+  async joinExternally(
     groupInfo: Uint8Array,
     request: ExternalJoinRequest & { readonly identity?: Identity } = {},
   ): Promise<{ readonly group: Group; readonly commit: Uint8Array }> {
-    return this.#core.write(async (transaction) => {
-      const identity = request.identity ?? this.#identity;
-      const signer = await this.#core.signerFor(transaction, identity.signatureKey);
-      const by = { identity, signer };
-      const { commit, epoch } = await stageExternalJoin(this.#core, by, groupInfo, request);
-      const { groupId } = epoch.context;
-      await transaction.expectCurrent(groupKey(groupId));
-      const replaces = await this.#core.findHandle(groupId);
-      const config = this.#config(request.config);
-      const join = { commit, replaces };
-      const handle = await enterGroup(this.#core, transaction, epoch, config, { join });
-      const group = await this.#open(handle);
-      return { group, commit };
-    });
+    const identity = request.identity ?? this.#identity;
+    const config = this.#config(request.config);
+    const made = await enterExternally(this.#core, identity, groupInfo, request, config);
+    return { group: await this.#open(made.handle), commit: made.commit };
   }
 
   /** The delivery service accepted our external commit. Outcomes of messages that came meanwhile. */
@@ -504,7 +464,7 @@ export class Client {
     return this.#core.write(async (transaction) => {
       const { state } = await this.#core.load(await this.#core.handleOf(groupId));
       const made = await makeBranch(this.#core, transaction, state, keyPackages, request);
-      await this.#requireFree(made.next.context.groupId, false);
+      await requireFree(this.#core, made.next.context.groupId, false);
       const config = { ...state.config, ...request.config };
       const handle = await enterGroup(this.#core, transaction, made.next, config, { made });
       const { welcomes, ratchetTree, confirmationTag } = made;
@@ -623,16 +583,6 @@ export class Client {
       nextGeneration: () => loaded.nextGeneration,
       operate: (operation) => core.operate(handle, operation),
     };
-  }
-
-  async #requireFree(groupId: Uint8Array, replace: boolean): Promise<void> {
-    const handle = await this.#core.findHandle(groupId);
-    if (handle === undefined) return;
-    const { state } = await this.#core.load(handle);
-    if (replace && state.status === "inactive") return;
-    throw new StateError("GROUP_EXISTS", "this client has a group with this id", {
-      rule: "mk-107",
-    });
   }
 
   #config(changes: Partial<GroupConfig> | undefined): GroupConfig {

@@ -1,5 +1,5 @@
 /** Work over several groups that goes on after a restart. Catalogue M-MD-01, M-UPD-08. */
-import { bytesKey, equalBytes } from "../codec/index.ts";
+import { bytesKey } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import { type Client, coreOfClient } from "../client/client.ts";

@@ -1,4 +1,4 @@
-/** What is under way when the client is closed or a transaction is aborted. P-TX-08. */
+/** What is under way when the client is closed or a transaction is aborted, and what waits for what. P-TX-08. */
 import { expect, test } from "vitest";
 import { Client } from "../../src/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
@@ -114,4 +114,22 @@ test("P-TX-04 a callback that goes on after an abort changes nothing", async () 
   await expect(running).rejects.toMatchObject({ name: "AbortError" });
   await expect(afterwards).rejects.toMatchObject({ code: "TRANSACTION_CLOSED" });
   expect((await group.send("first")).generation).toBe(0);
+});
+
+test("P-MP-06 a transaction over several groups and a suspected rollback do not wait for each other", async () => {
+  const { client } = (await testGroup({ members: 2 })).member(0);
+  await client.createGroup();
+  const ids = (await client.groups()).map(({ id }) => id);
+  for (const order of [ids, [...ids].reverse()]) {
+    let frozen: Promise<void> | undefined;
+    await client.transaction(async (tx) => {
+      for (const id of order) {
+        await tx.group(id);
+        frozen ??= client.suspectRollback();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    });
+    await frozen;
+  }
+  expect((await client.groups()).every(({ isFrozen }) => isFrozen)).toBe(true);
 });

@@ -395,25 +395,6 @@ describe("snapshots", () => {
 });
 
 describe("generations", () => {
-  test("P-MP-06 a transaction over several groups and a suspected rollback do not wait for each other", async () => {
-    const { world } = await copyableWorld();
-    const { client } = world.member(0);
-    await client.createGroup();
-    const ids = (await client.groups()).map(({ id }) => id);
-    for (const order of [ids, [...ids].reverse()]) {
-      let frozen: Promise<void> | undefined;
-      await client.transaction(async (tx) => {
-        for (const id of order) {
-          await tx.group(id);
-          frozen ??= client.suspectRollback();
-          await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-      });
-      await frozen;
-    }
-    expect((await client.groups()).every(({ isFrozen }) => isFrozen)).toBe(true);
-  });
-
   test("P-MP-06 a frozen group hands out no sending key", async () => {
     const { world } = await copyableWorld();
     const { client, group } = world.member(0);

@@ -5,14 +5,29 @@ import type { CreatedSuccessor } from "../../group/successor.ts";
 import type { ClientCore } from "../session/client-core.ts";
 import type { GroupSession } from "../session/session.ts";
 import type { GroupConfig } from "../state/config.ts";
-import { freshState } from "./join.ts";
+import type { StagedJoin } from "../../group/join-by-welcome.ts";
+import type { Identity } from "../identity/identity.ts";
+import { consumeKeyPackage, reportStock } from "../identity/key-packages.ts";
+import {
+  announceEntry,
+  type ExternalJoinRequest,
+  freshState,
+  noteEntered,
+  requireNoLiveGroup,
+  requireNotEntered,
+  stageExternalJoin,
+} from "./join.ts";
 import { decodeRecord, encodeRecord, metaRecord } from "../records/record-codecs.ts";
 import { deleteStates } from "../records/delete-state.ts";
-import { GroupKeys, META_KEY } from "../records/record-keys.ts";
-import { closePredecessor, makeSuccessor, type SuccessorRequest } from "./successor.ts";
 import { keepHandOut } from "../receiving/settle-commit.ts";
-import type { GroupSession } from "../session/session.ts";
-import type { Transaction } from "../records/transaction.ts";
+import { groupKey, GroupKeys, META_KEY } from "../records/record-keys.ts";
+import {
+  checkStagedSuccession,
+  closePredecessor,
+  makeSuccessor,
+  type SuccessorRequest,
+} from "./successor.ts";
+import { Transaction } from "../records/transaction.ts";
 
 export interface EnterOptions {
   /** An external commit, until whose acceptance the former state stays. */
@@ -86,6 +101,50 @@ export async function succeedGroup(
     keepThatOf(session, made);
     await core.finish(transaction, [old, session]);
     return handle;
+  });
+}
+
+/** The group of a staged Welcome, which uses up its key package. The group's storage handle. */
+export async function enterStaged(
+  core: ClientCore,
+  staged: StagedJoin,
+  config: GroupConfig,
+): Promise<number> {
+  const environment = core.environment(new Transaction(core.storage), core.options.config);
+  const succession = await checkStagedSuccession(core, staged, environment);
+  const predecessor =
+    succession.type === "reinit"
+      ? await core.findHandle(succession.predecessor.groupId)
+      : undefined;
+  return core.write(async (transaction) => {
+    const { epoch } = staged;
+    await requireNoLiveGroup(core, epoch.context.groupId);
+    await requireNotEntered(core, staged);
+    noteEntered(transaction, staged);
+    announceEntry(transaction, staged);
+    await consumeKeyPackage(core, transaction, staged.reference);
+    await reportStock(core, transaction, staged.keyPackage);
+    return succeedGroup(core, transaction, epoch, config, predecessor);
+  });
+}
+
+/** A group that we join by an external commit, waiting for its acceptance. */
+export function enterExternally(
+  core: ClientCore,
+  identity: Identity,
+  groupInfo: Uint8Array,
+  request: ExternalJoinRequest,
+  config: GroupConfig,
+): Promise<{ readonly handle: number; readonly commit: Uint8Array }> {
+  return core.write(async (transaction) => {
+    const signer = await core.signerFor(transaction, identity.signatureKey);
+    const by = { identity, signer };
+    const { commit, epoch } = await stageExternalJoin(core, by, groupInfo, request);
+    const { groupId } = epoch.context;
+    await transaction.expectCurrent(groupKey(groupId));
+    const replaces = await core.findHandle(groupId);
+    const join = { commit, replaces };
+    return { handle: await enterGroup(core, transaction, epoch, config, { join }), commit };
   });
 }
 

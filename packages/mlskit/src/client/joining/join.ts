@@ -106,6 +106,21 @@ export function noteEntered(
   transaction.put(enteredKey(epoch.confirmationTag), encodeRecord(opaque, reference));
 }
 
+/** A group that we make takes no id of another, but of one that is over. */
+export async function requireFree(
+  core: ClientCore,
+  groupId: Uint8Array,
+  replace: boolean,
+): Promise<void> {
+  const handle = await core.findHandle(groupId);
+  if (handle === undefined) return;
+  const { state } = await core.load(handle);
+  if (replace && state.status === "inactive") return;
+  throw new StateError("GROUP_EXISTS", "this client has a group with this id", {
+    rule: "mk-107",
+  });
+}
+
 /** Rule valn1403: a live group cannot be joined again, a closed one may have a successor. */
 export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array): Promise<void> {
   const handle = await core.findHandle(groupId);
