@@ -35,11 +35,11 @@ export async function acceptPending(
   const { pending } = session.state;
   if (meant !== undefined && (pending === undefined || !equalBytes(pending.commit, meant.commit))) {
     const merged = findMerged(session, meant);
-    if (merged === undefined) throw noPendingCommit();
+    if (merged === undefined) throw noPendingCommit("mk-82");
     return merged;
   }
   session.requireActive();
-  if (pending === undefined) throw noPendingCommit();
+  if (pending === undefined) throw noPendingCommit("mk-82");
   const dropped = mergeOwn(session, pending);
   const replayed = await replayBuffered(access, session);
   const { summary, confirmationTag, welcomes, groupInfo, ratchetTree, next } = pending;

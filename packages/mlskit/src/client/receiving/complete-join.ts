@@ -18,10 +18,12 @@ export async function completeJoin(session: GroupSession): Promise<void> {
   if (replaces !== undefined) {
     // Rule M-FRK-06: nothing of the states that were replaced stays, but what they have for others.
     const types = storedTypes(wireTypes(session.environment));
-    const rows: Uint8Array[] = [];
+    const rows = new Map<bigint, Uint8Array>();
     await deleteStates(session.transaction, replaces, types, async (handle) => {
       const { handOuts: prefix } = new GroupKeys(handle);
-      rows.push(...(await session.transaction.list(prefix)).values());
+      for (const [key, value] of await session.transaction.list(prefix)) {
+        rows.set(BigInt(key.slice(prefix.length)), value);
+      }
     });
     handOuts = afterEpoch(readHandOuts(rows, types));
   }

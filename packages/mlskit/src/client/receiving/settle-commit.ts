@@ -161,6 +161,6 @@ export function remember(
   session.state = { ...session.state, seen: { hashes: kept, next: next + 1 } };
 }
 
-export function noPendingCommit(): StateError {
-  return new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
+export function noPendingCommit(rule?: string): StateError {
+  return new StateError("NO_PENDING_COMMIT", "there is no pending Commit", { rule });
 }

@@ -130,7 +130,7 @@ interface Rows {
   readonly head: Uint8Array | undefined;
   readonly version: number | undefined;
   readonly pending: Uint8Array | undefined;
-  readonly handOuts: readonly Uint8Array[];
+  readonly handOuts: ReadonlyMap<bigint, Uint8Array>;
   readonly frozen: Uint8Array | undefined;
   readonly chunks: { level: number; id: number; bytes: Uint8Array }[];
   readonly proposals: { number: number; value: Uint8Array }[];
@@ -146,7 +146,7 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
   const chunks: Rows["chunks"] = [];
   const proposals: Rows["proposals"] = [];
   const setAside: Rows["setAside"] = [];
-  const handOuts: Uint8Array[] = [];
+  const handOuts = new Map<bigint, Uint8Array>();
   const past: Rows["past"] = new Map();
   const resumptionPsks: Rows["resumptionPsks"] = new Map();
   const seen: Rows["seen"] = new Map();
@@ -171,7 +171,7 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
         pending = record.value;
         break;
       case "w":
-        handOuts.push(record.value);
+        handOuts.set(BigInt(first), record.value);
         break;
       case "f":
         frozen = record.value;
@@ -270,9 +270,36 @@ async function readProposals(
   return proposals;
 }
 
-export function readHandOuts(rows: readonly Uint8Array[], types: WireTypes): readonly HandOut[] {
-  const handOuts = rows.map((value) => decodeRecord(handOutRecord, value, types));
-  return handOuts.sort((a, b) => (a.epoch < b.epoch ? -1 : 1));
+/** By epoch; decoded when somebody asks, for they may hold as many leaves as the tree. */
+export function readHandOuts(
+  rows: ReadonlyMap<bigint, Uint8Array>,
+  types: WireTypes,
+): readonly HandOut[] {
+  const sorted = [...rows].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([epoch, value]) => {
+    // Of what format it is has to be known at once.
+    decodeRecord(RAW, value);
+    let decoded: HandOut | undefined;
+    const read = (): HandOut => (decoded ??= decodeRecord(handOutRecord, value, types));
+    return {
+      epoch,
+      get confirmationTag() {
+        return read().confirmationTag;
+      },
+      get summary() {
+        return read().summary;
+      },
+      get welcomes() {
+        return read().welcomes;
+      },
+      get groupInfo() {
+        return read().groupInfo;
+      },
+      get ratchetTree() {
+        return read().ratchetTree;
+      },
+    };
+  });
 }
 
 /** Each past epoch knows how its members differ from the next one's, so the newest come first. */
