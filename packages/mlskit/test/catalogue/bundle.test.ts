@@ -6,9 +6,9 @@ import { bundle } from "../support/bundle.ts";
 const SUITES = [1, 2, 3, 4, 5, 6, 7];
 
 /** Bytes after minification and gzip that a two-party client for suite 1 may have. */
-const CLIENT_LIMIT = 78_700;
+const CLIENT_LIMIT = 79_200;
 /** The same for a program that keeps its state by itself, over the pure functions. */
-const FUNCTIONS_LIMIT = 43_700;
+const FUNCTIONS_LIMIT = 44_100;
 
 function clientOf(suite: string): string {
   return `
