@@ -18,11 +18,11 @@ async function newcomer(world: World): Promise<{ client: Client; keyPackage: Uin
 }
 
 /** The member's client once more, as after a restart or in another process. */
-async function reopened(world: World, index = 0): Promise<Group> {
-  const { storage, group } = world.member(index);
+async function reopened(world: World, id: Uint8Array = world.member(0).group.id): Promise<Group> {
+  const { storage } = world.member(0);
   const { directory: authenticationService, clock } = world;
   const client = await Client.open({ storage, authenticationService, clock });
-  return client.group(group.id);
+  return client.group(id);
 }
 
 /** Records in the store of the first member that keep what is to be handed out. */
@@ -154,15 +154,16 @@ describe("P-OWN-01: what is to be handed out is kept until it was", () => {
   test("M-FRK-06: a resync takes them along", async () => {
     const world = await testGroup({ members: 2 });
     const { group, client } = world.member(0);
+    const { id } = group;
     const { commit } = await group.add([(await newcomer(world)).keyPackage]);
     await world.deliver(commit, 0);
     const { welcomes } = await group.acceptCommit();
     const info = await world.member(1).group.groupInfo();
     await client.joinExternally(info, { resync: true });
-    await client.acceptJoin(group.id);
-    const now = await client.group(group.id);
+    await client.acceptJoin(id);
+    const now = await client.group(id);
     expect(now.toHandOut.map((one) => one.welcomes)).toEqual([welcomes]);
-    expect((await reopened(world)).toHandOut).toEqual(now.toHandOut);
+    expect((await reopened(world, id)).toHandOut).toEqual(now.toHandOut);
   });
 
   test("M-MD-01: addDevice goes on with the Welcomes that it could not hand out", async () => {
