@@ -38,7 +38,7 @@ export { deleteExporterSecret, exportCryptoKey } from "./client/exporter-secret.
 export type { CacheStrategy } from "./client/session/client-core.ts";
 export { exportClient, importClient, type ImportRequest } from "./client/session/move.ts";
 export { Group, type GroupStatusView, type Member } from "./client/group.ts";
-export type { Identity } from "./client/identity/identity.ts";
+export type { Identity, IdentitySelector } from "./client/identity/identity.ts";
 export type { ExternalJoinRequest, JoinOptions, WelcomePeek } from "./client/joining/join.ts";
 export { KeyDirectory } from "./client/identity/key-directory.ts";
 export {
@@ -82,6 +82,7 @@ export type {
   Verdict,
 } from "./credentials/authentication-service.ts";
 export type { Credential } from "./credentials/credential.ts";
+export { judgeEach } from "./credentials/judge-each.ts";
 export {
   CIPHER_SUITES,
   type CipherSuite,

@@ -1,6 +1,6 @@
 /** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
 import type { MaybePromise } from "../crypto/index.ts";
-import { MlsError, TransportError } from "../errors.ts";
+import { MlsError, TransportError, UsageError } from "../errors.ts";
 import { type ClientCore, nextGenerationOf } from "./session/client-core.ts";
 import { Group } from "./group.ts";
 import { requireNotMoved } from "./session/not-moved.ts";
@@ -22,6 +22,11 @@ export interface TransactionOptions {
    * what is written stays written.
    */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Ids of all groups that it is about. Transactions that say so prepare at the same time if they
+   * have no group in common; without this, there is one at a time. P-TX-03.
+   */
+  readonly groups?: readonly Uint8Array[] | undefined;
 }
 
 /** Usable until the callback that got it has ended. */
@@ -29,40 +34,61 @@ export class ClientTransaction {
   readonly #core: ClientCore;
   readonly #transaction: Transaction;
   readonly #groups = new Map<number, OpenGroup>();
+  /** Also those that are still waited for: who asks twice at once gets the same. */
+  readonly #opening = new Map<number, Promise<OpenGroup>>();
   readonly #deliveries: (() => MaybePromise<unknown>)[] = [];
+  /** By handle, if the groups were named: resolve when the group is ours. */
+  #turns: ReadonlyMap<number, ReturnType<Mutex["acquire"]>> | undefined;
 
   private constructor(core: ClientCore) {
     this.#core = core;
     this.#transaction = new Transaction(core.storage);
   }
 
-  /** Only one at a time, so that two that lock the same groups cannot wait for each other. */
-  static run<T>(
+  /**
+   * Only one at a time, so that two that lock the same groups cannot wait for each other. Those that
+   * name their groups queue for all of them in one step: then nobody waits for who comes later.
+   */
+  static async run<T>(
     core: ClientCore,
     work: (transaction: ClientTransaction) => Promise<T>,
-    { signal }: TransactionOptions,
+    { signal, groups }: TransactionOptions,
   ): Promise<T> {
-    return core.transactionLock.run(async () => {
-      signal?.throwIfAborted();
-      const own = new ClientTransaction(core);
-      try {
-        const result = await untilAborted(work(own), signal);
-        signal?.throwIfAborted();
-        const sessions = [...own.#groups.values()].map(({ session }) => session);
-        await core.finish(own.#transaction, sessions);
-        for (const send of own.#deliveries) await own.#send(send);
-        return result;
-      } catch (error) {
-        if (MlsError.is(error, "STORAGE_CONFLICT")) await requireNotMoved(core.storage);
-        throw error;
-      } finally {
-        own.#transaction.abort();
-        for (const { release } of own.#groups.values()) release();
-      }
+    const own = new ClientTransaction(core);
+    if (groups === undefined) return core.transactionLock.run(() => own.#run(work, signal));
+    await core.transactionLock.run(async () => {
+      const handles = new Set(await Promise.all(groups.map((id) => core.handleOf(id))));
+      own.#turns = new Map([...handles].map((handle) => [handle, core.lockOf(handle).acquire()]));
     });
+    return own.#run(work, signal);
   }
 
-  /** A group whose operations belong to this transaction. @throws StateError `GROUP_NOT_FOUND` */
+  async #run<T>(
+    work: (transaction: ClientTransaction) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    try {
+      signal?.throwIfAborted();
+      const result = await untilAborted(work(this), signal);
+      signal?.throwIfAborted();
+      const sessions = [...this.#groups.values()].map(({ session }) => session);
+      await this.#core.finish(this.#transaction, sessions);
+      for (const send of this.#deliveries) await this.#send(send);
+      return result;
+    } catch (error) {
+      if (MlsError.is(error, "STORAGE_CONFLICT")) await requireNotMoved(this.#core.storage);
+      throw error;
+    } finally {
+      this.#transaction.abort();
+      for (const { release } of this.#groups.values()) release();
+      for (const turn of this.#turns?.values() ?? []) void turn.then((release) => release());
+    }
+  }
+
+  /**
+   * A group whose operations belong to this transaction.
+   * @throws StateError `GROUP_NOT_FOUND`, UsageError `GROUP_NOT_NAMED`
+   */
   async group(groupId: Uint8Array): Promise<Group> {
     const core = this.#core;
     this.#transaction.checkOpen();
@@ -101,10 +127,21 @@ export class ClientTransaction {
     }
   }
 
-  async #lock(handle: number): Promise<OpenGroup> {
-    const known = this.#groups.get(handle);
+  #lock(handle: number): Promise<OpenGroup> {
+    const known = this.#opening.get(handle);
     if (known !== undefined) return known;
-    const release = await this.#core.lockOf(handle).acquire();
+    const opening = this.#openGroup(handle);
+    this.#opening.set(handle, opening);
+    return opening;
+  }
+
+  async #openGroup(handle: number): Promise<OpenGroup> {
+    const turn =
+      this.#turns === undefined ? this.#core.lockOf(handle).acquire() : this.#turns.get(handle);
+    if (turn === undefined) {
+      throw new UsageError("GROUP_NOT_NAMED", "the transaction is about other groups");
+    }
+    const release = await turn;
     try {
       // The callback may have ended while this call waited, and nobody would give the lock back.
       this.#transaction.checkOpen();

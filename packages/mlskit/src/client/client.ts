@@ -24,6 +24,7 @@ import {
   createIdentity,
   findIdentity,
   type Identity,
+  type IdentitySelector,
   listIdentities,
 } from "./identity/identity.ts";
 import { removeIdentity } from "./identity/remove-identity.ts";
@@ -179,8 +180,9 @@ export class Client {
     this.#identity = identity;
   }
 
-  identities(): Promise<Identity[]> {
-    return listIdentities(this.#core);
+  /** In the order in which they were made; all, or those that match. */
+  identities(selector?: IdentitySelector): Promise<Identity[]> {
+    return listIdentities(this.#core, selector);
   }
 
   /** One more identity, for other groups or suites. @throws UsageError `IDENTITY_EXISTS` */
@@ -596,5 +598,5 @@ async function storedIdentity(
 ): Promise<Identity> {
   await requireNotMoved(core.storage);
   if (signer !== undefined) core.addSigner(signer);
-  return findIdentity(core, identity, cipherSuite);
+  return findIdentity(core, { identity, cipherSuite });
 }

@@ -24,8 +24,8 @@ export interface Environment {
 /** The secret behind a PSK id, or undefined if it is not at hand. The nonce plays no part in it. */
 export type PskSource = (id: PreSharedKeyId) => MaybePromise<Secret | undefined>;
 
-/** How a proposal, or a Commit with it, reached us. */
-export type Direction = "receive" | "createCommit" | "receiveCommit";
+/** What becomes of a proposal: it arrives, is kept for a Commit, or is in a Commit of ours or of others. */
+export type Direction = "receive" | "store" | "createCommit" | "receiveCommit";
 
 export interface ProposalCandidate {
   readonly proposal: Proposal;
@@ -36,7 +36,7 @@ export interface ProposalCandidate {
   readonly direction: Direction;
   /** What the message carried in the clear; known while it arrives, not when it is committed. */
   readonly authenticatedData: Uint8Array | undefined;
-  /** Leaf of the member whose Commit it is in; undefined on receipt, and for external commits. */
+  /** Leaf of the member whose Commit it is in; undefined before, and for external commits. */
   readonly committer: number | undefined;
   readonly group: GroupView;
 }
@@ -83,7 +83,10 @@ export interface CommitDefaults {
  * Hooks that are left out accept, except that proposals of new members are refused without one.
  */
 export interface GroupPolicy {
-  /** Asked for each proposal when it arrives, when we commit it, and when another commits it. */
+  /**
+   * Asked for each proposal when it arrives, when it is stored as pending (ours too), when we commit
+   * it, and when another commits it.
+   */
   reviewProposal?(candidate: ProposalCandidate): MaybePromise<Verdict>;
   /** Asked after all cryptographic checks of a Commit, ours and others'. */
   reviewCommit?(candidate: CommitCandidate): MaybePromise<Verdict>;

@@ -43,7 +43,7 @@ export interface Evaluation {
   readonly entries: readonly ProposalEntry[];
   readonly committer: Committer;
   readonly flow: PskFlow;
-  readonly direction: Exclude<Direction, "receive">;
+  readonly direction: Exclude<Direction, "receive" | "store">;
   readonly environment: Environment;
   /** Who follows the Commit: observers have no leaf. */
   readonly follower?: { readonly ownLeaf: LeafIndex | undefined };

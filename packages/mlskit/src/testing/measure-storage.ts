@@ -1,10 +1,15 @@
 /** How many bytes clients write. M-STO-13, perf-3. */
 import { DefaultClient as Client } from "../client/default-client.ts";
+import { coreOfClient } from "../client/client.ts";
 import type { Group } from "../client/group.ts";
 import { KeyDirectory } from "../client/identity/key-directory.ts";
+import { makeKeyPackage } from "../client/identity/key-packages.ts";
+import { utf8 } from "../codec/index.ts";
 import type { CryptoProvider, MaybePromise } from "../crypto/index.ts";
+import { createSigner } from "../crypto/signer.ts";
 import { defaultProvider } from "../providers/default.ts";
 import { memoryStorage } from "../storage/memory.ts";
+import { encodeMlsMessage } from "../framing/mls-message.ts";
 import type { Storage, StoredRecord, WriteBatch } from "../storage/storage.ts";
 
 /** Adds up what is written to the store behind it: keys and values, and the keys of deletions. */
@@ -96,11 +101,8 @@ export async function measureStorage(options: MeasureStorageOptions): Promise<St
   const alice = await client("alice", aliceStore);
   const bob = await client("bob", bobStore);
   const keyPackages = [(await bob.createKeyPackage()).bytes];
-  const crowd = await client("crowd", memoryStorage());
   for (let i = 2; i < members; i++) {
-    const identity = await crowd.addIdentity({ identity: `member ${i}` });
-    directory.add(identity);
-    keyPackages.push((await crowd.createKeyPackage({ identity })).bytes);
+    keyPackages.push(await silentMember(alice, directory, `member ${i}`));
   }
   const a = await alice.createGroup();
   await a.add(keyPackages);
@@ -131,6 +133,28 @@ export async function measureStorage(options: MeasureStorageOptions): Promise<St
     openBytes: memoryAfter === undefined ? undefined : memoryAfter - (memoryBefore ?? 0),
     treeBytes: opened.ratchetTree().length,
   };
+}
+
+/** The key package of somebody who will never say anything, and stores nothing. */
+async function silentMember(
+  client: Client,
+  directory: KeyDirectory,
+  identity: string,
+): Promise<Uint8Array> {
+  const core = coreOfClient(client);
+  const { cipherSuite } = client.identity;
+  const crypto = core.options.provider.suite(cipherSuite);
+  const keys = await crypto.generateSignatureKeyPair();
+  const { publicKey: signatureKey } = keys;
+  const name = utf8(identity);
+  directory.add({ identity, signatureKey });
+  const { keyPackage } = await makeKeyPackage(
+    core,
+    { identity: name, credential: { type: "basic", identity: name }, signatureKey, cipherSuite },
+    createSigner(crypto, keys),
+    {},
+  );
+  return encodeMlsMessage({ wireFormat: "keyPackage", message: keyPackage });
 }
 
 /** One line per group size, with a heading. */

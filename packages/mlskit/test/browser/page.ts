@@ -10,7 +10,9 @@ import {
 import { webCryptoProvider } from "../../src/providers/webcrypto/index.ts";
 import { type StorageHarness, storageContract } from "../../src/storage/contract.ts";
 import { type IndexedDbStorageOptions, indexedDbStorage } from "../../src/storage/indexeddb.ts";
+import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
+import { SecretWatch } from "../production/secret-watch.ts";
 
 export interface Sent {
   readonly generation: number;
@@ -24,6 +26,7 @@ const trust = new KeyDirectory();
 let id: Uint8Array = new Uint8Array();
 let provider: CryptoProvider | undefined;
 let held: Storage | undefined;
+let pairs = 0;
 
 /** A key that no script can read, kept where the browser keeps everything else. */
 async function storeKey(): Promise<CryptoKey> {
@@ -179,6 +182,43 @@ const page = {
     return read;
   },
 
+  /**
+   * Alice in a store of her own, with a group, messages both ways and some epochs: all her secrets,
+   * in hex, those first that the store holds at the end.
+   */
+  async keepSecrets(kind: string): Promise<{ readonly held: string[]; readonly gone: string[] }> {
+    const watch = new SecretWatch(await webCryptoProvider());
+    const store = await indexedDbStorage(`secrets ${kind}`, await optionsOf(kind));
+    const create = async (name: string, storage: Storage, watched: CryptoProvider) => {
+      const options = { storage, provider: watched, authenticationService: trust };
+      const made = await Client.create({ ...options, identity: name });
+      trust.add(made.identity);
+      return made;
+    };
+    const alice = await create("alice", store, watch.provider);
+    const bob = await create("bob", memoryStorage(), await webCryptoProvider());
+    const a = await alice.createGroup();
+    await a.add([(await bob.createKeyPackage()).bytes]);
+    const b = await bob.join((await a.acceptCommit()).welcomes[0]!.bytes);
+    await alice.createKeyPackage();
+    for (let round = 0; round < 3; round++) {
+      await expectKind(b, (await a.send(`to bob ${round}`)).bytes, "application");
+      await expectKind(a, (await b.send(`to alice ${round}`)).bytes, "application");
+      await expectKind(b, (await a.update()).commit, "commit");
+      await a.acceptCommit();
+      await expectKind(a, (await b.update()).commit, "commit");
+      await b.acceptCommit();
+    }
+    await a.deletePastEpochs();
+    const text = (await store.list("")).map(({ value }) => toHex(value)).join(" ");
+    await alice.close();
+    const all = [...watch.seen.keys()];
+    return {
+      held: all.filter((secret) => text.includes(secret)),
+      gone: all.filter((secret) => !text.includes(secret)),
+    };
+  },
+
   /** Opens a store for this tab alone; the code of the error, if that fails. */
   async own(lockTimeout: number): Promise<string> {
     try {
@@ -201,8 +241,12 @@ const page = {
       const value = new Uint8Array(100_000).fill(i);
       const puts = ["a", "b"].map((key) => ({ key, value }));
       await storage.write({ puts, deletes: [], expect: [] });
+      pairs = i + 1;
     }
   },
+
+  /** Since the page was loaded. */
+  pairsWritten: (): number => pairs,
 
   /** Versions of the two records, if they are whole and equal. */
   async readPair(): Promise<number> {
@@ -214,26 +258,25 @@ const page = {
     return isWhole && a.value.length === 100_000 ? a.version : -1;
   },
 
-  /** A batch that is too large for the quota, and what the store holds then. */
-  async fill(): Promise<string> {
+  /** A batch of two records of this size, and what the store holds then. */
+  async fill(size: number): Promise<string> {
     const storage = await indexedDbStorage("full", UNENCRYPTED);
-    const write = async (size: number): Promise<string> => {
-      const value = crypto.getRandomValues(new Uint8Array(65_536));
-      const big = new Uint8Array(size);
-      for (let at = 0; at < size; at += value.length) big.set(value.subarray(0, size - at), at);
-      const puts = ["a", "b"].map((key) => ({ key, value: big }));
-      try {
-        await storage.write({ puts, deletes: [], expect: [] });
-        return "written";
-      } catch (error) {
-        return error instanceof MlsError ? error.code : String(error);
-      }
-    };
-    const results = [await write(10), await write(20_000_000)];
+    const value = crypto.getRandomValues(new Uint8Array(65_536));
+    const big = new Uint8Array(size);
+    for (let at = 0; at < size; at += value.length) big.set(value.subarray(0, size - at), at);
+    const puts = ["a", "b"].map((key) => ({ key, value: big }));
+    let result = "written";
+    try {
+      await storage.write({ puts, deletes: [], expect: [] });
+    } catch (error) {
+      result = error instanceof MlsError ? error.code : String(error);
+    }
     const left = await storage.list("");
-    results.push(left.map(({ key, version, value }) => `${key}${version}:${value.length}`).join());
     await storage.close();
-    return results.join(" ");
+    return [
+      result,
+      left.map(({ key, version, value: { length } }) => `${key}${version}:${length}`).join(),
+    ].join(" ");
   },
 };
 

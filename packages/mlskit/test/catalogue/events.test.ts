@@ -7,11 +7,14 @@ import {
   reportExpiry,
 } from "../../src/production/index.ts";
 import { utf8 } from "../../src/codec/index.ts";
-import type { Client, ClientEvent, Group } from "../../src/index.ts";
+import type { Client, ClientEvent, Credential, Group } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { faultStorage, testClock, testGroup } from "../../src/testing/index.ts";
 
 const DAY = 86_400;
+
+const named = (name: string): Credential => ({ type: "basic", identity: utf8(name) });
+const alice = named("alice");
 
 function listen(client: Client): ClientEvent[] {
   const events: ClientEvent[] = [];
@@ -43,11 +46,18 @@ describe("events", () => {
         leafIndex: 2,
         credential: { type: "basic", identity: utf8("carol") },
       },
-      { type: "epochAdvanced", groupId, epoch: 2n, committer: 0 },
+      { type: "epochAdvanced", groupId, epoch: 2n, committer: 0, credential: alice },
     ]);
     await world.say(0, "hello");
     expect(taken(events)).toEqual([
-      { type: "messageReceived", groupId, epoch: 2n, leafIndex: 0, generation: 0 },
+      {
+        type: "messageReceived",
+        groupId,
+        epoch: 2n,
+        leafIndex: 0,
+        credential: alice,
+        generation: 0,
+      },
     ]);
     await world.commit(1, { forcePath: true });
     expect(taken(events)).toContainEqual({ type: "ownUpdateDone", groupId, epoch: 3n });
@@ -64,26 +74,83 @@ describe("events", () => {
     });
   });
 
-  test("M-EVT-03: local and received changes raise the same events", async () => {
+  test("M-EVT-03: local and received changes raise the same events, with group, epochs and identities", async () => {
     const world = await testGroup({ members: ["alice", "bob", "carol"] });
     const [mine, theirs] = [listen(world.member(0).client), listen(world.member(1).client)];
     const shared = new Set(["memberJoined", "memberRemoved", "epochAdvanced"]);
     const changes = (events: ClientEvent[]): ClientEvent[] => {
       return taken(events).filter(({ type }) => shared.has(type));
     };
-    const compare = (count: number): void => {
+    const compare = (expected: readonly object[]): void => {
       const own = changes(mine).map((event) => ({ ...event, reason: undefined }));
-      expect(own).toHaveLength(count);
+      expect(own).toEqual(expected);
       expect(changes(theirs).map((event) => ({ ...event, reason: undefined }))).toEqual(own);
     };
     const { client: dave } = await world.newClient("dave");
     await world.commit(0, { add: [(await dave.createKeyPackage()).bytes] });
-    compare(2);
+    const where = { groupId: world.member(0).group.id, reason: undefined };
+    compare([
+      { type: "memberJoined", epoch: 2n, leafIndex: 3, credential: named("dave"), ...where },
+      { type: "epochAdvanced", epoch: 2n, committer: 0, credential: alice, ...where },
+    ]);
     await world.commit(1, { remove: [2] });
     world.forget(2);
-    compare(2);
+    compare([
+      { type: "memberRemoved", epoch: 3n, leafIndex: 2, credential: named("carol"), ...where },
+      { type: "epochAdvanced", epoch: 3n, committer: 1, credential: named("bob"), ...where },
+    ]);
     await world.commit(0);
-    compare(1);
+    compare([{ type: "epochAdvanced", epoch: 4n, committer: 0, credential: alice, ...where }]);
+  });
+
+  test("M-EVT-03: identities are those of the epoch that is meant, also of who came from outside or took a new one", async () => {
+    const service = { validate: (all: readonly unknown[]) => all.map(() => true as const) };
+    const authenticationService = { ...service, isSuccessor: () => true as const };
+    const world = await testGroup({ members: ["alice", "bob", "carol"], authenticationService });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const events = listen(world.member(1).client);
+    const { bytes: late } = await a.send("of the epoch before");
+    const other = await world.member(0).client.addIdentity({ identity: "alicia" });
+    await world.commit(0, { identity: other });
+    expect(taken(events)).toContainEqual(
+      expect.objectContaining({ type: "epochAdvanced", credential: named("alicia") }),
+    );
+    await b.process(late);
+    await world.say(0, "of this epoch");
+    expect(taken(events).map((event) => "credential" in event && event.credential)).toEqual([
+      alice,
+      named("alicia"),
+    ]);
+    // Somebody comes from outside, and overtakes a Commit of ours.
+    const { client: dave } = await world.newClient("dave");
+    const { commit } = await dave.joinExternally(await a.groupInfo());
+    await b.update();
+    const joined = listen(dave);
+    await b.process(commit, { accept: true });
+    await dave.acceptJoin(a.id);
+    const author = { committer: 3, credential: named("dave"), groupId: a.id, epoch: 3n };
+    expect(taken(events)).toEqual(
+      expect.arrayContaining([
+        { type: "lostRace", ...author },
+        { type: "epochAdvanced", ...author },
+      ]),
+    );
+    const [entry, begin] = joined;
+    expect(entry).toMatchObject({ type: "memberJoined", leafIndex: 3, credential: named("dave") });
+    expect(begin).toEqual({ type: "epochAdvanced", ...author });
+    // Removing the member who loses the race tells that member who won.
+    for (const group of [a, c]) await group.process(commit, { accept: true });
+    await b.update();
+    taken(events);
+    const removal = await c.remove([1]);
+    await b.process(removal.commit, { accept: true });
+    expect(taken(events)).toContainEqual({
+      type: "lostRace",
+      groupId: a.id,
+      epoch: 4n,
+      committer: 2,
+      credential: named("carol"),
+    });
   });
 
   test("M-EVT-04: they come after the write, in order, as callbacks or from an iterator", async () => {

@@ -7,7 +7,7 @@ import {
   identityRecord,
   storedTypes,
 } from "../../src/client/records/record-codecs.ts";
-import { equalBytes, fromUtf8, RFC_TYPES, toHex, utf8 } from "../../src/codec/index.ts";
+import { fromUtf8, RFC_TYPES, skipOpaque, toHex, utf8 } from "../../src/codec/index.ts";
 import {
   type AuthenticationService,
   Client,
@@ -18,9 +18,12 @@ import {
   ExternalSenders,
   ExtensionType,
   type Group,
+  type IdentitySelector,
+  judgeEach,
   KeyDirectory,
   makeExtension,
   memoryStorage,
+  type Verdict,
 } from "../../src/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
 import { ApplicationId, findExtension } from "../../src/wire.ts";
@@ -39,6 +42,8 @@ async function newClient(name: string, options: Partial<ClientOptions> = {}): Pr
   directory.add(client.identity);
   return client;
 }
+
+const soon = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
 /** Writes down where it was asked, and refuses names for events. */
 function inquisitive() {
@@ -258,9 +263,15 @@ describe("identities", () => {
     await client.createKeyPackages(2, { identity: spare });
     await client.createKeyPackage();
     const listed = await client.identities();
-    const found = listed.filter(({ identity }) => equalBytes(identity, utf8("spare")));
-    expect(found).toEqual([spare]);
     expect(listed.map(({ identity }) => identity)).toEqual([utf8("x"), utf8("spare")]);
+    const big = await client.addIdentity({ identity: "spare", cipherSuite: 2 });
+    const search = (selector: IdentitySelector) => client.identities(selector);
+    expect(await search({ identity: "spare" })).toEqual([spare, big]);
+    expect(await search({ identity: spare.credential, cipherSuite: 2 })).toEqual([big]);
+    expect(await search({ signatureKey: spare.signatureKey })).toEqual([spare]);
+    expect(await search({ cipherSuite: 1 })).toEqual([client.identity, spare]);
+    expect(await search({ identity: "nobody" })).toEqual([]);
+    await client.removeIdentity(big);
     const group = await client.createGroup({ identity: spare });
     await expect(client.removeIdentity(spare)).rejects.toMatchObject({
       code: "CREDENTIAL_IN_USE",
@@ -274,6 +285,17 @@ describe("identities", () => {
     await expect(client.removeIdentity(client.identity)).rejects.toMatchObject({
       code: "CREDENTIAL_IN_USE",
     });
+  });
+
+  test("M-ID-10: credentials of different types are different, though they look alike", async () => {
+    const body = Uint8Array.of(1, 7);
+    const types = { credentials: new Map([0xf0a0, 0xf0a1].map((type) => [type, skipOpaque])) };
+    const client = await newClient("x", { types });
+    const make = async (credentialType: number) =>
+      client.addIdentity({ identity: { type: "custom", credentialType, body } });
+    const [one, two] = [await make(0xf0a0), await make(0xf0a1)];
+    expect(await client.identities({ identity: one.credential })).toEqual([one]);
+    expect(await client.identities({ identity: two.credential })).toEqual([two]);
   });
 
   test("M-ID-11: application_id is readable on every member, and neither authenticated nor unique", async () => {
@@ -406,6 +428,70 @@ describe("identities", () => {
     await world.commit(1);
     expect(group.members()[0]!.signatureKey).toEqual(signer.publicKey);
     world.assertAgreement();
+  });
+
+  test("M-ID-14: the answer of one call for a whole tree asks with bounded concurrency", async () => {
+    const calls: number[] = [];
+    const asked: string[] = [];
+    let open = 0;
+    let most = 0;
+    const service: AuthenticationService = {
+      validate: (identities) => {
+        calls.push(identities.length);
+        return judgeEach(
+          identities,
+          async ({ credential }) => {
+            const name = credential.type === "basic" ? fromUtf8(credential.identity) : "?";
+            asked.push(name);
+            most = Math.max(most, ++open);
+            // The later, the sooner: verdicts come in another order than the questions.
+            await new Promise((resolve) => setTimeout(resolve, 12 - Number(name.slice(7))));
+            open--;
+            return name === refusedName ? { reason: `not ${name}` } : true;
+          },
+          4,
+        );
+      },
+      isSuccessor: () => true,
+    };
+    let refusedName = "";
+    const world = await testGroup({ members: 12, authenticationService: service });
+    const { client } = await world.newClient("member 0");
+    const info = await world.member(0).group.groupInfo();
+    for (const list of [calls, asked]) list.length = 0;
+    most = 0;
+    await client.checkGroupInfo(info);
+    expect([calls, asked.length, most, open]).toEqual([[12], 12, 4, 0]);
+    refusedName = "member 7";
+    await expect(client.checkGroupInfo(info)).rejects.toMatchObject({
+      code: "CREDENTIAL_REJECTED",
+      details: { reason: "not member 7" },
+    });
+  });
+
+  test("M-ID-14: a question that fails ends it, and no further ones are asked", async () => {
+    const identities = Array.from({ length: 20 }, (_, i) => ({
+      credential: { type: "basic", identity: Uint8Array.of(i) } as const,
+      signatureKey: Uint8Array.of(i),
+    }));
+    const asked: number[] = [];
+    const failing = judgeEach(
+      identities,
+      async ({ signatureKey: [i] }): Promise<Verdict> => {
+        asked.push(i!);
+        if (i === 5) throw new Error("the directory is gone");
+        return true;
+      },
+      2,
+    );
+    await expect(failing).rejects.toThrow("the directory is gone");
+    await soon();
+    expect(asked.length).toBeLessThan(8);
+    expect(await judgeEach([], () => true)).toEqual([]);
+    const verdicts = await judgeEach(identities, ({ signatureKey: [i] }) =>
+      i === 3 ? { reason: "no" } : true,
+    );
+    expect(verdicts.map((verdict) => verdict === true)).toEqual(identities.map((_, i) => i !== 3));
   });
 
   test("M-ID-14: a whole tree is judged in one call", async () => {

@@ -535,15 +535,32 @@ describe("jobs over all groups", () => {
     for (const id of ids) {
       assertAgreement([await again.group(id), await bob.group(id), await tablet.group(id)]);
     }
-    expect((await removeDevice(again, device, options)).isDone).toBe(true);
+    const removing = new AbortController();
+    const cut = removeDevice(again, device, {
+      ...options,
+      signal: removing.signal,
+      onProgress: ({ done }) => {
+        if (done === 1) removing.abort();
+      },
+    });
+    await expect(cut).rejects.toThrow(/abort/i);
+    expect((await sizes()).filter(([alices]) => alices === 2)).toHaveLength(2);
+    const last = await reopen();
+    const rest: number[] = [];
+    const removed = await removeDevice(last, device, {
+      transport: post.transport(last),
+      onProgress: ({ done }) => rest.push(done),
+    });
+    expect(removed).toEqual({ isDone: true, done: 3, left: [] });
+    expect(rest).toEqual([2, 3]);
     expect(await sizes()).toEqual([
       [1, 1],
       [1, 1],
       [1, 1],
     ]);
     for (const group of await tablet.groups()) expect(group.status).toBe("inactive");
-    const wrong = await addDevice(again, device, async () => (await bob.createKeyPackage()).bytes, {
-      ...options,
+    const wrong = await addDevice(last, device, async () => (await bob.createKeyPackage()).bytes, {
+      transport: post.transport(last),
       groups: [ids[0]!],
     });
     expect(wrong.left).toEqual([ids[0]]);

@@ -99,7 +99,8 @@ test("M-RCV-02: nothing is merged or stored by itself, unless an option does bot
     policy: {
       reviewProposal: ({ proposal, direction }) => {
         if (direction === "receive") asked.push(proposal.type);
-        return proposal.type === "remove" ? { reason: "not in this group" } : true;
+        const isRefused = proposal.type === "remove" && direction !== "store";
+        return isRefused ? { reason: "not in this group" } : true;
       },
     },
   });

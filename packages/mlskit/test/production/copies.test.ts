@@ -4,17 +4,14 @@ import { toHex } from "../../src/codec/index.ts";
 import { safeExportSecret } from "../../src/drafts/index.ts";
 import { Client, exportClient, exportSendingKey, importClient } from "../../src/index.ts";
 import { eventLog } from "../../src/production/index.ts";
-import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
 import {
   FaultStorage,
-  seededProvider,
   type TestGroup,
   type TestGroupOptions,
   testGroup,
 } from "../../src/testing/index.ts";
-import { SealWatch } from "../simulate/seals.ts";
 import { contentsOf, MapStorage } from "./map-storage.ts";
 import { moveRegistry } from "./move-registry.ts";
 
@@ -36,109 +33,6 @@ async function copyableWorld(options: TestGroupOptions = {}) {
 function optionsOf(world: TestGroup, storage: Storage) {
   return { storage, authenticationService: world.directory, clock: world.clock };
 }
-
-describe("rollback", () => {
-  test("P-CR-04 P-MP-05 P-MP-06 a store from a backup is noticed, receives, and encrypts nothing until a later Commit of another member", async () => {
-    const disk = new MapStorage();
-    let remembered: Uint8Array | undefined;
-    const rollbackGuard = {
-      recall: () => remembered,
-      remember: (state: Uint8Array) => void (remembered = state.slice()),
-    };
-    const open = (inner: MapStorage) => encryptedStorage(inner, KEY, { rollbackGuard });
-    const storage = await open(disk);
-    const world = await testGroup({
-      storage: (name) => (name === "member 0" ? storage : memoryStorage()),
-    });
-    const unused = await world.member(0).client.createKeyPackage();
-    const backup = disk.copy();
-    const lost = await world.member(0).group.send("the lost state used generation 0");
-    await world.deliver(lost.bytes, 0);
-    await world.commit(1);
-
-    const restored = await open(backup);
-    expect(restored.rollback).toBe("suspected");
-    const { client, group } = await world.reopen(0, restored);
-    expect(group.isFrozen).toBe(true);
-    const isFrozen = async (): Promise<void> => {
-      await expect(group.send("again generation 0")).rejects.toMatchObject(FROZEN);
-      await expect(group.proposeUpdate()).rejects.toMatchObject(FROZEN);
-      await expect(group.update()).rejects.toMatchObject(FROZEN);
-    };
-    await isFrozen();
-    // A Welcome for it may lead to an epoch in which the lost state has sent.
-    expect(await client.keyPackages()).toEqual([]);
-    const d = await world.member(1).client.createGroup();
-    await d.add([unused.bytes]);
-    const [welcome] = (await d.acceptCommit()).welcomes;
-    await expect(client.join(welcome!.bytes)).rejects.toMatchObject({ code: "ORPHAN_WELCOME" });
-
-    // It stays so over a restart, though the guard goes on from here.
-    expect(restored.rollback).toBe("none");
-    const again = await Client.open(optionsOf(world, await open(backup.copy())));
-    expect((await again.group(group.id)).isFrozen).toBe(true);
-
-    // The lost state was in this epoch: its Commits do not heal, and receiving is allowed.
-    const missed = await world.member(1).group.send("of the epoch that was reached");
-    expect((await group.process(missed.bytes)).kind).toBe("future");
-    const catchUp = await world.member(2).group.update();
-    await world.member(1).group.process(catchUp.commit, { accept: true });
-    await world.member(2).group.acceptCommit();
-    await isFrozen();
-  });
-
-  test("P-MP-06 without another copy a Commit of another member heals, if it is later than what was lost", async () => {
-    const { world, store } = await copyableWorld();
-    const backup = store(0).copy();
-    const log: Uint8Array[] = [];
-    await world.deliver((await world.member(0).group.send("lost")).bytes, 0);
-    // The lost state made this one, and has sent in its epoch.
-    const { commit } = await world.member(1).group.update();
-    await world.deliver(commit, 1);
-    await world.member(1).group.acceptCommit();
-    log.push(commit);
-    await world.deliver((await world.member(0).group.send("lost as well")).bytes, 0);
-    const reached = world.member(1).group.epoch;
-
-    const { client, group } = await world.reopen(0, backup);
-    expect(group.isFrozen).toBe(false);
-    await client.suspectRollback();
-    await group.limitRollback(reached);
-    for (const missed of log) {
-      expect((await group.process(missed, { accept: true })).kind).toBe("commit");
-    }
-    expect(group.epoch).toBe(reached);
-    await expect(group.send("not yet")).rejects.toMatchObject(FROZEN);
-    await world.commit(2);
-    expect(group.isFrozen).toBe(false);
-    const [first, second] = await world.say(0, "in an epoch that nobody else of us has seen");
-    expect([first?.kind, second?.kind]).toEqual(["application", "application"]);
-    world.assertAgreement();
-  });
-
-  test("P-MP-06 a clone is healed by a resync alone, and no key encrypts two messages", async () => {
-    const seals = new SealWatch(seededProvider("clone"));
-    const { world, store } = await copyableWorld({ provider: seals.provider });
-    const clone = store(0).copy();
-    await world.say(0, "of the original");
-    seals.keep();
-    const { client, group } = await world.reopen(0, clone);
-    await client.suspectRollback();
-    await world.commit(1);
-    await expect(group.send("still not")).rejects.toMatchObject(FROZEN);
-    const groupInfo = await world.member(1).group.groupInfo();
-    const { id } = group;
-    const { commit } = await client.joinExternally(groupInfo, { resync: true });
-    await world.deliver(commit, 0);
-    await client.acceptJoin(id);
-    const healed = await client.group(id);
-    expect(healed.isFrozen).toBe(false);
-    const { bytes, generation } = await healed.send("with keys of its own");
-    expect(generation).toBe(0);
-    for (const { kind } of await world.deliver(bytes, 0)) expect(kind).toBe("application");
-    seals.keep();
-  });
-});
 
 describe("moving", () => {
   test("M-STO-14 P-MP-07 a client moves as one sealed blob, and the source is retired", async () => {

@@ -47,21 +47,46 @@ class Everywhere implements Storage {
     const [file, sqlite] = [newDirectory(), newDirectory()];
     const storage = await fileStorage(file, { dangerouslyUnencrypted: true, durability: "none" });
     this.media.push({ name: "file", storage, bytes: () => allBytes(file) });
-    fs.mkdirSync(sqlite);
-    const database = new Database(path.join(sqlite, "store.db"));
-    this.#databases.push(database);
-    const ofSqlite = await sqliteStorage(database, { dangerouslyUnencrypted: true });
+    const ofSqlite = await sqliteStorage(this.#database(sqlite), { dangerouslyUnencrypted: true });
     this.media.push({ name: "SQLite", storage: ofSqlite, bytes: () => allBytes(sqlite) });
     const factory = new IDBFactory();
     const indexed = await indexedDbStorage("x", { factory, dangerouslyUnencrypted: true });
-    const bytes = async () => bytesOf(await indexed.list(""));
+    const bytes = () => recordsOf(factory, "x");
     this.media.push({ name: "IndexedDB", storage: indexed, bytes });
+    await this.#openEncrypted();
+  }
+
+  async #openEncrypted(): Promise<void> {
+    const key = new Uint8Array(32).fill(1);
     const inner = new MapStorage();
     this.media.push({
-      name: "encrypted",
-      storage: await encryptedStorage(inner, new Uint8Array(32).fill(1)),
+      name: "memory, encrypted",
+      storage: await encryptedStorage(inner, key),
       bytes: () => bytesOf([...inner.records.values()]),
     });
+    const [file, sqlite] = [newDirectory(), newDirectory()];
+    const storage = await fileStorage(file, { key, durability: "none" });
+    this.media.push({ name: "file, encrypted", storage, bytes: () => allBytes(file) });
+    const ofSqlite = await sqliteStorage(this.#database(sqlite), { key });
+    this.media.push({
+      name: "SQLite, encrypted",
+      storage: ofSqlite,
+      bytes: () => allBytes(sqlite),
+    });
+    const factory = new IDBFactory();
+    const indexed = await indexedDbStorage("x", { factory, key });
+    this.media.push({
+      name: "IndexedDB, encrypted",
+      storage: indexed,
+      bytes: () => recordsOf(factory, "x"),
+    });
+  }
+
+  #database(directory: string): SqliteDatabase {
+    fs.mkdirSync(directory);
+    const database = new Database(path.join(directory, "store.db"));
+    this.#databases.push(database);
+    return database;
   }
 
   get(key: string) {
@@ -81,6 +106,22 @@ class Everywhere implements Storage {
     for (const { storage } of this.media) await storage.close();
     for (const database of this.#databases) database.close();
   }
+}
+
+/** What is in a database, as it is there. */
+async function recordsOf(factory: IDBFactory, name: string): Promise<Buffer> {
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    const request = factory.open(name);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error("no database"));
+  });
+  const records = await new Promise<{ key: string; value: Uint8Array }[]>((resolve, reject) => {
+    const request = database.transaction("records").objectStore("records").getAll();
+    request.onsuccess = () => resolve(request.result as { key: string; value: Uint8Array }[]);
+    request.onerror = () => reject(request.error ?? new Error("no answer"));
+  });
+  database.close();
+  return bytesOf(records);
 }
 
 function bytesOf(records: readonly { readonly key: string; readonly value: Uint8Array }[]): Buffer {
@@ -157,10 +198,12 @@ describe("M-SEC-02 M-STO-15 ks-9 nothing that is used up or over is in any byte 
     const gone = secrets.filter((secret) => !held.has(secret));
     for (const { name, bytes } of store.media) {
       const all = await bytes();
-      const searched = name === "encrypted" ? secrets : gone;
+      const isEncrypted = name.endsWith("encrypted");
+      const searched = isEncrypted ? secrets : gone;
       expect(labelsIn(all, searched), name).toEqual([]);
       // The search finds what is there.
-      if (name !== "encrypted") expect(labelsIn(all, [...held])).toHaveLength(held.size);
+      if (!isEncrypted) expect(labelsIn(all, [...held])).toHaveLength(held.size);
+      else expect(all.length, name).toBeGreaterThan(live.length);
       counts.searches += searched.length;
     }
     counts.operations++;

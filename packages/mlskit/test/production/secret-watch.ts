@@ -4,7 +4,7 @@ import type { CryptoProvider, SuiteCrypto } from "../../src/crypto/index.ts";
 
 export interface SeenSecret {
   readonly value: Uint8Array;
-  /** Of ExpandWithLabel; "extract" and "private key" for the rest. */
+  /** Of ExpandWithLabel; "extract", "private key" and "signature key" for the rest. */
   readonly label: string;
   readonly context: Uint8Array;
   /** In hex. */
@@ -126,6 +126,11 @@ export class SecretWatch {
         this.#add(pair.privateKey, "private key", none, []);
         return pair;
       },
+      generateSignatureKeyPair: async () => {
+        const pair = await crypto.generateSignatureKeyPair();
+        this.#add(pair.privateKey, "signature key", none, []);
+        return pair;
+      },
       deriveKeyPair: async (ikm) => {
         const pair = await crypto.deriveKeyPair(ikm);
         this.#add(pair.privateKey, "private key", none, [ikm]);
@@ -154,7 +159,7 @@ function readLabel(info: Uint8Array): KdfLabel | undefined {
   try {
     const reader = new Reader(info);
     const length = reader.uint16();
-    const label = Buffer.from(reader.vector().rest()).toString("latin1");
+    const label = String.fromCharCode(...reader.vector().rest());
     const context = reader.vector().rest();
     reader.finish("a label");
     if (!label.startsWith(PREFIX)) return undefined;

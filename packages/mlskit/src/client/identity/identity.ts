@@ -26,6 +26,13 @@ export interface Identity {
   readonly cipherSuite: number;
 }
 
+/** Which identities are meant; all that is given must match. */
+export interface IdentitySelector {
+  readonly identity?: IdentityInput | undefined;
+  readonly cipherSuite?: number | undefined;
+  readonly signatureKey?: Uint8Array | undefined;
+}
+
 /** A name, or a ready credential. */
 export type IdentityInput = string | Uint8Array | Credential;
 
@@ -72,26 +79,29 @@ export async function createIdentity(
 }
 
 /** In the order in which they were made. */
-export async function listIdentities(core: ClientCore): Promise<Identity[]> {
+export async function listIdentities(
+  core: ClientCore,
+  { identity, cipherSuite, signatureKey }: IdentitySelector = {},
+): Promise<Identity[]> {
+  const wanted = identity === undefined ? undefined : toCredential(identity);
   const records: IdentityRecord[] = [];
   for (const { value } of await core.storage.list(IDENTITY_PREFIX)) {
     records.push(decodeRecord(identityRecord, value, core.stored));
   }
   records.sort((a, b) => a.order - b.order);
-  return records.map(identityOf);
+  return records.map(identityOf).filter((known) => {
+    if (cipherSuite !== undefined && known.cipherSuite !== cipherSuite) return false;
+    if (signatureKey !== undefined && !equalBytes(known.signatureKey, signatureKey)) return false;
+    return wanted === undefined || isSameCredential(known.credential, wanted);
+  });
 }
 
 /** The stored identity that is meant. @throws StateError `SIGNER_NOT_FOUND` */
 export async function findIdentity(
   core: ClientCore,
-  input: IdentityInput | undefined,
-  cipherSuite: number | undefined,
+  selector: IdentitySelector,
 ): Promise<Identity> {
-  const wanted = input === undefined ? undefined : toCredential(input);
-  const known = (await listIdentities(core)).filter((identity) => {
-    if (cipherSuite !== undefined && identity.cipherSuite !== cipherSuite) return false;
-    return wanted === undefined || isSameCredential(identity.credential, wanted);
-  });
+  const known = await listIdentities(core, selector);
   const retired = new Set((await core.storage.list(RETIRED_PREFIX)).map(({ key }) => key));
   const inUse = known.find(({ signatureKey }) => !retired.has(retiredKey(signatureKey)));
   const found = inUse ?? known[0];
@@ -114,5 +124,6 @@ function isSameCredential(a: Credential, b: Credential): boolean {
     const [x, y] = [a.certificates[0], b.certificates[0]];
     return x !== undefined && y !== undefined && equalBytes(x, y);
   }
-  return a.type === "custom" && b.type === "custom" && equalBytes(a.body, b.body);
+  if (a.type !== "custom" || b.type !== "custom") return false;
+  return a.credentialType === b.credentialType && equalBytes(a.body, b.body);
 }

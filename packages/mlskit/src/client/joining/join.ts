@@ -20,7 +20,7 @@ import type { GroupInfo } from "../../messages/group-info.ts";
 import type { Capabilities } from "../../tree/nodes.ts";
 import type { ClientCore } from "../session/client-core.ts";
 import type { GroupConfig } from "../state/config.ts";
-import { type ClientEvent, ownEntry } from "../state/events.ts";
+import { type ClientEvent, epochBegins, ownEntry } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
 import type { Identity } from "../identity/identity.ts";
 import {
@@ -92,9 +92,7 @@ export async function requireNotEntered(core: ClientCore, { epoch }: StagedJoin)
 
 /** Entering is a change like any other: we joined, and an epoch began for us. M-EVT-03. */
 export function announceEntry(transaction: Transaction, { epoch, inviter }: StagedJoin): void {
-  const { groupId, epoch: number } = epoch.context;
-  transaction.events.push(ownEntry(epoch));
-  transaction.events.push({ type: "epochAdvanced", groupId, epoch: number, committer: inviter });
+  transaction.events.push(ownEntry(epoch), epochBegins(epoch, inviter));
 }
 
 /** A Welcome for any other package than a last resort cannot be opened again. */

@@ -4,7 +4,7 @@ import { readHandOuts } from "../records/read-group.ts";
 import { storedTypes } from "../records/record-codecs.ts";
 import { GroupKeys } from "../records/record-keys.ts";
 import { afterEpoch } from "../state/hand-out.ts";
-import { ownEntry } from "../state/events.ts";
+import { epochBegins, ownEntry } from "../state/events.ts";
 import { wireTypes } from "../../group/environment.ts";
 import { noPendingCommit } from "./settle-commit.ts";
 import { stepBack } from "../session/step-back.ts";
@@ -34,9 +34,8 @@ export async function completeJoin(session: GroupSession): Promise<void> {
     joinCommit: undefined,
     replaces: undefined,
   };
-  const { groupId, epoch: number } = epoch.context;
   session.emit(ownEntry(epoch));
-  session.emit({ type: "epochAdvanced", groupId, epoch: number, committer: epoch.ownLeaf });
+  session.emit(epochBegins(epoch, epoch.ownLeaf));
 }
 
 /** The delivery service refused it. False: a later join has taken its place. @throws as above */

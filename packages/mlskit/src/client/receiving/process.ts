@@ -24,7 +24,7 @@ import type {
   OwnCommitOutcome,
   ProposalOutcome,
 } from "../state/outcome.ts";
-import { withProposal } from "../sending/propose.ts";
+import { reviewStored, withProposal } from "../sending/propose.ts";
 import {
   authorOfFailure,
   contentTypeOf,
@@ -113,9 +113,16 @@ function outcomeOf(
       const { sender, authenticatedData, data, generation } = received;
       noteDecryption(session, true);
       if (sender.type === "member") {
-        const { leafIndex } = sender;
+        const { leafIndex, credential } = sender;
         const { groupId, epoch } = info;
-        session.emit({ type: "messageReceived", groupId, epoch, leafIndex, generation });
+        session.emit({
+          type: "messageReceived",
+          groupId,
+          epoch,
+          leafIndex,
+          credential,
+          generation,
+        });
       }
       return { kind: "application", sender, authenticatedData, data, generation, ...info };
     }
@@ -184,7 +191,7 @@ async function proposalOutcome(
 async function storeProposal(
   access: GroupAccess,
   session: GroupSession,
-  { info, cached, key }: Extract<Received, { kind: "proposal" }>,
+  { info, cached, key, authenticatedData }: Extract<Received, { kind: "proposal" }>,
   bytes: Uint8Array,
   acceptCommits: boolean,
 ): Promise<Outcome | undefined> {
@@ -196,6 +203,7 @@ async function storeProposal(
   checkRoom(session.state, cached.sender, isAwaited);
   remember(session, bytes, cached.reference);
   checkNotRepeated(cached, session.state.proposals, session.environment.types);
+  await reviewStored(session, cached, authenticatedData);
   if (key !== undefined) useUp(session, key);
   const { wireFormat } = info;
   session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });

@@ -10,6 +10,7 @@ import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { type IncomingCommit, type MessageKeyId, messageHash } from "./receive.ts";
 import { classifyRemovals } from "../state/removal.ts";
 import { eraseMessageKey } from "../../secret-tree/hash-ratchet.ts";
+import { credentialAt, epochBegins } from "../state/events.ts";
 import type { GroupSession } from "../session/session.ts";
 
 /** Begins the epoch of our pending Commit. The proposals that it did not cover. */
@@ -73,7 +74,13 @@ export function mergeStaged(
   session.state = merged.state;
   session.eraseLater(merged.erase);
   if (before.pending !== undefined) {
-    session.emit({ type: "lostRace", groupId, epoch: epoch + 1n, committer: summary.committer });
+    session.emit({
+      type: "lostRace",
+      groupId,
+      epoch: epoch + 1n,
+      committer: summary.committer,
+      credential: credentialAt(session.state.epoch.tree, summary.committer),
+    });
   }
   if (next !== undefined) {
     session.emit({ type: "commitAccepted", groupId, epoch: epoch + 1n, isOwn: false });
@@ -131,7 +138,7 @@ function announce(
     session.emit({ type: "memberJoined", groupId, epoch, leafIndex, credential });
   }
   if (session.state.status === "inactive") return [];
-  session.emit({ type: "epochAdvanced", groupId, epoch, committer: summary.committer });
+  session.emit(epochBegins(session.state.epoch, summary.committer));
   if (
     summary.updated.some(({ leafIndex }) => leafIndex === ownLeaf) &&
     summary.committer !== ownLeaf

@@ -1,10 +1,13 @@
 /** Sending proposals. RFC 9420 §12.1. */
 import { EMPTY_BYTES } from "../../codec/index.ts";
 import { StateError } from "../../errors.ts";
-import { cacheKey } from "../../group/proposal-entry.ts";
+import { groupView } from "../../group/epoch.ts";
+import { type CachedProposal, cacheKey } from "../../group/proposal-entry.ts";
 import { checkNotRepeated } from "../../group/proposal-rules.ts";
 import { createProposal, createUpdate } from "../../group/proposal-message.ts";
 import type { LeafUpdate } from "../../group/own-leaf.ts";
+import { rememberRefusal } from "../../group/refused-proposals.ts";
+import { reviewProposal } from "../../group/review.ts";
 import type { Proposal } from "../../messages/proposal.ts";
 import { paddingPolicy } from "../state/config.ts";
 import type { GroupState, StoredProposal } from "../state/group-state.ts";
@@ -56,6 +59,7 @@ export async function sendProposal(
   );
   const { bytes, cached } = sent;
   checkNotRepeated(cached, state.proposals, environment.types);
+  await reviewStored(session, cached, options.authenticatedData);
   session.useOwnKey(sent.change);
   session.state = withProposal(session.state, { ...cached, bytes, wireFormat });
   return { bytes, reference: cached.reference, epoch: epoch.context.epoch };
@@ -93,6 +97,22 @@ function setAside(session: GroupSession, dropped: GroupState["proposals"]): void
   const all = [...state.setAside, ...dropped];
   const kept = new Map(all.slice(-state.config.pendingProposals));
   session.state = { ...state, proposals, setAside: kept };
+}
+
+/** Asks the policy about a proposal that is to be kept. @throws PolicyError `POLICY_REJECTED` */
+export async function reviewStored(
+  { state, environment }: GroupSession,
+  proposal: CachedProposal,
+  authenticatedData: Uint8Array | undefined,
+): Promise<void> {
+  const { epoch } = state;
+  const how = { direction: "store", committer: undefined, authenticatedData } as const;
+  try {
+    await reviewProposal(environment, proposal, how, groupView(epoch.context, epoch.tree));
+  } catch (reason) {
+    rememberRefusal(epoch, proposal.reference, reason);
+    throw reason;
+  }
 }
 
 /** The state with one more proposal at the end of the queue. */

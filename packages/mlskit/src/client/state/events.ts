@@ -1,4 +1,6 @@
 /** What a client tells the application about, after it is durable. */
+import type { RatchetTree } from "../../tree/ratchet-tree.ts";
+import { leafIndex } from "../../tree/tree-math.ts";
 import type { Credential } from "../../credentials/credential.ts";
 import { InternalError } from "../../errors.ts";
 import type { Epoch } from "../../group/epoch.ts";
@@ -20,6 +22,12 @@ interface GroupEvent {
   readonly epoch: bigint;
 }
 
+interface CommitterEvent extends GroupEvent {
+  readonly committer: number;
+  /** The committer's, in the new epoch. */
+  readonly credential: Credential;
+}
+
 export type ClientEvent =
   | (GroupEvent & {
       readonly type: "memberJoined";
@@ -32,10 +40,12 @@ export type ClientEvent =
       readonly credential: Credential;
       readonly reason: RemovalReason;
     })
-  | (GroupEvent & { readonly type: "epochAdvanced"; readonly committer: number })
+  | (CommitterEvent & { readonly type: "epochAdvanced" })
   | (GroupEvent & {
       readonly type: "messageReceived";
       readonly leafIndex: number;
+      /** The sender's, in the epoch of the message. */
+      readonly credential: Credential;
       readonly generation: number;
     })
   | (GroupEvent & { readonly type: "ownUpdateDone" })
@@ -55,7 +65,7 @@ export type ClientEvent =
       readonly type: "commitStaged" | "commitAccepted" | "commitDiscarded";
       readonly isOwn: boolean;
     })
-  | (GroupEvent & { readonly type: "lostRace"; readonly committer: number })
+  | (CommitterEvent & { readonly type: "lostRace" })
   | (GroupEvent & { readonly type: "leaveNotCovered" })
   | (GroupEvent & { readonly type: "removedFromGroup"; readonly reason: RemovalReason })
   | (GroupEvent & { readonly type: "reInit" })
@@ -103,10 +113,31 @@ export type EventListener =
 /** That we are a member from this epoch on. */
 export function ownEntry({ context, tree, ownLeaf }: Epoch): ClientEvent {
   const { groupId, epoch } = context;
-  const leaf = tree.leaf(ownLeaf);
-  if (leaf === undefined) throw new InternalError("we are no member of the group we enter");
-  const { credential } = leaf;
-  return { type: "memberJoined", groupId, epoch, leafIndex: ownLeaf, credential };
+  return {
+    type: "memberJoined",
+    groupId,
+    epoch,
+    leafIndex: ownLeaf,
+    credential: credentialAt(tree, ownLeaf),
+  };
+}
+
+/** That an epoch is the one that we are in. */
+export function epochBegins({ context, tree }: Epoch, committer: number): ClientEvent {
+  const { groupId, epoch } = context;
+  return {
+    type: "epochAdvanced",
+    groupId,
+    epoch,
+    committer,
+    credential: credentialAt(tree, committer),
+  };
+}
+
+export function credentialAt(tree: RatchetTree, leaf: number): Credential {
+  const member = tree.leaf(leafIndex(leaf));
+  if (member === undefined) throw new InternalError("an event is about somebody who is no member");
+  return member.credential;
 }
 
 /** Hands events out in order. A listener that throws disturbs nobody. */

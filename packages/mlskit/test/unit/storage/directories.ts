@@ -16,6 +16,6 @@ export function allBytes(directory: string): Buffer {
   const names = fs.readdirSync(directory, { recursive: true, encoding: "utf8" });
   const files = names.map((name) => path.join(directory, name));
   return Buffer.concat(
-    files.filter((file) => fs.statSync(file).isFile()).map((file) => fs.readFileSync(file)),
+    files.filter((file) => fs.lstatSync(file).isFile()).map((file) => fs.readFileSync(file)),
   );
 }
