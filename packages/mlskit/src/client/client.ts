@@ -180,7 +180,6 @@ export class Client {
     this.#identity = identity;
   }
 
-  /** In the order in which they were made; all, or those that match. */
   identities(selector?: IdentitySelector): Promise<Identity[]> {
     return listIdentities(this.#core, selector);
   }
@@ -222,10 +221,10 @@ export class Client {
     count: number,
     options: KeyPackageOptions & { readonly identity?: Identity } = {},
   ): Promise<PublishedKeyPackage[]> {
-    return this.#core.write((transaction) => {
-      const identity = options.identity ?? this.#identity;
-      return publishKeyPackages(this.#core, transaction, identity, count, options);
-    });
+    const { identity = this.#identity } = options;
+    return this.#core.write((transaction) =>
+      publishKeyPackages(this.#core, transaction, identity, count, options),
+    );
   }
 
   keyPackages(): Promise<StoredKeyPackage[]> {
@@ -530,10 +529,9 @@ export class Client {
    * leave before this call has returned: if it fails, their keys will be used again. What is to be
    * sent is handed to {@link ClientTransaction.deliver}.
    *
-   * Transactions run one after the other and hold their groups until they end. So nothing inside may
-   * wait for a transaction of its own, {@link suspectRollback}, {@link close}, or an operation on a
-   * group that was not reached through the transaction: they would wait for this one, and nobody can
-   * tell that from two callers at a time. A `signal` frees what waits like that.
+   * Those that do not name their `groups` run one after the other; all hold theirs to the end. Nothing
+   * inside may wait for another transaction, {@link suspectRollback}, {@link close}, or an operation on
+   * a group not reached through this one: they wait for it, unless a `signal` frees them.
    * @throws StorageError `STORAGE_CONFLICT` if another process was faster; call it again then
    */
   async transaction<T>(
