@@ -1,7 +1,12 @@
 /** Looking after the stock of key packages while the application runs. Rule P-KP-01. */
 import type { Client } from "../client/client.ts";
 import type { KeyPackageDirectory } from "./key-package-directory.ts";
-import { maintainKeyPackages, type StockOptions, type StockReport } from "./key-package-stock.ts";
+import {
+  maintainKeyPackages,
+  type StockOptions,
+  type StockReport,
+  suspectKeyPackage,
+} from "./key-package-stock.ts";
 
 export interface KeepOptions extends StockOptions {
   /** Seconds between checks. Default: a day. */
@@ -47,7 +52,12 @@ export function keepKeyPackages(
     });
   };
   const stopListening = client.on((event) => {
-    if (event.type === "keyPackageUsed" || event.type === "welcomeFailed") check();
+    if (event.type === "keyPackageUsed") check();
+    if (event.type !== "welcomeFailed") return;
+    const { reference } = event;
+    if (reference === undefined) return;
+    enqueue(() => suspectKeyPackage(client, reference));
+    check();
   });
   const stopTimer = every(interval, check);
   check();

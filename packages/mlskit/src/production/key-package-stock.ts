@@ -17,12 +17,17 @@ import {
   removeKeyPackage,
   type StoredKeyPackage,
   storeKeyPackage,
-  suspectKeyPackage,
 } from "../client/identity/key-packages.ts";
 import { Mutex } from "../client/session/mutex.ts";
 import { type StockRecord, type StockState, stockRecord } from "./production-records.ts";
-import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
-import { STOCK_PREFIX, stockKey, USED_PREFIX, usedKey } from "../client/records/record-keys.ts";
+import { decodeRecord, encodeRecord, keyPackageRecord } from "../client/records/record-codecs.ts";
+import {
+  keyPackageKey,
+  STOCK_PREFIX,
+  stockKey,
+  USED_PREFIX,
+  usedKey,
+} from "../client/records/record-keys.ts";
 import { collectRetiredIdentities, retiredIdentities } from "./retired-identities.ts";
 
 export interface StockOptions {
@@ -78,10 +83,24 @@ export function maintainKeyPackages(
 
 /** Says that a Welcome was not accepted: its key package is offered to nobody any more. Rule P-KP-05. */
 export async function declineWelcome(client: Client, welcome: Uint8Array): Promise<void> {
+  const reference = await referenceOf(coreOfClient(client), welcome);
+  if (reference !== undefined) await suspectKeyPackage(client, reference);
+}
+
+/**
+ * Rule P-KP-05: a package whose Welcome was declined, failed or unreadable stays for one that may yet
+ * come, but is offered to nobody any more.
+ */
+export function suspectKeyPackage(client: Client, reference: Uint8Array): Promise<void> {
   const core = coreOfClient(client);
-  const reference = await referenceOf(core, welcome);
-  if (reference === undefined) return;
-  await core.write((transaction) => suspectKeyPackage(core, transaction, reference));
+  return core.write(async (transaction) => {
+    const key = keyPackageKey(reference);
+    const stored = await core.storage.get(key);
+    if (stored === undefined) return;
+    const record = decodeRecord(keyPackageRecord, stored.value, core.stored);
+    transaction.expect(key, stored.version);
+    transaction.put(key, encodeRecord(keyPackageRecord, { ...record, isSuspect: true }));
+  });
 }
 
 async function maintain(

@@ -261,20 +261,6 @@ export function removeKeyPackage(
   transaction.put(goneKey(reference), encodeRecord(uint64, now));
 }
 
-/** Rule P-KP-05: it stays for a Welcome that may yet come, but is offered to nobody any more. */
-export async function suspectKeyPackage(
-  core: ClientCore,
-  transaction: Transaction,
-  reference: Uint8Array,
-): Promise<void> {
-  const key = keyPackageKey(reference);
-  const stored = await core.storage.get(key);
-  if (stored === undefined) return;
-  const record = decodeRecord(keyPackageRecord, stored.value, core.stored);
-  transaction.expect(key, stored.version);
-  transaction.put(key, encodeRecord(keyPackageRecord, { ...record, isSuspect: true }));
-}
-
 /** Whether a package with this reference was ours once. */
 export async function wasOurs(core: ClientCore, reference: Uint8Array): Promise<boolean> {
   return (await core.storage.get(goneKey(reference))) !== undefined;

@@ -23,12 +23,7 @@ import type { GroupConfig } from "../state/config.ts";
 import { type ClientEvent, epochBegins, ownEntry } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
 import type { Identity } from "../identity/identity.ts";
-import {
-  defaultCapabilities,
-  findKeyPackage,
-  suspectKeyPackage,
-  wasOurs,
-} from "../identity/key-packages.ts";
+import { defaultCapabilities, findKeyPackage, wasOurs } from "../identity/key-packages.ts";
 import { findMembers, type MemberSelector } from "../state/members.ts";
 import { decodeGroupInfo, decodeWelcome } from "../state/messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
@@ -167,7 +162,7 @@ export function isFaultOfWelcome(error: unknown): error is MlsError {
   return ["decode", "unsupported", "validation", "crypto", "policy"].includes(error.blame);
 }
 
-/** Rule P-KP-05: its key package stays, but is suspect from now on. */
+/** Tells which key package it was for; whoever keeps the stock marks it, rule P-KP-05. Nothing else changes. */
 export async function reportFailure(
   core: ClientCore,
   welcome: Uint8Array,
@@ -177,7 +172,6 @@ export async function reportFailure(
   const event: ClientEvent = { type: "welcomeFailed", reference, code, rule };
   if (core.options.isReadOnly) return core.events.emit([event]);
   await core.write(async (transaction) => {
-    if (reference !== undefined) await suspectKeyPackage(core, transaction, reference);
     transaction.events.push(event);
   });
 }

@@ -81,7 +81,7 @@ export type ClientEvent =
   | (GroupEvent & { readonly type: "bufferFull" })
   /** The Commit that began this epoch has Welcomes that nobody took, and too many came after it. */
   | (GroupEvent & { readonly type: "handOutDropped" })
-  /** It is no good. Its key package is still here, but suspect: not to be offered to anybody. */
+  /** It is no good. Its key package is still here, but should be offered to nobody any more. */
   | {
       readonly type: "welcomeFailed";
       /** KeyPackageRef of ours that it is for; undefined if it names none. */
