@@ -275,6 +275,9 @@ export async function decryptUpdatePath(
   const steps = path.slice(start);
   const keys = await derivePathKeys(crypto, opened, steps.length);
   opened.fill(0);
+  const [pathSecret, ...higher] = keys.pathSecrets;
+  if (pathSecret === undefined) throw new InternalError("a path has no secret");
+  for (const secret of higher) secret.erase();
   const privateKeys = new Map(retainPrivateKeys(tree, options.privateKeys, treeBefore));
   for (const [i, { node }] of steps.entries()) {
     const derived = keys.keyPairs[i];
@@ -284,8 +287,6 @@ export async function decryptUpdatePath(
     check(matches, "mk-76", "INVALID_COMMIT", "a path secret does not fit its path", { node });
     privateKeys.set(node, derived.privateKey);
   }
-  const pathSecret = keys.pathSecrets[0];
-  if (pathSecret === undefined) throw new InternalError("a path has no secret");
   return {
     commitSecret: keys.commitSecret,
     privateKeys,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { toHex, withEncoding } from "../../../src/codec/index.ts";
+import type { SuiteCrypto } from "../../../src/crypto/index.ts";
 import { Secret } from "../../../src/crypto/secret.ts";
 import { CryptoError } from "../../../src/errors.ts";
 import { LeafNodeFields, type UpdatePath } from "../../../src/tree/nodes.ts";
@@ -189,6 +190,48 @@ describe("a path secret", () => {
       await expect(receive(group, { ...updatePath, nodes })).rejects.toEqual(broken(rule));
     }
   });
+});
+
+/** The suite, with the keys of all derivations that go through it. */
+function withKeys(suite: SuiteCrypto): {
+  readonly crypto: SuiteCrypto;
+  readonly keys: Uint8Array[];
+} {
+  const keys: Uint8Array[] = [];
+  const get = (target: SuiteCrypto, name: keyof SuiteCrypto): unknown => {
+    const value: unknown = target[name];
+    if (typeof value !== "function") return value;
+    return (...inputs: unknown[]): unknown => {
+      if ((name === "expand" || name === "hmac") && inputs[0] instanceof Uint8Array) {
+        keys.push(inputs[0]);
+      }
+      return value.apply(target, inputs);
+    };
+  };
+  return {
+    crypto: new Proxy(suite, { get: (target, name) => get(target, name as keyof SuiteCrypto) }),
+    keys,
+  };
+}
+
+test("M-SEC-15: of the path secrets only the one handed out is left after a path was read", async () => {
+  const { crypto: watched, keys } = withKeys(crypto);
+  const group = await SampleGroup.create(watched, 8);
+  const { updatePath } = await pathBy(group, 0);
+  const options = { sender: leafIndex(0), updatePath, excludedLeaves: NOBODY };
+  const merged = await mergeUpdatePath({ ...options, tree: group.tree });
+  keys.length = 0;
+  const { pathSecret } = await decryptUpdatePath({
+    ...options,
+    ...merged,
+    treeBefore: group.tree,
+    ownLeaf: leafIndex(1),
+    privateKeys: group.members.get(1)!.privateKeys,
+    groupContextBytes: merged.tree.treeHash(),
+  });
+  const used = [...new Set(keys)];
+  expect(used.length).toBeGreaterThanOrEqual(merged.path.length);
+  expect(used.filter((key) => key.some((byte) => byte !== 0))).toEqual([pathSecret.bytes]);
 });
 
 describe("tree-11 private keys", () => {
