@@ -1,6 +1,8 @@
 /** M-SEC-15: secrets that are dropped are overwritten in memory too, once that is durable. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { accessOf } from "../../src/client/group.ts";
+import type { GroupState } from "../../src/client/state/group-state.ts";
+import type { Group } from "../../src/index.ts";
 import { testGroup, type TestGroup } from "../../src/testing/index.ts";
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
@@ -40,4 +42,79 @@ test("M-SEC-15: the keys of past epochs are overwritten, deleted by hand, by set
   byAge.world.clock.advance(8 * 86_400);
   await byAge.world.member(0).client.group(byAge.world.groups[0]!.id);
   expect(isZero(byAge.secret)).toBe(true);
+});
+
+/** The bytes of the secrets of a group, wherever it has some. */
+function secretsOf(group: Group): readonly Uint8Array[] {
+  const { epoch, past, resumptionPsks, proposals, pending }: GroupState = accessOf(group).peek();
+  const secrets = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];
+  for (const { senderDataSecret } of past) secrets.push(senderDataSecret);
+  secrets.push(...resumptionPsks.values());
+  for (const { ownUpdate } of proposals.values()) {
+    if (ownUpdate !== undefined) secrets.push(ownUpdate.leafPrivateKey);
+  }
+  if (pending !== undefined) secrets.push(...Object.values(pending.next.secrets));
+  return secrets.map(({ bytes }) => bytes).filter(({ length }) => length > 0);
+}
+
+/** A member with a past epoch, an own Update and a Commit that waits, and all secrets of that. */
+async function withSecrets() {
+  const { world } = await withPastEpoch();
+  const [other, member] = [world.member(0), world.member(1)];
+  await member.group.proposeUpdate();
+  await member.group.commit();
+  const secrets = secretsOf(member.group);
+  expect(secrets.length).toBeGreaterThan(20);
+  expect(secrets.some(isZero)).toBe(false);
+  return { world, other, member, secrets };
+}
+
+describe("M-SEC-15: nothing of a state that ended is left in memory", () => {
+  test("of a group that was deleted", async () => {
+    const { member, secrets } = await withSecrets();
+    await member.client.deleteGroup(member.group.id);
+    expect(secrets.every(isZero)).toBe(true);
+  });
+
+  test("of a state that was replaced by an accepted resync", async () => {
+    const { other, member, secrets } = await withSecrets();
+    const groupInfo = await other.group.groupInfo();
+    const { group } = await member.client.joinExternally(groupInfo, { resync: true });
+    expect(secrets.some(isZero)).toBe(false);
+    const joined = secretsOf(group);
+    await member.client.acceptJoin(group.id);
+    expect(secrets.every(isZero)).toBe(true);
+    expect(joined.some(isZero)).toBe(false);
+  });
+
+  test("of a join that was refused", async () => {
+    const { other, member, secrets } = await withSecrets();
+    const groupInfo = await other.group.groupInfo();
+    const { group } = await member.client.joinExternally(groupInfo, { resync: true });
+    const joined = secretsOf(group);
+    await member.client.rejectJoin(group.id);
+    expect(joined.every(isZero)).toBe(true);
+    expect(secrets.some(isZero)).toBe(false);
+    expect(member.group.status).toBe("pendingCommit");
+  });
+
+  test("of a group that we were removed from", async () => {
+    const { other, member, secrets } = await withSecrets();
+    const { commit } = await other.group.remove([member.group.ownLeafIndex]);
+    const past = accessOf(member.group)
+      .peek()
+      .past.map((one) => one.senderDataSecret.bytes);
+    expect((await member.group.process(commit, { accept: true })).kind).toBe("removed");
+    // Late messages of past epochs can still be read.
+    expect(secrets.filter((secret) => !past.includes(secret)).every(isZero)).toBe(true);
+    expect(past.some(isZero)).toBe(false);
+  });
+
+  test("of a client that was closed", async () => {
+    const { member, secrets } = await withSecrets();
+    const begun = member.group.acceptCommit();
+    await member.client.close();
+    await begun;
+    expect(secrets.every(isZero)).toBe(true);
+  });
 });

@@ -2,11 +2,12 @@
 import { Secret } from "../../crypto/index.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { identityOf, isSameIdentity } from "../../group/credential-checks.ts";
-import { type Epoch, eraseEpoch } from "../../group/epoch.ts";
+import type { Epoch } from "../../group/epoch.ts";
 import { mapSecrets } from "../../key-schedule/key-schedule.ts";
 import { type PastMember, retire } from "../../group/past-epoch.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
 import type { GroupConfig } from "../state/config.ts";
+import { eraseState } from "../state/erase-state.ts";
 import { afterEpoch } from "../state/hand-out.ts";
 import { SecretTree } from "../../secret-tree/secret-tree.ts";
 import { untouchedSecret } from "../records/epoch-records.ts";
@@ -49,7 +50,7 @@ export function mergeEpoch(
     frozenUpTo: afterRollback(state, next, summary),
     ownUpdate: afterCommit(state, summary, now),
   };
-  return { state: merged, erase: () => eraseOld(state, merged) };
+  return { state: merged, erase: () => eraseState(state, merged) };
 }
 
 /** Rule P-MP-06: a lost copy of this state cannot have made a Commit of another member's. */
@@ -102,7 +103,7 @@ function endGroup(state: GroupState, epoch: Epoch, past: GroupState["past"], now
     isLeaving: false,
     buffer: new Map(),
   };
-  return { state: ended, erase: () => eraseSecrets(state) };
+  return { state: ended, erase: () => eraseState(state, ended) };
 }
 
 /** The view of an epoch that stays when its secrets go. */
@@ -113,12 +114,6 @@ function withoutSecrets(epoch: Epoch): Epoch {
     secrets: mapSecrets(epoch.secrets, () => new Secret(new Uint8Array(0))),
     exporterTree: undefined,
   };
-}
-
-function eraseSecrets({ epoch, pending, resumptionPsks }: GroupState): void {
-  eraseEpoch(epoch, undefined);
-  for (const psk of resumptionPsks.values()) psk.erase();
-  if (pending !== undefined) eraseEpoch(pending.next, undefined);
 }
 
 /** Rules P-BUF, mk-111: newest first, by count and by age. */
@@ -169,33 +164,6 @@ function memberChanges(summary: CommitSummary): StoredPastEpoch["changes"] {
   }
   for (const { leafIndex, leaf } of summary.removed) changes.set(leafIndex, identityOf(leaf));
   return [...changes];
-}
-
-function eraseOld(before: GroupState, after: GroupState): void {
-  const { epoch } = before;
-  const kept = new Set<Secret>(after.epoch.privateKeys.values());
-  for (const psk of after.resumptionPsks.values()) kept.add(psk);
-  for (const { senderDataSecret } of after.past) kept.add(senderDataSecret);
-  const secrets = [...Object.values(epoch.secrets), ...epoch.privateKeys.values()];
-  for (const node of epoch.exporterTree?.values() ?? []) secrets.push(node);
-  for (const psk of before.resumptionPsks.values()) secrets.push(psk);
-  for (const { senderDataSecret } of before.past) secrets.push(senderDataSecret);
-  for (const secret of secrets) if (!kept.has(secret)) secret.erase();
-  const trees = new Set([after.epoch.secretTree, ...after.past.map((past) => past.secretTree)]);
-  for (const tree of [epoch.secretTree, ...before.past.map((past) => past.secretTree)]) {
-    if (!trees.has(tree)) tree.erase();
-  }
-  if (before.pending !== undefined) erasePending(before.pending.next, after.epoch);
-  for (const { ownUpdate } of [...before.proposals.values(), ...before.setAside.values()]) {
-    const key = ownUpdate?.leafPrivateKey;
-    if (key !== undefined && !kept.has(key)) key.erase();
-  }
-}
-
-/** Of a Commit that won, only the untouched copy of its secret tree is left to erase. */
-function erasePending(pending: Epoch, now: Epoch): void {
-  if (pending.secrets === now.secrets) pending.secretTree.erase();
-  else eraseEpoch(pending, now);
 }
 
 /**

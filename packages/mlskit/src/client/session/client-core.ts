@@ -22,6 +22,7 @@ import type { PreSharedKeyId, ResumptionPskId } from "../../key-schedule/pre-sha
 import type { Storage } from "../../storage/storage.ts";
 import { checkedSigner } from "./checked-signer.ts";
 import type { Clock } from "../state/clock.ts";
+import { eraseState } from "../state/erase-state.ts";
 import type { GroupConfig } from "../state/config.ts";
 import type { EventLog } from "../records/event-log.ts";
 import { type ClientEvent, EventHub } from "../state/events.ts";
@@ -246,9 +247,13 @@ export class ClientCore {
     }
   }
 
+  /** A state that has ended: nobody sees it any more, and its secrets go. */
   forget(handle: number): void {
     const known = this.#find(handle);
-    if (known !== undefined) known.state = undefined;
+    if (known?.state !== undefined) {
+      eraseState(known.state, undefined);
+      known.state = undefined;
+    }
     this.#groups.delete(handle);
   }
 
