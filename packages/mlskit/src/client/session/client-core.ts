@@ -257,10 +257,11 @@ export class ClientCore {
     this.#groups.delete(handle);
   }
 
+  /** To be taken at once: it is forgotten when nobody holds it or waits for it. */
   lockOf(handle: number): Mutex {
     const known = this.#locks.get(handle);
     if (known !== undefined) return known;
-    const mutex = new Mutex();
+    const mutex = new Mutex(() => this.#locks.delete(handle));
     this.#locks.set(handle, mutex);
     return mutex;
   }
