@@ -16,9 +16,9 @@ export {
   DEFAULT_CONFIG,
   type GroupConfig,
   type HandshakePolicy,
-  type Padding,
   type UpdatePolicy,
 } from "./client/state/config.ts";
+export type { Padding } from "./client/state/padding.ts";
 export type { EventLog } from "./client/records/event-log.ts";
 export { DefaultClient as Client } from "./client/default-client.ts";
 export {

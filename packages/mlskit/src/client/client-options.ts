@@ -3,17 +3,13 @@ import type { AuthenticationService } from "../credentials/authentication-servic
 import type { CryptoProvider, Signer } from "../crypto/index.ts";
 import { UsageError } from "../errors.ts";
 import type { Extension } from "../extensions/extension.ts";
-import {
-  DEFAULT_LIMITS,
-  type GroupLimits,
-  type GroupPolicy,
-  type PskSource,
-  type RegisteredTypes,
-} from "../group/environment.ts";
+import type { GroupLimits, GroupPolicy, PskSource, RegisteredTypes } from "../group/environment.ts";
 import type { Storage } from "../storage/storage.ts";
 import { type CacheStrategy, ClientCore } from "./session/client-core.ts";
 import { type Clock, systemClock } from "./state/clock.ts";
 import { DEFAULT_CONFIG, type GroupConfig } from "./state/config.ts";
+import { requireSetting } from "./state/setting-checks.ts";
+import { configWith, countOf, limitsWith, timeoutOf } from "./state/settings.ts";
 import type { EventLog } from "./records/event-log.ts";
 import type { Identity, IdentityInput } from "./identity/identity.ts";
 import type { KeyPackageOptions } from "./identity/key-packages.ts";
@@ -90,12 +86,13 @@ const DEFAULT_BUFFERED_BYTES = 64 * 2 ** 20;
 const DEFAULT_TRANSPORT_TIMEOUT = 30_000;
 const DEFAULT_KEY_PACKAGE_THRESHOLD = 10;
 
-/** With defaults for what was left out. */
+/** With defaults for what was left out. @throws UsageError `INVALID_SETTING` */
 export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore {
-  const { types = {} } = options;
+  const { types = {}, cache = "keep" } = options;
   if ((options.authenticationService as AuthenticationService | undefined) === undefined) {
     throw new UsageError("NO_AUTHENTICATION_SERVICE", "nobody says which credentials to accept");
   }
+  requireSetting(cache === "keep" || cache === "reload", "cache");
   return new ClientCore({
     storage: options.storage,
     provider: options.provider,
@@ -108,17 +105,23 @@ export function coreOf(options: CompleteOptions, isReadOnly = false): ClientCore
       extensions: types.extensions ?? new Set(),
       psks: types.psks,
     },
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
-    config: { ...DEFAULT_CONFIG, ...options.config },
+    limits: limitsWith(options.limits),
+    config: configWith(DEFAULT_CONFIG, options.config),
     psk: options.psk,
     signers: options.signers ?? [],
-    hookTimeout: options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT,
+    hookTimeout: timeoutOf("hookTimeout", options.hookTimeout ?? DEFAULT_HOOK_TIMEOUT),
     tree: options.tree,
-    cache: options.cache ?? "keep",
+    cache,
     isReadOnly,
-    bufferedBytes: options.bufferedBytes ?? DEFAULT_BUFFERED_BYTES,
-    transportTimeout: options.transportTimeout ?? DEFAULT_TRANSPORT_TIMEOUT,
-    keyPackageThreshold: options.keyPackageThreshold ?? DEFAULT_KEY_PACKAGE_THRESHOLD,
+    bufferedBytes: countOf("bufferedBytes", options.bufferedBytes ?? DEFAULT_BUFFERED_BYTES),
+    transportTimeout: timeoutOf(
+      "transportTimeout",
+      options.transportTimeout ?? DEFAULT_TRANSPORT_TIMEOUT,
+    ),
+    keyPackageThreshold: countOf(
+      "keyPackageThreshold",
+      options.keyPackageThreshold ?? DEFAULT_KEY_PACKAGE_THRESHOLD,
+    ),
     eventLog: options.eventLog,
   });
 }

@@ -13,7 +13,7 @@ import {
   coreOf,
   type NewIdentityOptions,
 } from "./client-options.ts";
-import type { GroupConfig } from "./state/config.ts";
+import { configWith } from "./state/settings.ts";
 import { enterExternally, enterGroup, enterStaged, writeSuccessor } from "./joining/enter-group.ts";
 import type { ClientEvent, EventListener } from "./state/events.ts";
 import { Group, requireSome } from "./group.ts";
@@ -273,7 +273,7 @@ export class Client {
           : await takeKeyPackage(this.#core, transaction, request.keyPackage);
       const groupId = request.groupId?.slice() ?? crypto.randomBytes(crypto.suite.kdf.size);
       await requireFree(this.#core, groupId, request.replace === true);
-      const config = this.#config(request.config);
+      const config = configWith(this.#core.options.config, request.config);
       const environment = this.#core.environment(transaction, config);
       const extensions = request.extensions ?? [];
       const epoch = await createGroup({ crypto, groupId, extensions, creator }, environment);
@@ -380,7 +380,7 @@ export class Client {
 
   /** Enters the group of a staged Welcome and uses up its key package. */
   async enter(staged: StagedJoin, options: JoinOptions = {}): Promise<Group> {
-    const config = this.#config(options.config);
+    const config = configWith(this.#core.options.config, options.config);
     return this.#open(await enterStaged(this.#core, staged, config));
   }
 
@@ -398,7 +398,7 @@ export class Client {
     request: ExternalJoinRequest & { readonly identity?: Identity } = {},
   ): Promise<{ readonly group: Group; readonly commit: Uint8Array }> {
     const identity = request.identity ?? this.#identity;
-    const config = this.#config(request.config);
+    const config = configWith(this.#core.options.config, request.config);
     const made = await enterExternally(this.#core, identity, groupInfo, request, config);
     return { group: await this.#open(made.handle), commit: made.commit };
   }
@@ -466,7 +466,7 @@ export class Client {
       const { state } = await this.#core.load(await this.#core.handleOf(groupId));
       const made = await makeBranch(this.#core, transaction, state, keyPackages, request);
       await requireFree(this.#core, made.next.context.groupId, false);
-      const config = { ...state.config, ...request.config };
+      const config = configWith(state.config, request.config);
       const handle = await enterGroup(this.#core, transaction, made.next, config, { made });
       const { welcomes, ratchetTree, confirmationTag } = made;
       return { group: await this.#open(handle), welcomes, ratchetTree, confirmationTag };
@@ -583,10 +583,6 @@ export class Client {
       nextGeneration: () => loaded.nextGeneration,
       operate: (operation) => core.operate(handle, operation),
     };
-  }
-
-  #config(changes: Partial<GroupConfig> | undefined): GroupConfig {
-    return { ...this.#core.options.config, ...changes };
   }
 }
 

@@ -26,6 +26,7 @@ import {
 import { commitDefaults } from "./sending/commit-defaults.ts";
 import { commitDelayFor } from "./state/commit-delay.ts";
 import type { GroupConfig, UpdatePolicy } from "./state/config.ts";
+import { configWith } from "./state/settings.ts";
 import { commitAndDeliver, type DeliverCommit, deliverAgain } from "./deliver.ts";
 import type { GroupAccess } from "./session/group-access.ts";
 import type { GroupState, StoredProposal } from "./state/group-state.ts";
@@ -529,10 +530,13 @@ export class Group {
     });
   }
 
-  /** Changes how this client treats the group. What becomes surplus is deleted. */
+  /**
+   * Changes how this client treats the group. What becomes surplus is deleted.
+   * @throws UsageError `INVALID_SETTING`
+   */
   configure(changes: Partial<GroupConfig>): Promise<void> {
     return this.#access.operate(async (session) => {
-      const config = { ...session.state.config, ...changes };
+      const config = configWith(session.state.config, changes);
       const { environment } = session;
       const state = { ...session.state, config };
       const past = keepPast(state, state.past, environment.now);

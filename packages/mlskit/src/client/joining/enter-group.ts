@@ -5,6 +5,7 @@ import type { CreatedSuccessor } from "../../group/successor.ts";
 import type { ClientCore } from "../session/client-core.ts";
 import type { GroupSession } from "../session/session.ts";
 import type { GroupConfig } from "../state/config.ts";
+import { configWith } from "../state/settings.ts";
 import type { StagedJoin } from "../../group/join-by-welcome.ts";
 import type { Identity } from "../identity/identity.ts";
 import { consumeKeyPackage, reportStock } from "../identity/key-packages.ts";
@@ -161,7 +162,7 @@ export function writeSuccessor(
     const { state } = await core.load(predecessor);
     const made = await makeSuccessor(core, transaction, state, keyPackages, request);
     also?.(transaction, made);
-    const config = { ...state.config, ...request.config };
+    const config = configWith(state.config, request.config);
     // Whoever writes more with it keeps the Welcomes there.
     const kept = also === undefined ? made : undefined;
     const handle = await succeedGroup(core, transaction, made.next, config, predecessor, kept);

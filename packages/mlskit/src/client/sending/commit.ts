@@ -15,7 +15,7 @@ import type { Proposal, ReInit } from "../../messages/proposal.ts";
 import { leafIndex } from "../../tree/tree-math.ts";
 import { type ComingEpoch, comingEpoch } from "../state/coming-epoch.ts";
 import { commitDefaults } from "./commit-defaults.ts";
-import { type Padding, paddingPolicy } from "../state/config.ts";
+import { type Padding, paddingPolicy } from "../state/padding.ts";
 import type { PendingCommit, StoredProposal } from "../state/group-state.ts";
 import type { Identity } from "../identity/identity.ts";
 import { type MemberSelector, requireMembers } from "../state/members.ts";

@@ -9,7 +9,7 @@ import type { LeafUpdate } from "../../group/own-leaf.ts";
 import { rememberRefusal } from "../../group/refused-proposals.ts";
 import { reviewProposal } from "../../group/review.ts";
 import type { Proposal } from "../../messages/proposal.ts";
-import { paddingPolicy } from "../state/config.ts";
+import { paddingPolicy } from "../state/padding.ts";
 import type { GroupState, StoredProposal } from "../state/group-state.ts";
 import { decodeKeyPackage } from "../state/messages.ts";
 import { checkRoom } from "../state/proposal-room.ts";

@@ -2,7 +2,7 @@
 import { EMPTY_BYTES, utf8 } from "../../codec/index.ts";
 import { StateError, UsageError } from "../../errors.ts";
 import { protectApplicationData } from "../../group/application-message.ts";
-import { type Padding, paddingPolicy } from "../state/config.ts";
+import { type Padding, paddingPolicy } from "../state/padding.ts";
 import type { GroupSession } from "../session/session.ts";
 import { committableProposals } from "../state/committable.ts";
 import { messagesSent } from "../state/update-advice.ts";

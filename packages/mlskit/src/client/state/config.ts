@@ -1,21 +1,6 @@
 /** How one client treats one group. Data only, stored with the group; defaults are a contract. */
 import { DEFAULT_LIMITS } from "../../group/environment.ts";
-import {
-  noPadding,
-  type PaddingPolicy,
-  padme,
-  padToMultiple,
-  padToSize,
-  padToSteps,
-} from "../../framing/padding.ts";
-
-/** How encrypted content is padded. */
-export type Padding =
-  | { readonly type: "none" }
-  | { readonly type: "multiple"; readonly size: number }
-  | { readonly type: "fixed"; readonly size: number }
-  | { readonly type: "steps"; readonly sizes: readonly number[] }
-  | { readonly type: "padme"; readonly floor: number };
+import type { Padding } from "./padding.ts";
 
 /** Which wire format handshake messages of members use, and which are accepted. */
 export interface HandshakePolicy {
@@ -52,7 +37,7 @@ export interface GroupConfig {
   readonly maximumForwardDistance: number;
   readonly maximumSkippedKeys: number;
   /**
-   * How many of our own generations the store is told of at once, 1 to 16. What is left of a block is
+   * How many of our own generations the store is told of at once, 1 to 16; more is taken as 16. What is left of a block is
    * skipped after a restart; within one, sending writes nothing.
    */
   readonly generationBlock: number;
@@ -105,18 +90,3 @@ export const DEFAULT_CONFIG: GroupConfig = {
   handOuts: 16,
   handOutBytes: 4 * 2 ** 20,
 };
-
-export function paddingPolicy(padding: Padding): PaddingPolicy {
-  switch (padding.type) {
-    case "none":
-      return noPadding;
-    case "multiple":
-      return padToMultiple(padding.size);
-    case "fixed":
-      return padToSize(padding.size);
-    case "steps":
-      return padToSteps(padding.sizes);
-    case "padme":
-      return padme(padding.floor);
-  }
-}
