@@ -267,7 +267,12 @@ describe("com-10", () => {
       removals: [{ leafIndex: 1, reason: "theyWereRemoved" }],
     });
     const types = events.map(({ type }) => type).filter((type) => type !== "proposalReceived");
-    expect(types.slice(0, 3)).toEqual(["memberRemoved", "memberJoined", "epochAdvanced"]);
+    expect(types.slice(0, 4)).toEqual([
+      "commitAccepted",
+      "memberRemoved",
+      "memberJoined",
+      "epochAdvanced",
+    ]);
   });
 });
 
