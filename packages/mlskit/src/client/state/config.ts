@@ -37,8 +37,8 @@ export interface GroupConfig {
   readonly maximumForwardDistance: number;
   readonly maximumSkippedKeys: number;
   /**
-   * How many of our own generations the store is told of at once, 1 to 16; more is taken as 16. What is left of a block is
-   * skipped after a restart; within one, sending writes nothing.
+   * How many of our own generations the store is told of at once, 1 to 16; more is taken as 16. What
+   * is left of a block is skipped after a restart; within one, sending writes nothing.
    */
   readonly generationBlock: number;
   /** Whether the store keeps the tree; if not, the client's `tree` option hands it in. */
