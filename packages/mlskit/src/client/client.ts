@@ -208,6 +208,7 @@ export class Client {
 
   // Key packages
 
+  /** A write of its own, inside of {@link transaction} as well: it stays if that fails. */
   async createKeyPackage(
     options: KeyPackageOptions & { readonly identity?: Identity } = {},
   ): Promise<PublishedKeyPackage> {
