@@ -1,4 +1,5 @@
 /** Committing in competition with others. Rules P-OWN-01, P-OWN-02. */
+import { bytesKey } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import type { AcceptedCommit } from "../client/receiving/accept-commit.ts";
@@ -19,8 +20,8 @@ export interface GroupTransport {
   propose(proposal: SentProposalView, group: Group): MaybePromise<unknown>;
   /**
    * Hands out Welcomes and GroupInfo of a Commit that was accepted, this one or an earlier one. When it
-   * returns, they are not kept any more; if it throws or the process dies, they come again. Default:
-   * they stay in {@link Group.toHandOut}.
+   * returns, they are not kept any more; if it throws or the process dies, they come again, and what
+   * else there is to do goes on. Default: they stay in {@link Group.toHandOut}.
    */
   accepted?(accepted: AcceptedCommit, group: Group): MaybePromise<unknown>;
 }
@@ -28,11 +29,18 @@ export interface GroupTransport {
 /** What is wanted of a group as it is now; undefined: nothing any more. */
 export type Wishes = (group: Group) => MaybePromise<CommitRequest | undefined>;
 
-export type WishesResult =
-  | { readonly type: "committed"; readonly accepted: AcceptedCommit }
-  /** Others will commit it. */
-  | { readonly type: "proposed"; readonly proposals: readonly SentProposalView[] }
-  | { readonly type: "nothingToDo" };
+export type WishesResult = HandedOut &
+  (
+    | { readonly type: "committed"; readonly accepted: AcceptedCommit }
+    /** Others will commit it. */
+    | { readonly type: "proposed"; readonly proposals: readonly SentProposalView[] }
+    | { readonly type: "nothingToDo" }
+  );
+
+interface HandedOut {
+  /** What `accepted` threw, for each Commit of which the next call hands out again. */
+  readonly handOutErrors: readonly unknown[];
+}
 
 export interface CommitOrProposeOptions {
   /** Races lost in a row before proposing. Default: 3. */
@@ -48,65 +56,98 @@ const DEFAULT_ATTEMPTS = 3;
  *
  * @throws TransportError `TRANSPORT_RETRY`: call again, the Commit is pending; `TRANSPORT_REJECTED`
  */
-export async function commitOrPropose(
+export function commitOrPropose(
   group: Group,
   wishes: Wishes,
   transport: GroupTransport,
-  { attempts = DEFAULT_ATTEMPTS, signal }: CommitOrProposeOptions = {},
+  options?: CommitOrProposeOptions,
 ): Promise<WishesResult> {
-  const deliver: DeliverCommit = (pending) => transport.deliver(pending, group);
-  for (let lost = 0; lost < attempts; lost++) {
+  return new Contender(group, transport).carryOut(wishes, options);
+}
+
+/** One call's work on a group. */
+export class Contender {
+  readonly #group: Group;
+  readonly #transport: GroupTransport;
+  /** By what names the Commit: it is tried once in a call. */
+  readonly #handOutErrors = new Map<string, unknown>();
+
+  constructor(group: Group, transport: GroupTransport) {
+    this.#group = group;
+    this.#transport = transport;
+  }
+
+  get handOutErrors(): readonly unknown[] {
+    return [...this.#handOutErrors.values()];
+  }
+
+  /** {@link commitOrPropose} */
+  async carryOut(
+    wishes: Wishes,
+    { attempts = DEFAULT_ATTEMPTS, signal }: CommitOrProposeOptions = {},
+  ): Promise<WishesResult> {
+    const group = this.#group;
+    for (let lost = 0; lost < attempts; lost++) {
+      signal?.throwIfAborted();
+      try {
+        // From before a crash, or from a call whose answer was lost: settled first.
+        await this.handOutAll();
+        await this.#settlePending();
+        signal?.throwIfAborted();
+        const request = await wishes(group);
+        if (request === undefined) return this.#result({ type: "nothingToDo" });
+        const accepted = await group.commitAndDeliver(this.#deliver, request);
+        await this.#handOut(accepted);
+        return this.#result({ type: "committed", accepted });
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+        await this.#transport.catchUp(group);
+      }
+    }
     signal?.throwIfAborted();
+    const request = await wishes(group);
+    if (request === undefined) return this.#result({ type: "nothingToDo" });
+    const proposals = await accessOf(group).operate((session) => proposeAll(session, request));
+    for (const proposal of proposals) await this.#transport.propose(proposal, group);
+    return this.#result({ type: "proposed", proposals });
+  }
+
+  /** What earlier Commits of ours have for others: from before a crash, or a failure of the transport. */
+  async handOutAll(): Promise<void> {
+    for (const accepted of this.#group.toHandOut) await this.#handOut(accepted);
+  }
+
+  /**
+   * Kept by the group until the transport has it; where there is none, by whoever takes it from there.
+   * Nobody whom a Welcome does not reach keeps us from removing a stolen device.
+   */
+  async #handOut(accepted: AcceptedCommit): Promise<void> {
+    const key = bytesKey(accepted.confirmationTag);
+    if (this.#transport.accepted === undefined || this.#handOutErrors.has(key)) return;
     try {
-      // From before a crash, or from a call whose answer was lost: settled first.
-      await handOutAll(group, transport);
-      await settlePending(group, deliver, transport);
-      const request = await wishes(group);
-      if (request === undefined) return { type: "nothingToDo" };
-      const accepted = await group.commitAndDeliver(deliver, request);
-      await handOut(accepted, group, transport);
-      return { type: "committed", accepted };
+      await this.#transport.accepted(accepted, this.#group);
     } catch (error) {
-      if (!isConflict(error)) throw error;
-      await transport.catchUp(group);
+      this.#handOutErrors.set(key, error);
+      return;
+    }
+    await this.#group.handedOut(accepted);
+  }
+
+  async #settlePending(): Promise<void> {
+    if (this.#group.pendingCommit === undefined) return;
+    try {
+      await this.#handOut(await this.#group.redeliver(this.#deliver));
+    } catch (error) {
+      // Settled by somebody else meanwhile, another process perhaps.
+      if (!MlsError.is(error, "NO_PENDING_COMMIT")) throw error;
     }
   }
-  signal?.throwIfAborted();
-  const request = await wishes(group);
-  if (request === undefined) return { type: "nothingToDo" };
-  const proposals = await accessOf(group).operate((session) => proposeAll(session, request));
-  for (const proposal of proposals) await transport.propose(proposal, group);
-  return { type: "proposed", proposals };
-}
 
-async function settlePending(
-  group: Group,
-  deliver: DeliverCommit,
-  transport: GroupTransport,
-): Promise<void> {
-  if (group.pendingCommit === undefined) return;
-  try {
-    await handOut(await group.redeliver(deliver), group, transport);
-  } catch (error) {
-    // Settled by somebody else meanwhile, another process perhaps.
-    if (!MlsError.is(error, "NO_PENDING_COMMIT")) throw error;
+  readonly #deliver: DeliverCommit = (pending) => this.#transport.deliver(pending, this.#group);
+
+  #result<T>(result: T): T & HandedOut {
+    return { ...result, handOutErrors: this.handOutErrors };
   }
-}
-
-/** What earlier Commits of ours have for others: from before a crash, or a failure of the transport. */
-export async function handOutAll(group: Group, transport: GroupTransport): Promise<void> {
-  for (const accepted of group.toHandOut) await handOut(accepted, group, transport);
-}
-
-/** Kept by the group until the transport has it; where there is none, by whoever takes it from there. */
-async function handOut(
-  accepted: AcceptedCommit,
-  group: Group,
-  transport: GroupTransport,
-): Promise<void> {
-  if (transport.accepted === undefined) return;
-  await transport.accepted(accepted, group);
-  await group.handedOut(accepted);
 }
 
 /** Everything that a Commit would have carried by value, and the change of our leaf as an Update. */

@@ -4,12 +4,7 @@ import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
-import {
-  commitOrPropose,
-  type GroupTransport,
-  handOutAll,
-  type Wishes,
-} from "./commit-or-propose.ts";
+import { Contender, type GroupTransport, type Wishes } from "./commit-or-propose.ts";
 import type { Group } from "../client/group.ts";
 import { type JobRecord, jobRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
@@ -24,6 +19,7 @@ export interface JobProgress {
   readonly groupId: Uint8Array;
   /** `proposed`: others are to commit it; `failed`: to be tried again by the next call. */
   readonly result: "committed" | "proposed" | "nothingToDo" | "failed";
+  /** Why it failed. With another result: what `accepted` threw, and the next call hands out again. */
   readonly error: unknown;
 }
 
@@ -38,7 +34,7 @@ export interface JobResult {
   /** Nothing is left to do, and the job is gone. Otherwise call again. */
   readonly isDone: boolean;
   readonly done: number;
-  /** Groups that are left: where others have to commit, or something failed. */
+  /** Groups that are left: where others have to commit, something is to be handed out, or failed. */
   readonly left: readonly Uint8Array[];
 }
 
@@ -78,7 +74,7 @@ export async function runJob(
   for (const groupId of groups) {
     signal?.throwIfAborted();
     const { result, error } = await step(client, groupId, wishes, transport, signal);
-    if (result === "committed" || result === "nothingToDo") {
+    if ((result === "committed" || result === "nothingToDo") && error === undefined) {
       left = left.filter((other) => bytesKey(other) !== bytesKey(groupId));
       done += 1;
       const now = { ...job, groups: left, done };
@@ -115,16 +111,19 @@ async function step(
     if (!isUnreadable(error)) throw error;
     return { result: "failed", error };
   }
+  if (group === undefined) return { result: "nothingToDo", error: undefined };
+  const contender = new Contender(group, transport);
+  const done = (result: JobProgress["result"]) => {
+    const [error] = contender.handOutErrors;
+    return { result, error };
+  };
   try {
-    if (group !== undefined) await handOutAll(group, transport);
-    if (group === undefined || !isActive(group)) {
-      return { result: "nothingToDo", error: undefined };
-    }
-    if (isProposed(group) && (await wishes(group)) !== undefined) {
-      return { result: "proposed", error: undefined };
-    }
-    const { type } = await commitOrPropose(group, wishes, transport, { signal });
-    return { result: type, error: undefined };
+    await contender.handOutAll();
+    signal?.throwIfAborted();
+    if (!isActive(group)) return done("nothingToDo");
+    if (isProposed(group) && (await wishes(group)) !== undefined) return done("proposed");
+    const { type } = await contender.carryOut(wishes, { signal });
+    return done(type);
   } catch (error) {
     signal?.throwIfAborted();
     // Our own trouble concerns all groups.

@@ -5,9 +5,15 @@ import {
   Client,
   type DeliveryAnswer,
   type Group,
+  type Member,
   type PendingCommitView,
 } from "../../src/index.ts";
-import { addDevice, commitOrPropose, type GroupTransport } from "../../src/production/index.ts";
+import {
+  addDevice,
+  commitOrPropose,
+  type GroupTransport,
+  removeDevice,
+} from "../../src/production/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
 
 type World = Awaited<ReturnType<typeof testGroup>>;
@@ -166,6 +172,30 @@ describe("P-OWN-01: what is to be handed out is kept until it was", () => {
     expect((await reopened(world, id)).toHandOut).toEqual(now.toHandOut);
   });
 
+  test("M-FRK-06: what leads into the branch that a resync leaves goes, and an event says so", async () => {
+    const world = await testGroup({ members: 2 });
+    const { group, client } = world.member(0);
+    const { id } = group;
+    const first = await group.add([(await newcomer(world)).keyPackage]);
+    await world.deliver(first.commit, 0);
+    const { epoch } = await group.acceptCommit();
+    // Nobody else follows: two Commits for the epoch of the join and the one after it.
+    const info = await world.member(1).group.groupInfo();
+    await group.commitImmediately({ add: [(await newcomer(world)).keyPackage] });
+    await group.commitImmediately({ add: [(await newcomer(world)).keyPackage] });
+    const dropped: unknown[] = [];
+    client.on((event) => {
+      if (event.type === "handOutDropped") dropped.push(event.epoch);
+    });
+    await client.joinExternally(info, { resync: true });
+    await client.acceptJoin(id);
+    const now = await client.group(id);
+    expect(now.epoch).toBe(epoch + 1n);
+    expect(now.toHandOut.map((one) => one.epoch)).toEqual([epoch]);
+    expect(dropped).toEqual([epoch + 1n, epoch + 2n]);
+    expect(await rowsOf(world)).toHaveLength(1);
+  });
+
   test("M-MD-01: addDevice goes on with the Welcomes that it could not hand out", async () => {
     const world = await testGroup({ members: 2 });
     const { client: tablet } = await world.newClient("member 0");
@@ -198,6 +228,87 @@ describe("P-OWN-01: what is to be handed out is kept until it was", () => {
     const [group] = await tablet.groups();
     expect(group!.epochAuthenticator).toEqual(world.member(1).group.epochAuthenticator);
     expect(await rowsOf(world)).toEqual([]);
+  });
+});
+
+describe("a Welcome that does not arrive keeps nobody from committing", () => {
+  /** The first member has added somebody whom no Welcome reaches, and somebody else whom it does. */
+  async function unreachable() {
+    const world = await testGroup({ members: 3 });
+    const { group, client } = world.member(0);
+    const lost = await group.commitImmediately({ add: [(await newcomer(world)).keyPackage] });
+    await world.deliver(lost.commit, 0);
+    const second = await newcomer(world);
+    const reached = await group.commitImmediately({ add: [second.keyPackage] });
+    await world.deliver(reached.commit, 0);
+    const asked: bigint[] = [];
+    const notFound = new Error("404");
+    const transport: GroupTransport = {
+      deliver: async ({ commit }) => {
+        await world.deliver(commit, 0);
+        return { type: "accepted" };
+      },
+      catchUp: () => undefined,
+      propose: () => undefined,
+      accepted: async ({ epoch, welcomes }) => {
+        asked.push(epoch);
+        if (epoch === lost.epoch) throw notFound;
+        for (const { bytes } of welcomes) await second.client.join(bytes);
+      },
+    };
+    return { world, group, client, lost, second: second.client, transport, asked, notFound };
+  }
+
+  test("P-OWN-02: commitOrPropose commits, hands the others out, and tells what was not taken", async () => {
+    const { group, lost, second, transport, asked, notFound } = await unreachable();
+    const wishes = () => (group.findMembers({ leafIndex: 2 }).length > 0 ? { remove: [2] } : undefined);
+    const removed = await commitOrPropose(group, wishes, transport);
+    expect(removed).toMatchObject({ type: "committed", handOutErrors: [notFound] });
+    expect(group.findMembers({ leafIndex: 2 })).toEqual([]);
+    expect(await second.groups()).toHaveLength(1);
+    // Once in a call, and again in the next one.
+    expect(asked).toEqual([1n, 2n, 3n].map((step) => lost.epoch - 1n + step));
+    const again = await commitOrPropose(group, wishes, transport);
+    expect(again).toEqual({ type: "nothingToDo", handOutErrors: [notFound] });
+    expect(group.toHandOut.map(({ epoch }) => epoch)).toEqual([lost.epoch]);
+  });
+
+  test("M-MD-01: removeDevice removes; it is done when somebody has taken or given up what was left", async () => {
+    const { world, group, client, lost, transport, notFound } = await unreachable();
+    const [{ signatureKey }] = group.findMembers({ leafIndex: 2 }) as [Member];
+    const progress: unknown[] = [];
+    const remove = () =>
+      removeDevice(
+        client,
+        { signatureKeys: [signatureKey] },
+        { transport, onProgress: ({ result, error }) => progress.push([result, error]) },
+      );
+    expect(await remove()).toMatchObject({ isDone: false, left: [group.id] });
+    expect(world.member(1).group.findMembers({ leafIndex: 2 })).toEqual([]);
+    expect(await remove()).toMatchObject({ isDone: false, left: [group.id] });
+    await group.handedOut(lost);
+    expect(await remove()).toMatchObject({ isDone: true, left: [] });
+    expect(progress).toEqual([
+      ["committed", notFound],
+      ["nothingToDo", notFound],
+      ["nothingToDo", undefined],
+    ]);
+  });
+
+  test("its own Welcome: what commitOrPropose has committed is committed", async () => {
+    const world = await testGroup({ members: 1 });
+    const { group } = world.member(0);
+    const { keyPackage } = await newcomer(world);
+    const offline = new Error("offline");
+    const transport: GroupTransport = {
+      deliver: () => ({ type: "accepted" }),
+      catchUp: () => undefined,
+      propose: () => undefined,
+      accepted: () => Promise.reject(offline),
+    };
+    const result = await commitOrPropose(group, () => ({ add: [keyPackage] }), transport);
+    expect(result).toMatchObject({ type: "committed", handOutErrors: [offline] });
+    expect(group.toHandOut.map(({ epoch }) => epoch)).toEqual([1n]);
   });
 });
 

@@ -26,6 +26,12 @@ export async function completeJoin(session: GroupSession): Promise<void> {
       }
     });
     handOuts = afterEpoch(readHandOuts(rows, types));
+    // Those of a branch that was left lead into it. Whether an older epoch was of it nobody can tell here.
+    const { groupId, epoch: joined } = epoch.context;
+    for (const lost of handOuts.filter((one) => one.epoch >= joined)) {
+      session.emit({ type: "handOutDropped", groupId, epoch: lost.epoch });
+    }
+    handOuts = handOuts.filter((one) => one.epoch < joined);
   }
   session.state = {
     ...session.state,

@@ -79,7 +79,10 @@ export type ClientEvent =
   /** Of our own leaf; to be replaced by then. Seconds since 1970. */
   | (GroupEvent & { readonly type: "credentialExpiring"; readonly expiresAt: bigint })
   | (GroupEvent & { readonly type: "bufferFull" })
-  /** The Commit that began this epoch has Welcomes that nobody took, and too many came after it. */
+  /**
+   * The Commit that began this epoch has Welcomes that nobody took, and too many came after it, or a
+   * resync has left its branch.
+   */
   | (GroupEvent & { readonly type: "handOutDropped" })
   /** It is no good. Its key package is still here, but should be offered to nobody any more. */
   | {
