@@ -261,7 +261,8 @@ describe("a Welcome that does not arrive keeps nobody from committing", () => {
 
   test("P-OWN-02: commitOrPropose commits, hands the others out, and tells what was not taken", async () => {
     const { group, lost, second, transport, asked, notFound } = await unreachable();
-    const wishes = () => (group.findMembers({ leafIndex: 2 }).length > 0 ? { remove: [2] } : undefined);
+    const wishes = () =>
+      group.findMembers({ leafIndex: 2 }).length > 0 ? { remove: [2] } : undefined;
     const removed = await commitOrPropose(group, wishes, transport);
     expect(removed).toMatchObject({ type: "committed", handOutErrors: [notFound] });
     expect(group.findMembers({ leafIndex: 2 })).toEqual([]);
