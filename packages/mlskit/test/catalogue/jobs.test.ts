@@ -147,6 +147,7 @@ describe("own Commits in competition", () => {
     assertAgreement([group, other, joined]);
     expect(await commitOrPropose(group, wishes, post.transport(alice))).toEqual({
       type: "nothingToDo",
+      handOutErrors: [],
     });
   });
 
