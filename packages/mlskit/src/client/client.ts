@@ -1,5 +1,5 @@
 /** The entry point for applications: identities, key packages and groups over one store. */
-import { equalBytes, uint32 } from "../codec/index.ts";
+import { equalBytes } from "../codec/index.ts";
 import { Secret } from "../crypto/index.ts";
 import { UsageError } from "../errors.ts";
 import { createGroup } from "../group/create-group.ts";
@@ -64,20 +64,13 @@ import { invalid } from "./receiving/failed-message.ts";
 import { acceptJoin, processForGroup, type ProcessOptions } from "./receiving/process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
-import {
-  GROUP_PREFIX,
-  groupIdOf,
-  META_KEY,
-  PSK_PREFIX,
-  pskKey,
-  pskName,
-} from "./records/record-keys.ts";
+import { META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import { type BranchRequest, makeBranch, type SuccessorRequest } from "./joining/successor.ts";
 import { freezeClient } from "./rollback.ts";
 import { snapshotOf } from "./session/snapshot.ts";
 import { Transaction } from "./records/transaction.ts";
-import { isUnreadable, type UnreadableGroup } from "./session/unreadable.ts";
+import { readGroups, type UnreadableGroup } from "./session/unreadable.ts";
 
 /** A group that was just made, with what its first members need in order to join. */
 export interface NewGroup {
@@ -328,7 +321,7 @@ export class Client {
 
   /** All that can be read; others are in {@link unreadableGroups}, and hold up nobody. */
   async groups(): Promise<Group[]> {
-    return (await this.#readGroups()).groups;
+    return (await readGroups(this.#core, (handle) => this.#open(handle))).groups;
   }
 
   /**
@@ -336,22 +329,7 @@ export class Client {
    * deletes them, too.
    */
   async unreadableGroups(): Promise<UnreadableGroup[]> {
-    return (await this.#readGroups()).unreadable;
-  }
-
-  async #readGroups(): Promise<{ groups: Group[]; unreadable: UnreadableGroup[] }> {
-    this.#core.checkOpen();
-    const groups: Group[] = [];
-    const unreadable: UnreadableGroup[] = [];
-    for (const { key, value } of await this.#core.storage.list(GROUP_PREFIX)) {
-      try {
-        groups.push(await this.#open(decodeRecord(uint32, value)));
-      } catch (error) {
-        if (!isUnreadable(error)) throw error;
-        unreadable.push({ groupId: groupIdOf(key), error });
-      }
-    }
-    return { groups, unreadable };
+    return (await readGroups(this.#core, (handle) => this.#open(handle))).unreadable;
   }
 
   /** Deletes everything about a group, also if it cannot be read. Tells nobody. */

@@ -1,4 +1,4 @@
-/** One group that cannot be read holds up nothing else. M-STO-15, P-MP-06, M-ID-10. */
+/** One group that cannot be read holds up nothing else. M-STO-15, M-STO-18, P-MP-06, M-ID-10. */
 import { expect, test } from "vitest";
 import { Client } from "../../src/index.ts";
 import {
@@ -9,6 +9,7 @@ import {
   unfinishedRotations,
 } from "../../src/production/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
+import { MapStorage } from "./map-storage.ts";
 
 /** Member 0 after a restart, with a group whose head is cut. */
 async function damagedWorld() {
@@ -75,3 +76,84 @@ test("M-ID-10 M-UPD-08 a rotation leaves what it cannot read for later, and the 
     to.signatureKey,
   ]);
 });
+
+/** Member 0 after a restart, on a store that does something before it lists a group's records. */
+async function listeningWorld() {
+  const store = new MapStorage();
+  let before: (prefix: string) => unknown = () => undefined;
+  const storage = {
+    get: (key: string) => store.get(key),
+    list: async (prefix: string) => {
+      await before(prefix);
+      return store.list(prefix);
+    },
+    write: (batch: Parameters<MapStorage["write"]>[0]) => store.write(batch),
+    close: () => undefined,
+  };
+  const world = await testGroup({
+    members: 2,
+    storage: (name) => (name === "member 0" ? storage : new MapStorage()),
+  });
+  const { clock, directory: authenticationService } = world;
+  const open = () => Client.open({ storage, clock, authenticationService });
+  return { world, store, open, beforeList: (work: typeof before) => (before = work) };
+}
+
+test("M-STO-18 a store that fails says so, instead of showing its groups as gone or unreadable", async () => {
+  const { open, beforeList, world } = await listeningWorld();
+  const client = await open();
+  const cause = new Error("EIO");
+  beforeList((prefix) => {
+    if (/^g\d/.test(prefix)) throw cause;
+  });
+  const failed = { code: "STORAGE_FAILED", cause };
+  await expect(client.groups()).rejects.toMatchObject(failed);
+  await expect(client.unreadableGroups()).rejects.toMatchObject(failed);
+  await expect(client.suspectRollback()).rejects.toMatchObject(failed);
+  beforeList(() => undefined);
+  expect(await client.unreadableGroups()).toEqual([]);
+  const [group] = await client.groups();
+  expect(group?.id).toEqual(world.member(0).group.id);
+  expect(group?.isFrozen).toBe(false);
+});
+
+test("M-STO-15 a group that is deleted while groups are listed is in neither list; one whose records are gone is unreadable", async () => {
+  const { open, beforeList, store, world } = await listeningWorld();
+  const { id } = world.member(0).group;
+  const [client, other] = [await open(), await open()];
+  let isDeleting = false;
+  beforeList(async (prefix) => {
+    if (!/^g\d/.test(prefix) || isDeleting) return;
+    isDeleting = true;
+    await other.deleteGroup(id);
+  });
+  const kept = new Map(store.records);
+  expect(await client.unreadableGroups()).toEqual([]);
+  expect(await client.groups()).toEqual([]);
+  for (const [key, record] of kept) if (!key.startsWith("g0/")) store.records.set(key, record);
+  expect(await (await open()).unreadableGroups()).toMatchObject([
+    { groupId: id, error: { code: "GROUP_NOT_FOUND" } },
+  ]);
+});
+
+test("M-STO-19 a tree that the application fails to fetch makes one group unreadable", async () => {
+  const { world, store, outside } = await treeWorld();
+  const { clock, directory: authenticationService } = world;
+  const tree = () => Promise.reject(new Error("offline"));
+  const again = await Client.open({ storage: store, clock, authenticationService, tree });
+  expect((await again.groups()).map(({ id }) => id)).toEqual([world.member(0).group.id]);
+  expect(await again.unreadableGroups()).toMatchObject([
+    { groupId: outside.id, error: { code: "TREE_MISSING", cause: { message: "offline" } } },
+  ]);
+});
+
+/** Member 0 with one group of each kind: its tree in the store, or elsewhere. */
+async function treeWorld() {
+  const store = new MapStorage();
+  const world = await testGroup({
+    members: 1,
+    storage: (name) => (name === "member 0" ? store : new MapStorage()),
+  });
+  const { client } = world.member(0);
+  return { world, store, outside: await client.createGroup({ config: { storedTree: false } }) };
+}

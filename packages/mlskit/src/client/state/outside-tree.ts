@@ -27,16 +27,23 @@ export async function readOutsideTree(
   context: GroupContext,
   types: WireTypes,
 ): Promise<RatchetTree> {
-  const bytes = await source?.(context.groupId, context.epoch);
-  if (bytes === undefined) {
-    throw new StorageError("TREE_MISSING", "the tree of the group is kept elsewhere", {
-      details: { epoch: context.epoch },
+  const { epoch } = context;
+  const missing = (cause?: unknown): StorageError =>
+    new StorageError("TREE_MISSING", "the tree of the group is kept elsewhere", {
+      details: { epoch },
+      cause,
     });
+  let bytes: Uint8Array | undefined;
+  try {
+    bytes = await source?.(context.groupId, epoch);
+  } catch (cause) {
+    throw cause instanceof MlsError ? cause : missing(cause);
   }
+  if (bytes === undefined) throw missing();
   const tree = decodeTree(crypto, bytes, types);
   if (tree !== undefined && equalBytes(tree.treeHash(), context.treeHash)) return tree;
   throw new StorageError("TREE_MISMATCH", "this is not the tree of the epoch", {
-    details: { epoch: context.epoch },
+    details: { epoch },
   });
 }
 
