@@ -18,10 +18,11 @@ export interface UnreadableGroup {
  */
 export function isUnreadable(error: unknown): boolean {
   if (!(error instanceof MlsError)) return false;
-  if (MlsError.is(error, "TREE_MISSING", "TREE_MISMATCH")) return true;
-  // What does not decode is the cause then, and no trouble of the medium.
-  if (MlsError.is(error, "STORAGE_FAILED")) return error.cause instanceof MlsError;
-  return !["storage", "usage", "provider"].includes(error.blame);
+  const { blame, code, cause } = error;
+  if (blame !== "storage") return blame !== "usage" && blame !== "provider";
+  // The medium is not to blame for what does not decode.
+  const isDamaged = code === "STORAGE_FAILED" && cause instanceof MlsError;
+  return isDamaged || code === "TREE_MISSING" || code === "TREE_MISMATCH";
 }
 
 /** All groups of a client, those that can be read and the others. */
