@@ -2,7 +2,7 @@
  * Runs vitest the way every command of this repository wants it: the locally installed one, with a
  * machine-readable result beside the readable output. One place knows how vitest words its report.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, relative, sep } from "node:path";
@@ -16,6 +16,7 @@ import { root } from "./sources.js";
  * @typedef {{ title: string, file: string, status: "passed" | "failed" | "skipped", message: string }} Test
  */
 export async function runVitest(args, { quiet = false, cwd = root, env = {} } = {}) {
+  if (cwd === root) build();
   const folder = mkdtempSync(join(tmpdir(), "mlskit-vitest-"));
   const resultFile = join(folder, "result.json");
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
@@ -31,6 +32,12 @@ export async function runVitest(args, { quiet = false, cwd = root, env = {} } = 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Tests of other packages use the library as it is built. What is wrong in it shows in the tests. */
+function build() {
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  spawnSync(process.execPath, [tsc, "-b", "packages/mlskit"], { cwd: root, stdio: "ignore" });
 }
 
 /** A file that does not load, or an error outside of every test, counts as one failed test. */

@@ -1,5 +1,6 @@
 /** Own generations as others see them: P-TX-02, P-TX-04, P-MP-04, M-STO-16. */
 import { describe, expect, test } from "vitest";
+import { Client } from "../../src/index.ts";
 import { faultStorage, testGroup } from "../../src/testing/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 
@@ -51,4 +52,34 @@ test("M-STO-16: groups that are read for each call use one generation per messag
   }
   expect(generations).toEqual(Array.from({ length: 20 }, (_, i) => i));
   expect((await a!.sendMany(["x", "y"])).map(({ generation }) => generation)).toEqual([20, 21]);
+});
+
+test("P-MP-04: an epoch that begins and is used in one transaction reserves nothing that a restart would use again", async () => {
+  for (const begins of ["own", "received"]) {
+    const world = await testGroup({ members: 2, config: { generationBlock: 16 } });
+    const { client, group, storage } = world.member(0);
+    const other = world.member(1).group;
+    const commit = begins === "own" ? await group.commit() : await other.commit();
+    const first = await client.transaction(async (tx) => {
+      const inside = await tx.group(group.id);
+      if (begins === "own") await inside.acceptCommit();
+      else await inside.process(commit.commit, { accept: true });
+      return inside.send("with the write that begins it");
+    });
+    const second = await group.send("before the restart");
+    const again = await Client.open({
+      storage,
+      authenticationService: world.directory,
+      clock: world.clock,
+    });
+    const third = await (await again.group(group.id)).send("after the restart");
+    // The rest of the block is skipped.
+    const generations = [first, second, third].map(({ generation }) => generation);
+    expect(generations).toEqual([0, 1, 17]);
+    if (begins === "own") await other.process(commit.commit, { accept: true });
+    else await other.acceptCommit();
+    for (const { bytes } of [first, second, third]) {
+      expect((await other.process(bytes)).kind).toBe("application");
+    }
+  }
 });

@@ -70,8 +70,9 @@ export async function bobCommits(
   request: Parameters<Group["commit"]>[0] = {},
 ): Promise<Uint8Array> {
   const { commit } = await bob.commit(request);
-  await bob.acceptCommit();
+  const { welcomes } = await bob.acceptCommit();
   await others(world, commit, bob.id);
+  await world.handOut(welcomes);
   world.log.push(commit);
   return commit;
 }

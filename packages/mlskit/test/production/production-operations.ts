@@ -264,7 +264,7 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
       return (now) =>
         continueSuccession(now.alice, id, {
           keyPackage: ({ identity }) => packages.get(fromUtf8(identity!)),
-          deliver: () => undefined,
+          deliver: ({ welcomes }) => now.handOut(welcomes),
           patience: 0,
         });
     },

@@ -1,6 +1,7 @@
 /** Two processes that work on one store. P-MP-02. */
 import { expect, test } from "vitest";
 import { Client, createSigner, type Identity } from "../../src/index.ts";
+import { commitOrPropose } from "../../src/production/index.ts";
 import { seededProvider, type TestGroup, testGroup } from "../../src/testing/index.ts";
 import { MapStorage } from "./map-storage.ts";
 
@@ -115,6 +116,46 @@ test("M-ID-10 P-MP-02: an identity stays that another process begins to use whil
   overtake(store, () => other.createGroup({ identity: second }));
   await expect(mine.removeIdentity(second)).rejects.toMatchObject({ code: "CREDENTIAL_IN_USE" });
   expect(await (await reopened(world, store)).groups()).toHaveLength(2);
+});
+
+test("P-MP-02: a key package and a group that two processes make at once leave room for more groups", async () => {
+  const { world, store, mine, other } = await sharedWorld();
+  overtake(store, () => other.createGroup());
+  await mine.createKeyPackage();
+  await other.createGroup();
+  await (await reopened(world, store)).createGroup();
+  expect(await idsOf(mine)).toHaveLength(4);
+});
+
+test("M-ID-10 P-MP-02: of two processes that remove the last two identities one fails", async () => {
+  const { store, mine, other } = await sharedWorld();
+  const spares = [
+    await mine.addIdentity({ identity: "spare" }),
+    await mine.addIdentity({ identity: "another" }),
+  ];
+  await mine.deleteGroup((await idsOf(mine))[0]!);
+  await mine.removeIdentity(mine.identity);
+  overtake(store, () => other.removeIdentity(spares[1]!));
+  await expect(mine.removeIdentity(spares[0]!)).rejects.toMatchObject({
+    code: "CREDENTIAL_IN_USE",
+  });
+  expect(await mine.identities()).toHaveLength(1);
+});
+
+test("M-ID-10: an identity stays that a dropped Update of ours would bring", async () => {
+  const { world, store, mine } = await sharedWorld();
+  const identity = await mine.addIdentity({ identity: "member 0" });
+  world.directory.add(identity);
+  const group = await mine.group(otherGroup(world));
+  const proposed = await commitOrPropose(group, () => ({ identity, forcePath: true }), {
+    deliver: () => ({ type: "conflict" }),
+    catchUp: (on) => on.discardCommit(),
+    propose: () => undefined,
+  });
+  expect(proposed.type).toBe("proposed");
+  await group.dropAllProposals();
+  await expect(mine.removeIdentity(identity)).rejects.toMatchObject({ code: "CREDENTIAL_IN_USE" });
+  expect(await (await reopened(world, store)).groups()).toHaveLength(1);
 });
 
 test("P-MP-02 P-TX-06: what a transaction has read is what it changes, or it fails", async () => {

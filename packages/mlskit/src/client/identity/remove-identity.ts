@@ -7,13 +7,7 @@ import type { GroupState } from "../state/group-state.ts";
 import { type Identity, listIdentities } from "./identity.ts";
 import { listKeyPackages, removeKeyPackage } from "./key-packages.ts";
 import { decodeRecord } from "../records/record-codecs.ts";
-import {
-  GROUP_PREFIX,
-  GroupKeys,
-  identityKey,
-  META_KEY,
-  retiredKey,
-} from "../records/record-keys.ts";
+import { GROUP_PREFIX, GroupKeys, identityKey, retiredKey } from "../records/record-keys.ts";
 import type { Transaction } from "../records/transaction.ts";
 
 /**
@@ -25,8 +19,8 @@ export async function removeIdentity(
   transaction: Transaction,
   { signatureKey }: Pick<Identity, "signatureKey">,
 ): Promise<readonly Identity[]> {
-  // What comes to need it meanwhile makes this write fail, see `signerFor`.
-  await transaction.expectCurrent(META_KEY);
+  // What comes to need it meanwhile makes this write fail, and so does who removes another one.
+  await core.raiseMeta(transaction);
   const left = (await listIdentities(core)).filter(
     (identity) => !equalBytes(identity.signatureKey, signatureKey),
   );
@@ -70,12 +64,14 @@ async function requireUnused(
 
 /** For what is yet to be signed in the group, or in the epoch that we hope for. */
 function usesKey(
-  { status, epoch, pending, proposals }: GroupState,
+  { status, epoch, pending, proposals, setAside }: GroupState,
   signatureKey: Uint8Array,
 ): boolean {
   if (status === "inactive") return false;
   const signers = [epoch.signer, pending?.next.signer];
-  for (const { ownUpdate } of proposals.values()) signers.push(ownUpdate?.signer);
+  for (const { ownUpdate } of [...proposals.values(), ...setAside.values()]) {
+    signers.push(ownUpdate?.signer);
+  }
   return signers.some(
     (signer) => signer !== undefined && equalBytes(signer.publicKey, signatureKey),
   );

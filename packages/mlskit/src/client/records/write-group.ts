@@ -205,7 +205,9 @@ function writeBuffer(
 }
 
 /** Whether the state holds the secret tree of this epoch. */
-export function hasSecretTree({ status, epoch, past }: GroupState, number: bigint): boolean {
+export function hasSecretTree(state: GroupState | undefined, number: bigint): boolean {
+  if (state === undefined) return false;
+  const { status, epoch, past } = state;
   if (status !== "inactive" && epoch.context.epoch === number) return true;
   return past.some(({ context }) => context.epoch === number);
 }

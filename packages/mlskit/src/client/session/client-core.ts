@@ -150,12 +150,18 @@ export class ClientCore {
 
   /**
    * The same for what is about to need the identity. If that is removed meanwhile, by another process
-   * too, nothing is written; and who removes it notices what is new by the meta record. P-MP-02.
+   * too, nothing is written. P-MP-02.
    */
   async signerFor(transaction: Transaction, publicKey: Uint8Array): Promise<Signer> {
+    await this.raiseMeta(transaction);
+    return this.#storedSigner(transaction, publicKey);
+  }
+
+  /** Of two writes that do this at the same time only one succeeds, whatever else they are about. */
+  async raiseMeta(transaction: Transaction): Promise<void> {
+    await transaction.expectCurrent(META_KEY);
     const meta = await transaction.get(META_KEY);
     if (meta !== undefined) transaction.put(META_KEY, meta);
-    return this.#storedSigner(transaction, publicKey);
   }
 
   async #storedSigner(transaction: Transaction, publicKey: Uint8Array): Promise<Signer> {

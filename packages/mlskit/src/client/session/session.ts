@@ -104,8 +104,10 @@ export class GroupSession {
       secretTree.apply(change);
       return;
     }
-    // What is left of a block is skipped when the group is read again, which would be at once.
-    const block = this.host.isReloading ? 1 : config.generationBlock;
+    // What is left of a block is skipped when the group is read again, which would be at once. And a
+    // tree that this transaction brings is written as it is at the end, without what is reserved.
+    const isNew = !hasSecretTree(this.#before, number);
+    const block = this.host.isReloading || isNew ? 1 : config.generationBlock;
     if (block === 1) return this.useKey(secretTree, number, change);
     const { stored, erase } = reserveBlock(crypto, secretTree, change, ownLeaf, block);
     this.#write(number, stored);
