@@ -1,4 +1,5 @@
 /** Several operations of one client in one atomic write. Rules P-TX-01 to P-TX-08. */
+import { bytesKey } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError, TransportError, UsageError } from "../errors.ts";
 import { type ClientCore, nextGenerationOf } from "./session/client-core.ts";
@@ -23,8 +24,12 @@ export interface TransactionOptions {
    */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Ids of all groups that it is about. Transactions that say so prepare at the same time if they
-   * have no group in common; without this, there is one at a time. P-TX-03.
+   * Ids of all groups that it is about; the callback begins when they are ours. Transactions that say
+   * so prepare at the same time if they have no group in common; those that name none run one at a
+   * time. P-TX-03.
+   *
+   * What they read of the application's records is compared when they write: of two that count in the
+   * same record at the same time, one gets `STORAGE_CONFLICT`, also within one client.
    */
   readonly groups?: readonly Uint8Array[] | undefined;
 }
@@ -37,8 +42,10 @@ export class ClientTransaction {
   /** Also those that are still waited for: who asks twice at once gets the same. */
   readonly #opening = new Map<number, Promise<OpenGroup>>();
   readonly #deliveries: (() => MaybePromise<unknown>)[] = [];
-  /** By handle, if the groups were named: resolve when the group is ours. */
-  #turns: ReadonlyMap<number, ReturnType<Mutex["acquire"]>> | undefined;
+  /** If the groups were named, their handles by id. */
+  #named: ReadonlyMap<string, number> | undefined;
+  /** By handle of these: resolve when the group is ours. */
+  #turns: ReadonlyMap<number, ReturnType<Mutex["acquire"]>> = new Map();
 
   private constructor(core: ClientCore) {
     this.#core = core;
@@ -55,21 +62,49 @@ export class ClientTransaction {
     { signal, groups }: TransactionOptions,
   ): Promise<T> {
     const own = new ClientTransaction(core);
-    if (groups === undefined) return core.transactionLock.run(() => own.#run(work, signal));
-    await core.transactionLock.run(async () => {
-      const handles = new Set(await Promise.all(groups.map((id) => core.handleOf(id))));
-      own.#turns = new Map([...handles].map((handle) => [handle, core.lockOf(handle).acquire()]));
-    });
-    return own.#run(work, signal);
+    if (groups !== undefined) own.#named = new Map();
+    // Who holds no group can be waited for only here, when the client is closed.
+    if (groups === undefined || groups.length === 0) {
+      return core.transactionLock.run(() => own.#run(() => work(own), signal));
+    }
+    return own.#run(async () => {
+      await own.#claim(groups);
+      return work(own);
+    }, signal);
   }
 
-  async #run<T>(
-    work: (transaction: ClientTransaction) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
+  /** Until all groups are ours, in the states that they have then: joins are refused, groups deleted. */
+  async #claim(groups: readonly Uint8Array[]): Promise<void> {
+    const core = this.#core;
+    const find = async (id: Uint8Array) => [bytesKey(id), await core.handleOf(id)] as const;
+    let isCurrent = false;
+    while (!isCurrent) {
+      const named = await core.transactionLock.run(async () => {
+        const handles = new Map(await Promise.all(groups.map(find)));
+        // Who was aborted meanwhile queues for nothing.
+        this.#transaction.checkOpen();
+        this.#turns = new Map(
+          [...new Set(handles.values())].map((handle) => [handle, core.lockOf(handle).acquire()]),
+        );
+        return handles;
+      });
+      await Promise.all(this.#turns.values());
+      const now = await Promise.all(groups.map(find));
+      this.#transaction.checkOpen();
+      isCurrent = now.every(([id, handle]) => named.get(id) === handle);
+      if (isCurrent) this.#named = named;
+      else this.#giveBack();
+    }
+  }
+
+  #giveBack(): void {
+    for (const turn of this.#turns.values()) void turn.then((release) => release());
+  }
+
+  async #run<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     try {
       signal?.throwIfAborted();
-      const result = await untilAborted(work(this), signal);
+      const result = await untilAborted(work(), signal);
       signal?.throwIfAborted();
       const sessions = [...this.#groups.values()].map(({ session }) => session);
       await this.#core.finish(this.#transaction, sessions);
@@ -81,7 +116,7 @@ export class ClientTransaction {
     } finally {
       this.#transaction.abort();
       for (const { release } of this.#groups.values()) release();
-      for (const turn of this.#turns?.values() ?? []) void turn.then((release) => release());
+      this.#giveBack();
     }
   }
 
@@ -92,8 +127,7 @@ export class ClientTransaction {
   async group(groupId: Uint8Array): Promise<Group> {
     const core = this.#core;
     this.#transaction.checkOpen();
-    const handle = await core.handleOf(groupId);
-    const open = await this.#lock(handle);
+    const open = await this.#reach(groupId);
     return new Group({
       options: core.options,
       isTransaction: true,
@@ -127,6 +161,24 @@ export class ClientTransaction {
     }
   }
 
+  async #reach(groupId: Uint8Array): Promise<OpenGroup> {
+    const named = this.#named?.get(bytesKey(groupId));
+    if (named !== undefined) return this.#lock(named);
+    if (this.#named !== undefined) {
+      throw new UsageError("GROUP_NOT_NAMED", "the transaction is about other groups");
+    }
+    for (;;) {
+      const handle = await this.#core.handleOf(groupId);
+      try {
+        return await this.#lock(handle);
+      } catch (error) {
+        // A join that is refused while this call waits leaves the former state in force.
+        const isGone = MlsError.is(error, "GROUP_NOT_FOUND");
+        if (!isGone || (await this.#core.handleOf(groupId)) === handle) throw error;
+      }
+    }
+  }
+
   #lock(handle: number): Promise<OpenGroup> {
     const known = this.#opening.get(handle);
     if (known !== undefined) return known;
@@ -136,12 +188,7 @@ export class ClientTransaction {
   }
 
   async #openGroup(handle: number): Promise<OpenGroup> {
-    const turn =
-      this.#turns === undefined ? this.#core.lockOf(handle).acquire() : this.#turns.get(handle);
-    if (turn === undefined) {
-      throw new UsageError("GROUP_NOT_NAMED", "the transaction is about other groups");
-    }
-    const release = await turn;
+    const release = await (this.#turns.get(handle) ?? this.#core.lockOf(handle).acquire());
     try {
       // The callback may have ended while this call waited, and nobody would give the lock back.
       this.#transaction.checkOpen();

@@ -510,7 +510,8 @@ export class Client {
    *
    * Those that do not name their `groups` run one after the other; all hold theirs to the end. Nothing
    * inside may wait for another transaction, {@link suspectRollback}, {@link close}, or an operation on
-   * a group not reached through this one: they wait for it, unless a `signal` frees them.
+   * a group not reached through this one, {@link createSuccessor} and joining a successor too: they wait
+   * for it, unless a `signal` frees them.
    * @throws StorageError `STORAGE_CONFLICT` if another process was faster; call it again then
    */
   async transaction<T>(
@@ -529,8 +530,10 @@ export class Client {
   /**
    * All events from this call on, whether or not they are awaited yet. Ends when `signal` aborts, when the
    * loop is left, and, after what was heard until then, when the client is closed.
+   * @throws UsageError `CLIENT_CLOSED`
    */
   events(signal?: AbortSignal): AsyncIterableIterator<ClientEvent, void, void> {
+    this.#core.checkOpen();
     return this.#core.events.stream(signal);
   }
 
@@ -559,7 +562,10 @@ export class Client {
       options: core.options,
       isTransaction: false,
       peek: () => core.stateOf(loaded),
-      nextGeneration: () => loaded.nextGeneration,
+      nextGeneration: () => {
+        core.stateOf(loaded);
+        return loaded.nextGeneration;
+      },
       operate: (operation) => core.operate(handle, operation),
     };
   }

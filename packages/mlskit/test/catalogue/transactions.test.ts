@@ -283,6 +283,74 @@ describe("transactions", () => {
     await other.update();
   });
 
+  for (const isNamed of [false, true]) {
+    const how = isNamed ? "named" : "not named";
+    test(`P-TX-03: a transaction that waits while a join is refused gets the group as it is then (${how})`, async () => {
+      const world = await testGroup({ members: 2 });
+      const { client } = world.member(1);
+      const { id } = world.member(1).group;
+      const info = await world.member(0).group.groupInfo();
+      await client.joinExternally(info, { resync: true });
+      const rejected = client.rejectJoin(id);
+      const options = isNamed ? { groups: [id] } : {};
+      const epochs = client.transaction(async (tx) => {
+        const first = await tx.group(id);
+        await first.send("on time");
+        return [first.epoch, (await tx.group(id)).nextGeneration];
+      }, options);
+      await rejected;
+      const group = await client.group(id);
+      expect(await epochs).toEqual([group.epoch, 1]);
+      expect(group.nextGeneration).toBe(1);
+    });
+  }
+
+  test("P-TX-03 P-TX-07: of transactions over different groups that count in one record, one is told to start over", async () => {
+    const { client, group } = (await testGroup({ members: 1 })).member(0);
+    const other = await client.createGroup();
+    const count = ({ id }: Group): Promise<void> =>
+      client.transaction(
+        async (tx) => {
+          const counted = (await tx.get("counted"))?.[0] ?? 0;
+          await soon();
+          tx.put("counted", Uint8Array.of(counted + 1));
+        },
+        { groups: [id] },
+      );
+    const results = await Promise.allSettled([count(group), count(other)]);
+    expect(results).toMatchObject([
+      { status: "fulfilled" },
+      { status: "rejected", reason: { code: "STORAGE_CONFLICT", retryable: true } },
+    ]);
+    await count(other);
+    expect(await client.transaction(async (tx) => tx.get("counted"))).toEqual(Uint8Array.of(2));
+  });
+
+  test("P-TX-03: an abort leaves no lock behind, also of a transaction whose turn has not come", async () => {
+    const { client, group } = (await testGroup({ members: 2 })).member(0);
+    const controller = new AbortController();
+    let hasBegun = false;
+    let finish = (): void => undefined;
+    const first = client.transaction(() => new Promise<void>((resolve) => (finish = resolve)), {
+      groups: [group.id],
+    });
+    const second = client.transaction(
+      async () => {
+        hasBegun = true;
+      },
+      { groups: [group.id], signal: controller.signal },
+    );
+    await soon();
+    controller.abort();
+    await expect(second).rejects.toMatchObject({ name: "AbortError" });
+    finish();
+    await first;
+    await group.send("on time");
+    await soon();
+    await client.close();
+    expect(hasBegun).toBe(false);
+  });
+
   test("P-TX-04: a transaction that has ended is closed, for its groups and its records", async () => {
     const world = await testGroup({ members: 2 });
     const { client, group } = world.member(0);

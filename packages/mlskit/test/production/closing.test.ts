@@ -133,3 +133,71 @@ test("P-MP-06 a transaction over several groups and a suspected rollback do not 
   }
   expect((await client.groups()).every(({ isFrozen }) => isFrozen)).toBe(true);
 });
+
+test("closing waits for a transaction that names no group, as for all others", async () => {
+  const { client, happened } = await slowWorld();
+  const running = client.transaction(
+    async (tx) => {
+      await later(10);
+      tx.put("note", Uint8Array.of(1));
+    },
+    { groups: [] },
+  );
+  await later(1);
+  await client.close();
+  await running;
+  expect(happened).toEqual(["written", "closed"]);
+});
+
+test("a closed client has no events to wait for, and tells nothing about its groups", async () => {
+  const { client, group } = (await testGroup({ members: 1 })).member(0);
+  const closing = client.close();
+  const closed = expect.objectContaining({ code: "CLIENT_CLOSED", blame: "usage" });
+  expect(() => client.events()).toThrow(closed);
+  await closing;
+  expect(() => client.events()).toThrow(closed);
+  expect(() => group.epoch).toThrow(closed);
+  expect(() => group.nextGeneration).toThrow(closed);
+});
+
+test("a deleted group has no next generation", async () => {
+  const { client, group } = (await testGroup({ members: 1 })).member(0);
+  await group.send("first");
+  expect(group.nextGeneration).toBe(1);
+  await client.deleteGroup(group.id);
+  const gone = expect.objectContaining({ code: "GROUP_NOT_FOUND", blame: "state" });
+  expect(() => group.epoch).toThrow(gone);
+  expect(() => group.nextGeneration).toThrow(gone);
+});
+
+test("P-TX-03 what takes the place of a group and a transaction that holds it do not wait for each other", async () => {
+  const world = await testGroup({ members: 2 });
+  const { client, group } = world.member(0);
+  const [other, gone] = [world.member(1), await client.createGroup()];
+  const reInit = { groupId: Uint8Array.of(7), version: 1, cipherSuite: 1, extensions: [] };
+  const { commit } = await group.commitImmediately({ reInit });
+  await other.group.process(commit, { accept: true });
+  const { bytes } = await other.client.createKeyPackage();
+  await gone.commitImmediately({
+    reInit: { ...reInit, groupId: Uint8Array.of(8) },
+  });
+  await client.createSuccessor(gone.id, []);
+  expect(gone.status).toBe("inactive");
+  const successions = [
+    { held: group.id, start: () => client.createSuccessor(group.id, [bytes]) },
+    { held: gone.id, start: () => client.createGroup({ groupId: gone.id, replace: true }) },
+  ];
+  for (const { held, start } of successions) {
+    const running = client.transaction(async (tx) => {
+      await tx.group(held);
+      await later(10);
+      // A write of its own.
+      await client.createKeyPackage();
+    });
+    await later(1);
+    const started = start();
+    await Promise.all([running, started]);
+  }
+  expect(await client.keyPackages()).toHaveLength(2);
+  await client.close();
+}, 5_000);

@@ -47,39 +47,35 @@ export async function enterGroup(
   config: GroupConfig,
   { join, also, made }: EnterOptions = {},
 ): Promise<number> {
-  const enter = async (): Promise<number> => {
-    const handle = await nextHandle(core, transaction);
-    const session = core.createSession(
-      transaction,
-      freshState(handle, epoch, config, core.options.clock(), join),
-    );
-    keepThatOf(session, made);
-    await also?.(session);
-    await core.finish(transaction, [session]);
-    return handle;
-  };
   // A join that waits for its acceptance keeps the former state until then.
-  return join === undefined ? withoutFormer(core, transaction, epoch, enter) : enter();
+  if (join === undefined) await deleteFormer(core, transaction, epoch);
+  const handle = await nextHandle(core, transaction);
+  const session = core.createSession(
+    transaction,
+    freshState(handle, epoch, config, core.options.clock(), join),
+  );
+  keepThatOf(session, made);
+  await also?.(session);
+  await core.finish(transaction, [session]);
+  return handle;
 }
 
-/** Under the same id nobody could reach a former, closed group any more: it goes in the same write. */
-async function withoutFormer<T>(
+/**
+ * Under the same id nobody could reach a former, closed group any more: it goes in the same write. Who
+ * works on it meanwhile comes too late, or makes this write start over.
+ */
+async function deleteFormer(
   core: ClientCore,
   transaction: Transaction,
   epoch: Epoch,
-  work: () => Promise<T>,
-): Promise<T> {
+): Promise<void> {
   const former = await core.findHandle(epoch.context.groupId);
-  if (former === undefined) return work();
-  return core.lockOf(former).run(async () => {
-    const keys = new GroupKeys(former);
-    transaction.expect(keys.version, (await core.load(former)).version);
-    await deleteStates(transaction, former, core.stored);
-    return work();
-  });
+  if (former === undefined) return;
+  transaction.expect(new GroupKeys(former).version, (await core.load(former)).version);
+  await deleteStates(transaction, former, core.stored);
 }
 
-/** The same, closing the group that it succeeds in one write. */
+/** The same, closing the group that it succeeds in one write. The caller holds the lock of that one. */
 export async function succeedGroup(
   core: ClientCore,
   transaction: Transaction,
@@ -91,18 +87,16 @@ export async function succeedGroup(
   if (predecessor === undefined) {
     return enterGroup(core, transaction, epoch, config, { made });
   }
-  return core.lockOf(predecessor).run(async () => {
-    const old = await core.openSession(transaction, predecessor);
-    await closePredecessor(old, epoch.context.groupId);
-    const handle = await nextHandle(core, transaction);
-    const session = core.createSession(
-      transaction,
-      freshState(handle, epoch, config, core.options.clock()),
-    );
-    keepThatOf(session, made);
-    await core.finish(transaction, [old, session]);
-    return handle;
-  });
+  const old = await core.openSession(transaction, predecessor);
+  await closePredecessor(old, epoch.context.groupId);
+  const handle = await nextHandle(core, transaction);
+  const session = core.createSession(
+    transaction,
+    freshState(handle, epoch, config, core.options.clock()),
+  );
+  keepThatOf(session, made);
+  await core.finish(transaction, [old, session]);
+  return handle;
 }
 
 /** The group of a staged Welcome, which uses up its key package. The group's storage handle. */
@@ -126,7 +120,7 @@ export async function enterStaged(
     await consumeKeyPackage(core, transaction, staged.reference);
     await reportStock(core, transaction, staged.keyPackage);
     return succeedGroup(core, transaction, epoch, config, predecessor);
-  });
+  }, predecessor);
 }
 
 /** A group that we join by an external commit, waiting for its acceptance. */
@@ -150,15 +144,16 @@ export function enterExternally(
 }
 
 /** The successor of a group that ended with a ReInit, in the write that closes it. */
-export function writeSuccessor(
+export async function writeSuccessor(
   core: ClientCore,
   groupId: Uint8Array,
   keyPackages: readonly Uint8Array[],
   request: SuccessorRequest,
   also?: (transaction: Transaction, made: CreatedSuccessor) => void,
 ): Promise<CreatedSuccessor & { readonly handle: number }> {
+  core.requireWritable();
+  const predecessor = await core.handleOf(groupId);
   return core.write(async (transaction) => {
-    const predecessor = await core.handleOf(groupId);
     const { state } = await core.load(predecessor);
     const made = await makeSuccessor(core, transaction, state, keyPackages, request);
     also?.(transaction, made);
@@ -167,7 +162,7 @@ export function writeSuccessor(
     const kept = also === undefined ? made : undefined;
     const handle = await succeedGroup(core, transaction, made.next, config, predecessor, kept);
     return { ...made, handle };
-  });
+  }, predecessor);
 }
 
 function keepThatOf(session: GroupSession, made: CreatedSuccessor | undefined): void {

@@ -290,22 +290,25 @@ export class ClientCore {
   }
 
   /**
-   * One atomic write of records that belong to no existing group; conflicts are resolved as in
-   * {@link operate}.
+   * One atomic write of records that belong to no existing group, but for `group` if one is given;
+   * conflicts are resolved as in {@link operate}. Work that waits for the lock of another group would
+   * wait for a transaction that holds it and waits for its own write.
    * @throws StateError `CLIENT_MOVED`
    */
-  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  write<T>(work: (transaction: Transaction) => Promise<T>, group?: number): Promise<T> {
     this.requireWritable();
-    return this.#lock.run(() =>
-      this.attempt(async (transaction) => {
-        await requireNotMoved(this.storage);
-        // Also if that changes until the write.
-        transaction.expect(MOVED_KEY, 0);
-        const result = await work(transaction);
-        if (transaction.isOpen) await this.finish(transaction, []);
-        return result;
-      }),
-    );
+    const write = (): Promise<T> =>
+      this.#lock.run(() =>
+        this.attempt(async (transaction) => {
+          await requireNotMoved(this.storage);
+          // Also if that changes until the write.
+          transaction.expect(MOVED_KEY, 0);
+          const result = await work(transaction);
+          if (transaction.isOpen) await this.finish(transaction, []);
+          return result;
+        }),
+      );
+    return group === undefined ? write() : this.lockOf(group).run(write);
   }
 
   /** Starts over when another process was faster. Nothing of `work` may leave before the write. */

@@ -171,7 +171,7 @@ export class EventHub {
   /** All events from now on, until `signal` aborts or the loop is left. */
   stream(signal?: AbortSignal): EventStream {
     const stream = new EventStream(this, signal);
-    this.#streams.add(stream);
+    if (signal?.aborted !== true) this.#streams.add(stream);
     return stream;
   }
 
