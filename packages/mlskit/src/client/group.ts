@@ -61,7 +61,7 @@ import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import { pskId, type ResumptionPsk, resumptionPskId } from "./sending/psk-id.ts";
 import { keepOnlyPast, keepPast, newestPsks } from "./receiving/merge.ts";
 import { discardPending, forgetHandOut } from "./receiving/settle-commit.ts";
-import { limitHandOuts } from "./state/hand-out.ts";
+import { isReadable, limitHandOuts } from "./state/hand-out.ts";
 import { reasonsToUpdate, type UpdateReason } from "./state/update-advice.ts";
 import type { LeafUpdate } from "../group/own-leaf.ts";
 
@@ -387,7 +387,7 @@ export class Group {
    * {@link handedOut} was not said yet; oldest first, also after a restart.
    */
   get toHandOut(): readonly AcceptedCommit[] {
-    return this.#state.handOuts.map(acceptedBefore);
+    return this.#state.handOuts.filter(isReadable).map(acceptedBefore);
   }
 
   /**

@@ -71,8 +71,19 @@ export async function runJob(
   let { groups: left, done } = job;
   // Groups that come up meanwhile are appended.
   const groups = [...job.groups];
-  for (const groupId of groups) {
+  for (let next = 0; ; next++) {
+    if (next === groups.length) {
+      const known = new Set(groups.map(bytesKey));
+      const added = (await more?.())?.filter((id) => !known.has(bytesKey(id))) ?? [];
+      if (added.length === 0) break;
+      groups.push(...added);
+      total += added.length;
+      left = [...left, ...added];
+      const now = { ...job, groups: left, done };
+      await core.write(async (transaction) => putJob(transaction, name, now));
+    }
     signal?.throwIfAborted();
+    const groupId = groups[next] as Uint8Array;
     const { result, error } = await step(client, groupId, wishes, transport, signal);
     if ((result === "committed" || result === "nothingToDo") && error === undefined) {
       left = left.filter((other) => bytesKey(other) !== bytesKey(groupId));
@@ -81,15 +92,6 @@ export async function runJob(
       await core.write(async (transaction) => putJob(transaction, name, now));
     }
     await onProgress?.({ done, total, groupId, result, error });
-    if (groupId !== groups.at(-1) || more === undefined) continue;
-    const known = new Set(groups.map(bytesKey));
-    const added = (await more()).filter((id) => !known.has(bytesKey(id)));
-    if (added.length === 0) continue;
-    groups.push(...added);
-    total += added.length;
-    left = [...left, ...added];
-    const now = { ...job, groups: left, done };
-    await core.write(async (transaction) => putJob(transaction, name, now));
   }
   if (left.length === 0) {
     await core.write(async (transaction) => transaction.delete(jobKey(name)));

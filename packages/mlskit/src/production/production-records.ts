@@ -10,6 +10,7 @@ import {
   uint64,
   vector,
 } from "../codec/index.ts";
+import { atEnd } from "../client/records/record-codecs.ts";
 
 /** What was done with a key package that is kept in stock. */
 export interface StockRecord {
@@ -64,6 +65,8 @@ interface MadeSuccessor {
     readonly keyPackageRefs: readonly Uint8Array[];
   }[];
   readonly ratchetTree: Uint8Array | undefined;
+  /** Of its first epoch. Earlier builds did not keep it. */
+  readonly confirmationTag: Uint8Array | undefined;
 }
 
 export const successionRecord: Codec<SuccessionRecord> = struct<SuccessionRecord>({
@@ -74,6 +77,7 @@ export const successionRecord: Codec<SuccessionRecord> = struct<SuccessionRecord
       groupId: opaque,
       welcomes: vector(struct({ bytes: opaque, keyPackageRefs: vector(opaque) })),
       ratchetTree: optional(opaque),
+      confirmationTag: atEnd(opaque),
     }),
   ),
 });

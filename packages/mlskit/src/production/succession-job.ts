@@ -1,7 +1,8 @@
 /** From a ReInit to its successor, step by step. RFC 9420 §11.2; catalogue M-REI-07. */
-import { toHex } from "../codec/index.ts";
+import { EMPTY_BYTES, toHex } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
+import type { CreatedSuccessor } from "../group/successor.ts";
 import type { ReInit } from "../messages/proposal.ts";
 import { type Client, coreOfClient, type NewGroup } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
@@ -64,14 +65,17 @@ export async function continueSuccession(
   if (missing.length > 0) return { type: "collecting", missing };
   const bytes = [...packages.values()];
   const made = await writeSuccessor(core, groupId, bytes, options.request ?? {}, (write, next) => {
-    const { welcomes, ratchetTree } = next;
-    const successor = { groupId: reInit.groupId, welcomes, ratchetTree };
-    const now = { ...record, made: successor };
+    const now = { ...record, made: madeOf(reInit, next) };
     write.put(keyOf(groupId), encodeRecord(successionRecord, now));
   });
-  const { welcomes, ratchetTree } = made;
-  const successor = { groupId: reInit.groupId, welcomes, ratchetTree };
-  return handOut(client, core, groupId, successor, options);
+  return handOut(client, core, groupId, madeOf(reInit, made), options);
+}
+
+function madeOf(
+  { groupId }: ReInit,
+  { welcomes, ratchetTree, confirmationTag }: CreatedSuccessor,
+): NonNullable<SuccessionRecord["made"]> {
+  return { groupId, welcomes, ratchetTree, confirmationTag };
 }
 
 /** Asks for what is missing or has expired, and keeps what it gets. */
@@ -114,11 +118,13 @@ async function handOut(
   client: Client,
   core: ClientCore,
   groupId: Uint8Array,
-  { groupId: successorId, welcomes, ratchetTree }: NonNullable<SuccessionRecord["made"]>,
+  made: NonNullable<SuccessionRecord["made"]>,
   options: SuccessionOptions,
 ): Promise<SuccessionStep> {
-  const group = await client.group(successorId);
-  const { confirmationTag } = group;
+  const { welcomes, ratchetTree } = made;
+  const group = await client.group(made.groupId);
+  // The group may be in a later epoch by now, whose Commit is not the one that is handed out.
+  const { confirmationTag = EMPTY_BYTES } = made;
   await options.deliver({ group, welcomes, ratchetTree, confirmationTag });
   await forget(core, groupId);
   return { type: "created", group };

@@ -196,6 +196,35 @@ describe("P-OWN-01: what is to be handed out is kept until it was", () => {
     expect(await rowsOf(world)).toHaveLength(1);
   });
 
+  test("damage to what is kept stops nothing else, and an event says what went", async () => {
+    for (const isOwn of [true, false]) {
+      const world = await testGroup({ members: 2 });
+      const [a, b] = world.groups as [Group, Group];
+      for (let i = 0; i < 2; i++) {
+        const added = await a.commitImmediately({ add: [(await newcomer(world)).keyPackage] });
+        await world.deliver(added.commit, 0);
+      }
+      const { storage } = world.member(0);
+      const [key] = (await rowsOf(world)) as [string];
+      const value = (await storage.get(key))!.value.slice(0, 30);
+      await storage.write({ puts: [{ key, value }], deletes: [], expect: [] });
+      const { client } = await world.reopen(0, storage);
+      const dropped: unknown[] = [];
+      client.on((event) => {
+        if (event.type === "handOutDropped") dropped.push(event.epoch);
+      });
+      const again = await client.group(a.id);
+      const [kept, ...more] = again.toHandOut;
+      expect([kept!.epoch, more]).toEqual([3n, []]);
+      if (isOwn) await again.commitImmediately({ groupInfo: true });
+      else await again.process((await b.commit()).commit, { accept: true });
+      expect([again.epoch, dropped]).toEqual([4n, [2n]]);
+      await again.handedOut(kept!);
+      expect(again.toHandOut).toHaveLength(isOwn ? 1 : 0);
+      expect(await rowsOf(world)).toHaveLength(isOwn ? 1 : 0);
+    }
+  });
+
   test("M-MD-01: addDevice goes on with the Welcomes that it could not hand out", async () => {
     const world = await testGroup({ members: 2 });
     const { client: tablet } = await world.newClient("member 0");

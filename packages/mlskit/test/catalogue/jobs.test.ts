@@ -386,6 +386,31 @@ describe("jobs over all groups", () => {
     expect(await client.identities()).toEqual([to]);
   });
 
+  test("M-UPD-08: a group that is entered when a rotation stopped after its last group takes part too", async () => {
+    const world = await testGroup({ members: 2 });
+    const [{ client }, { client: other }] = [world.member(0), world.member(1)];
+    const from = client.identity;
+    const invitation = await client.createKeyPackage();
+    const to = await client.addIdentity({ identity: "member 0" });
+    world.directory.add(to);
+    const transport: GroupTransport = {
+      deliver: async ({ commit }, group) => {
+        await (await other.group(group.id)).process(commit, { accept: true });
+        return { type: "accepted" };
+      },
+      propose: () => undefined,
+      catchUp: () => undefined,
+    };
+    const crash = () => Promise.reject(new Error("crash"));
+    const first = rotateIdentity(client, { from, to, transport, onProgress: crash });
+    await expect(first).rejects.toThrow("crash");
+    const { group } = await other.createGroupWith([invitation.bytes]);
+    const entered = await client.join((await group.acceptCommit()).welcomes[0]!.bytes);
+    const result = await rotateIdentity(client, { from, to, transport });
+    expect(result).toEqual({ isDone: true, done: 2, left: [] });
+    expect(entered.members().find(({ isOwn }) => isOwn)?.signatureKey).toEqual(to.signatureKey);
+  });
+
   test("M-UPD-08: rotation is one job with progress, a transaction per group, retried after a lost race", async () => {
     const { post, directory, alice, bob, ids, reopen, storage } = await people(3);
     const from = alice.identity;

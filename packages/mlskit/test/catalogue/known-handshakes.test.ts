@@ -159,5 +159,11 @@ describe("M-PROP-13: what one member drops, others may commit", () => {
       for (const group of [a, b]) await group.dropProposal(reference);
     }
     expect(await world.member(1).storage.list("g0/d")).toHaveLength(2);
+    // None at all is a limit as well.
+    const { bytes, reference } = await a.proposeUpdate();
+    await b.process(bytes, ACCEPT);
+    await b.configure({ pendingProposals: 0 });
+    await b.dropProposal(reference);
+    expect(await world.member(1).storage.list("g0/d")).toEqual([]);
   });
 });

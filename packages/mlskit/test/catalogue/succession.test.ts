@@ -68,6 +68,36 @@ describe("the successor of a group", () => {
     assertAgreement([made.group, joined]);
   });
 
+  test("M-REI-07: Welcomes that go out late name their own Commit, whatever the successor has had since", async () => {
+    const { world, id, store } = await closed();
+    const packages = new Map<string, Uint8Array>();
+    for (const { client, name } of world.members) packages.set(name, await freshPackage(client));
+    const delivered: NewGroup[] = [];
+    const options: SuccessionOptions = {
+      keyPackage: (member) => packages.get(fromUtf8(member.identity!)),
+      deliver: async (created) => {
+        delivered.push(created);
+        if (delivered.length === 1) throw new Error("no network");
+        await created.group.handedOut(created);
+      },
+      patience: 0,
+    };
+    const bob = world.member(1).client;
+    await expect(continueSuccession(bob, id, options)).rejects.toThrow("no network");
+    const { group, client } = await world.reopen(1, store(1).reopen());
+    expect(group.status).toBe("inactive");
+    // Meanwhile Bob has added somebody, whose Welcome is still to be handed out.
+    const successor = await client.group(delivered[0]!.group.id);
+    const tag = successor.confirmationTag;
+    const { client: dave } = await world.newClient("dave");
+    world.directory.add(await dave.addIdentity({ identity: "dave", cipherSuite: 3 }));
+    await successor.commitImmediately({ add: [await freshPackage(dave)] });
+    expect((await continueSuccession(client, id, options)).type).toBe("created");
+    expect(delivered[1]!.confirmationTag).toEqual(delivered[0]!.confirmationTag);
+    expect(delivered[0]!.confirmationTag).toEqual(tag);
+    expect(successor.toHandOut.map(({ epoch }) => epoch)).toEqual([2n]);
+  });
+
   test("M-REI-07: collecting, waiting and taking over are steps of a job that survives restarts", async () => {
     const { world, id, store } = await closed();
     const { clock } = world;

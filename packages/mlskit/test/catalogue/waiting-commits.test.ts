@@ -53,6 +53,36 @@ describe("P-BUF-04: a Commit that waited for a proposal", () => {
     expect(c.epoch).toBe(2n);
   });
 
+  test("M-EVT-03: a Commit that waits to be accepted is announced once", async () => {
+    const world = await testGroup({ members: 3 });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const proposal = await a.proposeUpdate();
+    const another = await a.proposeUpdate();
+    await b.process(proposal.bytes, { accept: true });
+    const { commit } = await b.commit();
+    const events: string[] = [];
+    world.member(2).client.on(({ type }) => events.push(type));
+    expect((await c.process(commit)).kind).toBe("missingProposal");
+    const accept = async (bytes: Uint8Array) => {
+      const offered = await c.process(bytes);
+      if (offered.kind !== "proposal") throw new Error(offered.kind);
+      return (await offered.accept()) as CommitOutcome;
+    };
+    expect(await accept(proposal.bytes)).toMatchObject({ kind: "commit", isMerged: false });
+    expect(events).toEqual(["proposalReceived", "commitStaged"]);
+    events.length = 0;
+    // Neither another proposal stages it again, nor asking for it, nor its coming again.
+    const staged = await accept(another.bytes);
+    expect(staged).toMatchObject({ kind: "commit", isMerged: false });
+    expect(c.pendingProposals).toHaveLength(2);
+    expect(kindsOf(await c.retryBuffered())).toEqual(["commit"]);
+    expect((await c.process(commit)).kind).toBe("commit");
+    expect(events).toEqual(["proposalReceived"]);
+    expect((await staged.accept()).dropped).toHaveLength(1);
+    await b.acceptCommit();
+    expect(c.epochAuthenticator).toEqual(b.epochAuthenticator);
+  });
+
   test("M-RCV-09: a staged Commit that nobody accepted is there after a restart", async () => {
     const { world, proposal, commit } = await waiting();
     const c = world.groups[2]!;

@@ -2,7 +2,7 @@
 import { equalBytes } from "../../codec/index.ts";
 import type { DroppedProposal } from "../state/dropped-proposals.ts";
 import type { GroupAccess } from "../session/group-access.ts";
-import { type HandOut, isSameCommit } from "../state/hand-out.ts";
+import { type HandOut, handOutOf } from "../state/hand-out.ts";
 import type { Outcome } from "../state/outcome.ts";
 import type { PendingCommitView } from "../sending/commit.ts";
 import { replayBuffered } from "./process.ts";
@@ -51,7 +51,7 @@ export async function acceptPending(
 export function findMerged(session: GroupSession, meant: OwnCommit): AcceptedCommit | undefined {
   if (!isSeen(session, meant.commit)) return undefined;
   const { epoch, confirmationTag, summary } = meant;
-  const kept = session.state.handOuts.find((one) => isSameCommit(one, meant));
+  const kept = handOutOf(session.state.handOuts, meant);
   return acceptedBefore(
     kept ?? {
       epoch,

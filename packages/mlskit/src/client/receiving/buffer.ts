@@ -39,6 +39,18 @@ export function unbuffer(session: GroupSession, hash: string): void {
   if (kept.delete(hash)) session.state = { ...session.state, buffer: kept };
 }
 
+/** Whether no event has told yet of a Commit that waits to be accepted; afterwards one has, if it is kept. */
+export function isToBeAnnounced(session: GroupSession, bytes: Uint8Array): boolean {
+  const hash = messageHash(session, bytes);
+  const message = session.state.buffer.get(hash);
+  if (message === undefined) return true;
+  if (message.isAnnounced === true) return false;
+  const kept = new Map(session.state.buffer);
+  kept.set(hash, { ...message, isAnnounced: true });
+  session.state = { ...session.state, buffer: kept };
+  return true;
+}
+
 /** Nothing waits for ever. */
 export function expireBuffered(session: GroupSession): void {
   const { state } = session;

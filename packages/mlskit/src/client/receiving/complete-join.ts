@@ -3,7 +3,7 @@ import { deleteStates } from "../records/delete-state.ts";
 import { readHandOuts } from "../records/read-group.ts";
 import { storedTypes } from "../records/record-codecs.ts";
 import { GroupKeys } from "../records/record-keys.ts";
-import { afterEpoch } from "../state/hand-out.ts";
+import { afterEpoch, isReadable } from "../state/hand-out.ts";
 import { epochBegins, ownEntry } from "../state/events.ts";
 import { wireTypes } from "../../group/environment.ts";
 import { noPendingCommit } from "./settle-commit.ts";
@@ -25,13 +25,14 @@ export async function completeJoin(session: GroupSession): Promise<void> {
         rows.set(BigInt(key.slice(prefix.length)), value);
       }
     });
-    handOuts = afterEpoch(readHandOuts(rows, types));
+    const all = readHandOuts(rows, types);
     // Those of a branch that was left lead into it. Whether an older epoch was of it nobody can tell here.
     const { groupId, epoch: joined } = epoch.context;
-    for (const lost of handOuts.filter((one) => one.epoch >= joined)) {
-      session.emit({ type: "handOutDropped", groupId, epoch: lost.epoch });
+    handOuts = afterEpoch(all).filter((one) => one.epoch < joined);
+    for (const one of all) {
+      if (isReadable(one) && (one.epoch < joined || one.welcomes.length === 0)) continue;
+      session.emit({ type: "handOutDropped", groupId, epoch: one.epoch });
     }
-    handOuts = handOuts.filter((one) => one.epoch < joined);
   }
   session.state = {
     ...session.state,

@@ -1,5 +1,5 @@
 /** From received bytes to an outcome. Catalogue M-RCV; rules P-BUF. */
-import { buffer, expireBuffered, unbuffer } from "./buffer.ts";
+import { buffer, expireBuffered, isToBeAnnounced, unbuffer } from "./buffer.ts";
 import { checkRoom } from "../state/proposal-room.ts";
 import { completeJoin } from "./complete-join.ts";
 import { failedAmongMany, invalid, isPassing, outcomeOfFailure } from "./failed-message.ts";
@@ -195,8 +195,9 @@ async function storeProposal(
   bytes: Uint8Array,
   acceptCommits: boolean,
 ): Promise<Outcome | undefined> {
+  const staged = new Set<string>();
   const missing: Uint8Array[] = [];
-  const early = await replayCommits(access, session, acceptCommits, missing);
+  const early = await replayCommits(access, session, acceptCommits, staged, missing);
   // One that only waits to be accepted does not keep the proposal from being stored.
   if (early?.isMerged === true) return early;
   const isAwaited = missing.some((one) => equalBytes(one, cached.reference));
@@ -207,29 +208,37 @@ async function storeProposal(
   if (key !== undefined) useUp(session, key);
   const { wireFormat } = info;
   session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });
-  return replayCommits(access, session, acceptCommits);
+  return (await replayCommits(access, session, acceptCommits, staged)) ?? early;
 }
 
 /**
- * Tries the Commits again that lack proposals. The outcome of one that lacks none any more; the
- * proposals that the others lack are added to `missing`.
+ * Tries the Commits again that lack proposals. The outcome of the first that lacks none any more. Those
+ * that only wait to be accepted then are added to `staged`, and are not tried if they are there
+ * already; the proposals that the others lack are added to `missing`.
  */
 async function replayCommits(
   access: GroupAccess,
   session: GroupSession,
   accept: boolean,
+  staged: Set<string>,
   missing: Uint8Array[] = [],
 ): Promise<CommitOutcome | undefined> {
   const { buffer: kept, epoch } = session.state;
+  let first: CommitOutcome | undefined;
   for (const [hash, message] of kept) {
+    if (staged.has(hash)) continue;
     const decoded = decodeBuffered(session, message);
     if (decoded === undefined || contentTypeOf(decoded) !== "commit") continue;
     if (infoOf(decoded).epoch !== epoch.context.epoch) continue;
     const outcome = await replayOne(access, session, hash, message, accept);
-    if (outcome !== undefined && isCommitOutcome(outcome)) return outcome;
+    if (outcome !== undefined && isCommitOutcome(outcome)) {
+      if (outcome.isMerged) return outcome;
+      staged.add(hash);
+      first ??= outcome;
+    }
     if (outcome?.kind === "missingProposal") missing.push(...outcome.missing);
   }
-  return undefined;
+  return first;
 }
 
 function isCommitOutcome(outcome: Outcome): outcome is CommitOutcome {
@@ -263,8 +272,9 @@ async function commitOutcome(
     };
   };
   if (accept) return merge(session);
-  const { groupId } = received.info;
-  session.emit({ type: "commitStaged", groupId, epoch, isOwn: false });
+  if (isToBeAnnounced(session, bytes)) {
+    session.emit({ type: "commitStaged", groupId: received.info.groupId, epoch, isOwn: false });
+  }
   return {
     ...describe(received, before, staged, types),
     isMerged: false,

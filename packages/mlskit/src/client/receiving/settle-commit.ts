@@ -4,7 +4,7 @@ import { MlsError, StateError } from "../../errors.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { type DroppedProposal, droppedProposals } from "../state/dropped-proposals.ts";
 import { type GroupState, type PendingCommit, SEEN_SLOTS } from "../state/group-state.ts";
-import { type HandOut, isSameCommit, withHandOut } from "../state/hand-out.ts";
+import { type HandOut, handOutOf, isReadable, withHandOut } from "../state/hand-out.ts";
 import { eraseEpoch } from "../../group/epoch.ts";
 import { mergeEpoch, mergeRemoval } from "./merge.ts";
 import { type IncomingCommit, type MessageKeyId, messageHash } from "./receive.ts";
@@ -48,8 +48,9 @@ export async function forgetHandOut(
   commit: Pick<HandOut, "confirmationTag">,
 ): Promise<void> {
   const { state } = session;
-  const handOuts = state.handOuts.filter((one) => !isSameCommit(one, commit));
-  if (handOuts.length < state.handOuts.length) session.state = { ...state, handOuts };
+  const done = handOutOf(state.handOuts, commit);
+  if (done === undefined) return;
+  session.state = { ...state, handOuts: state.handOuts.filter((one) => one !== done) };
 }
 
 /**
@@ -136,6 +137,9 @@ function announce(
   for (const { leafIndex, leaf } of summary.added) {
     const { credential } = leaf;
     session.emit({ type: "memberJoined", groupId, epoch, leafIndex, credential });
+  }
+  for (const one of before.handOuts.filter((kept) => !isReadable(kept))) {
+    session.emit({ type: "handOutDropped", groupId, epoch: one.epoch });
   }
   if (session.state.status === "inactive") return [];
   session.emit(epochBegins(session.state.epoch, summary.committer));

@@ -265,7 +265,7 @@ const exporterRecord: Codec<ExporterRecord | undefined> = atEnd(
 );
 
 /* @__NO_SIDE_EFFECTS__ */
-function atEnd<T>(codec: Codec<T>): Codec<T | undefined> {
+export function atEnd<T>(codec: Codec<T>): Codec<T | undefined> {
   return {
     write(writer, value) {
       if (value !== undefined) codec.write(writer, value);

@@ -95,7 +95,7 @@ function setAside(session: GroupSession, dropped: GroupState["proposals"]): void
   const { state } = session;
   const proposals = new Map([...state.proposals].filter(([key]) => !dropped.has(key)));
   const all = [...state.setAside, ...dropped];
-  const kept = new Map(all.slice(-state.config.pendingProposals));
+  const kept = new Map(all.slice(Math.max(0, all.length - state.config.pendingProposals)));
   session.state = { ...state, proposals, setAside: kept };
 }
 

@@ -80,8 +80,8 @@ export type ClientEvent =
   | (GroupEvent & { readonly type: "credentialExpiring"; readonly expiresAt: bigint })
   | (GroupEvent & { readonly type: "bufferFull" })
   /**
-   * The Commit that began this epoch has Welcomes that nobody took, and too many came after it, or a
-   * resync has left its branch.
+   * The Commit that began this epoch has Welcomes that nobody took, and too many came after it, a
+   * resync has left its branch, or the store has damaged them.
    */
   | (GroupEvent & { readonly type: "handOutDropped" })
   /** It is no good. Its key package is still here, but should be offered to nobody any more. */

@@ -1,5 +1,6 @@
 /** What an accepted Commit of ours has for others, until they have it. Catalogue M-COM-17. */
 import { equalBytes } from "../../codec/index.ts";
+import { MlsError } from "../../errors.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import type { CreatedWelcome } from "../../group/welcome-creation.ts";
 import type { GroupConfig } from "./config.ts";
@@ -17,10 +18,23 @@ export interface HandOut {
   readonly ratchetTree: Uint8Array | undefined;
 }
 
-export const isSameCommit = (
-  a: Pick<HandOut, "confirmationTag">,
-  b: Pick<HandOut, "confirmationTag">,
-): boolean => equalBytes(a.confirmationTag, b.confirmationTag);
+/** What that Commit has for others. */
+export function handOutOf(
+  all: readonly HandOut[],
+  { confirmationTag }: Pick<HandOut, "confirmationTag">,
+): HandOut | undefined {
+  return all.filter(isReadable).find((one) => equalBytes(one.confirmationTag, confirmationTag));
+}
+
+/** It is decoded when somebody asks. One that is damaged must not keep us from committing. */
+export function isReadable(one: HandOut): boolean {
+  try {
+    return one.confirmationTag.length > 0;
+  } catch (error) {
+    if (!MlsError.is(error, "STORAGE_FAILED")) throw error;
+    return false;
+  }
+}
 
 /** With one more; what it leaves no room for is in `dropped`. */
 export function withHandOut(
@@ -37,9 +51,10 @@ export function withHandOut(
 
 /** The newest by count and by size; of those the very newest in any case. */
 export function limitHandOuts(
-  all: readonly HandOut[],
+  given: readonly HandOut[],
   { handOuts, handOutBytes }: Pick<GroupConfig, "handOuts" | "handOutBytes">,
 ): { readonly kept: readonly HandOut[]; readonly dropped: readonly HandOut[] } {
+  const all = given.filter(isReadable);
   let size = 0;
   let first = all.length;
   while (first > Math.max(0, all.length - handOuts)) {
@@ -59,8 +74,9 @@ function sizeOf({ welcomes, groupInfo, ratchetTree }: HandOut): number {
 
 /** A GroupInfo is good for its own epoch only; who was added must get the Welcome also later. */
 export function afterEpoch(all: readonly HandOut[]): readonly HandOut[] {
-  if (all.every(({ groupInfo }) => groupInfo === undefined)) return all;
+  if (all.every((one) => isReadable(one) && one.groupInfo === undefined)) return all;
   return all
+    .filter(isReadable)
     .filter(({ welcomes }) => welcomes.length > 0)
     .map((one) => (one.groupInfo === undefined ? one : { ...one, groupInfo: undefined }));
 }
