@@ -1,12 +1,12 @@
 /** After a restore from a backup, or beside a copy of the store. P-CR-04, P-MP-06. */
 import { EMPTY_BYTES, fromHex, MAX_UINT64, uint32, uint64 } from "../codec/index.ts";
+import { MlsError } from "../errors.ts";
 import type { ClientCore } from "./session/client-core.ts";
 import { removeKeyPackage } from "./identity/key-packages.ts";
 import { replacedBy } from "./records/delete-state.ts";
 import { decodeRecord, encodeRecord } from "./records/record-codecs.ts";
 import { GROUP_PREFIX, GroupKeys, KEY_PACKAGE_PREFIX } from "./records/record-keys.ts";
 import type { GroupSession } from "./session/session.ts";
-import { isUnreadable } from "./session/unreadable.ts";
 import type { Transaction } from "./records/transaction.ts";
 
 /**
@@ -54,7 +54,10 @@ async function freezeAll(
   await core.finish(transaction, sessions);
 }
 
-/** A group that cannot be read now may be readable later: it is frozen as well. */
+/**
+ * A group that cannot be read now may be readable later: it is frozen as well, whatever is wrong. A
+ * store that fails altogether also fails to write that.
+ */
 async function openOrFreeze(
   core: ClientCore,
   transaction: Transaction,
@@ -64,14 +67,14 @@ async function openOrFreeze(
   try {
     return await core.openSession(transaction, handle);
   } catch (error) {
-    if (!isUnreadable(error)) throw error;
+    if (MlsError.is(error, "STORAGE_CONFLICT")) throw error;
   }
   const keys = new GroupKeys(handle);
   if (!(await transaction.expectCurrent(keys.version))) return undefined;
   transaction.put(keys.version, EMPTY_BYTES);
   transaction.put(keys.frozen, encodeRecord(uint64, MAX_UINT64));
   transaction.overtaken.add(handle);
-  const head = await transaction.get(keys.head);
+  const head = await transaction.get(keys.head).catch(() => undefined);
   const replaced = head === undefined ? undefined : replacedBy(head, core.stored);
   if (replaced !== undefined) handles.push(replaced);
   return undefined;

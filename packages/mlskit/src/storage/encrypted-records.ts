@@ -13,7 +13,7 @@
  * for all the rest, which keeps names below the limit for keys.
  */
 import { concat, fromUtf8, utf8 } from "../codec/bytes.ts";
-import { StorageError } from "../errors.ts";
+import { DecodeError, StorageError } from "../errors.ts";
 import { type Bytes, NONCE_SIZE, randomBytes, type StoreKeys, TAG_SIZE } from "./encrypted-keys.ts";
 import type { StoredRecord } from "./storage.ts";
 
@@ -154,8 +154,10 @@ export function unpackRecord(
   return { key, value };
 }
 
+/** The cause tells that it is the record, and not the medium, that is to blame. */
 function altered(cause?: unknown): StorageError {
-  return new StorageError("STORAGE_FAILED", "a stored record is not the one that was written", {
-    cause,
+  const message = "a stored record is not the one that was written";
+  return new StorageError("STORAGE_FAILED", message, {
+    cause: new DecodeError(message, { cause }),
   });
 }

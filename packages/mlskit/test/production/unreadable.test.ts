@@ -9,16 +9,33 @@ import {
   unfinishedRotations,
 } from "../../src/production/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
+import { EMPTY_BYTES, utf8 } from "../../src/codec/index.ts";
+import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { MapStorage } from "./map-storage.ts";
 
-/** Member 0 after a restart, with a group whose head is cut. */
-async function damagedWorld() {
+/** Where the plain configuration begins in a head. */
+const CONFIG = utf8('{"');
+
+/** What may become of a record. */
+const DAMAGES: Readonly<Record<string, (head: Uint8Array) => Uint8Array>> = {
+  "is cut": (head) => head.slice(0, 20),
+  "is empty": () => EMPTY_BYTES,
+  "has a changed byte in its settings": (head) => {
+    const changed = head.slice();
+    const at = changed.findIndex((_, i) => CONFIG.every((byte, j) => head[i + j] === byte));
+    changed[at] = 0x7d;
+    return changed;
+  },
+};
+
+/** Member 0 after a restart, with a group whose head is damaged. */
+async function damagedWorld(damage = DAMAGES["is cut"]!) {
   const world = await testGroup({ members: 2 });
   const { client, storage, group } = world.member(0);
   const damaged = await client.createGroup();
   const head = (await storage.get("g1/h"))!.value;
-  const cut = [{ key: "g1/h", value: head.slice(0, 20) }];
-  await storage.write({ puts: cut, deletes: [], expect: [] });
+  const puts = [{ key: "g1/h", value: damage(head) }];
+  await storage.write({ puts, deletes: [], expect: [] });
   const { clock, directory: authenticationService } = world;
   const open = () => Client.open({ storage, clock, authenticationService });
   const repair = () =>
@@ -26,28 +43,69 @@ async function damagedWorld() {
   return { world, storage, group, damagedId: damaged.id, client: await open(), open, repair };
 }
 
-test("M-STO-15 a damaged group is told apart from others, which go on, and can be deleted", async () => {
-  const { storage, group, damagedId, client } = await damagedWorld();
-  expect((await client.groups()).map(({ id }) => id)).toEqual([group.id]);
-  expect(await client.unreadableGroups()).toMatchObject([
-    { groupId: damagedId, error: { code: "STORAGE_FAILED" } },
-  ]);
-  await reportExpiry(client);
-  expect(await applyRetention(client)).toMatchObject({ failed: [{ groupId: damagedId }] });
-  await expect(client.group(damagedId)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
-  await client.deleteGroup(damagedId);
-  expect(await storage.list("g1/")).toEqual([]);
-  expect(await client.unreadableGroups()).toEqual([]);
-  expect(await client.groups()).toHaveLength(1);
-});
+test.each(Object.keys(DAMAGES))(
+  "M-STO-15 a group whose record %s is told apart from others, which go on, and can be deleted",
+  async (name) => {
+    const { storage, group, damagedId, client } = await damagedWorld(DAMAGES[name]);
+    expect((await client.groups()).map(({ id }) => id)).toEqual([group.id]);
+    expect(await client.unreadableGroups()).toMatchObject([
+      { groupId: damagedId, error: { code: "STORAGE_FAILED" } },
+    ]);
+    await reportExpiry(client);
+    expect(await applyRetention(client)).toMatchObject({ failed: [{ groupId: damagedId }] });
+    await expect(client.group(damagedId)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    await client.deleteGroup(damagedId);
+    expect(await storage.list("g1/")).toEqual([]);
+    expect(await client.unreadableGroups()).toEqual([]);
+    expect(await client.groups()).toHaveLength(1);
+  },
+);
 
-test("P-MP-06 a group that cannot be read is frozen as well, should it be readable later", async () => {
-  const { group, damagedId, client, open, repair } = await damagedWorld();
-  await client.suspectRollback();
-  expect((await client.group(group.id)).isFrozen).toBe(true);
-  await repair();
-  const again = await (await open()).group(damagedId);
-  await expect(again.send("no")).rejects.toMatchObject({ code: "ROLLBACK_SUSPECTED" });
+test.each(Object.keys(DAMAGES))(
+  "P-MP-06 a group whose record %s is frozen as well, should it be readable later",
+  async (name) => {
+    const { group, damagedId, client, open, repair } = await damagedWorld(DAMAGES[name]);
+    await client.suspectRollback();
+    expect((await client.group(group.id)).isFrozen).toBe(true);
+    await repair();
+    const again = await (await open()).group(damagedId);
+    await expect(again.send("no")).rejects.toMatchObject({ code: "ROLLBACK_SUSPECTED" });
+  },
+);
+
+test("M-STO-18 P-MP-06 the same goes for a record that an encrypted store finds changed", async () => {
+  const inner = new MapStorage();
+  const key = new Uint8Array(32).fill(7);
+  const encrypted = await encryptedStorage(inner, key);
+  const world = await testGroup({
+    members: 2,
+    storage: (name) => (name === "member 0" ? encrypted : new MapStorage()),
+  });
+  const { client, group } = world.member(0);
+  const before = new Set((await inner.list("")).map((record) => record.key));
+  const damaged = await client.createGroup();
+  const rows = (await inner.list("r/")).filter((record) => !before.has(record.key));
+  // The records of the new group are those of which there are several in one folder.
+  const folderOf = (name: string): string => name.split("/")[1]!;
+  const row = rows.find(({ key: name }) =>
+    rows.some((other) => other.key !== name && folderOf(other.key) === folderOf(name)),
+  )!;
+  const value = row.value.slice();
+  value[value.length - 1]! ^= 1;
+  await inner.write({ puts: [{ key: row.key, value }], deletes: [], expect: [] });
+  const again = await Client.open({
+    storage: await encryptedStorage(inner.copy(), key, { verify: false }),
+    clock: world.clock,
+    authenticationService: world.directory,
+  });
+  expect(await again.groups()).toHaveLength(1);
+  expect(await again.unreadableGroups()).toMatchObject([
+    { groupId: damaged.id, error: { code: "STORAGE_FAILED" } },
+  ]);
+  await again.suspectRollback();
+  await expect((await again.group(group.id)).send("no")).rejects.toMatchObject({
+    code: "ROLLBACK_SUSPECTED",
+  });
 });
 
 test("M-ID-10 M-UPD-08 a rotation leaves what it cannot read for later, and the identity that may be needed there", async () => {
@@ -109,12 +167,13 @@ test("M-STO-18 a store that fails says so, instead of showing its groups as gone
   const failed = { code: "STORAGE_FAILED", cause };
   await expect(client.groups()).rejects.toMatchObject(failed);
   await expect(client.unreadableGroups()).rejects.toMatchObject(failed);
-  await expect(client.suspectRollback()).rejects.toMatchObject(failed);
+  // This must not fail for what can be done blindly.
+  await client.suspectRollback();
   beforeList(() => undefined);
   expect(await client.unreadableGroups()).toEqual([]);
   const [group] = await client.groups();
   expect(group?.id).toEqual(world.member(0).group.id);
-  expect(group?.isFrozen).toBe(false);
+  expect(group?.isFrozen).toBe(true);
 });
 
 test("M-STO-15 a group that is deleted while groups are listed is in neither list; one whose records are gone is unreadable", async () => {

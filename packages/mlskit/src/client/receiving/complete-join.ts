@@ -3,7 +3,7 @@ import { deleteStates } from "../records/delete-state.ts";
 import { readHandOuts } from "../records/read-group.ts";
 import { storedTypes } from "../records/record-codecs.ts";
 import { GroupKeys } from "../records/record-keys.ts";
-import { afterEpoch, isReadable } from "../state/hand-out.ts";
+import { afterEpoch, type HandOut, isReadable } from "../state/hand-out.ts";
 import { epochBegins, ownEntry } from "../state/events.ts";
 import { wireTypes } from "../../group/environment.ts";
 import { noPendingCommit } from "./settle-commit.ts";
@@ -25,7 +25,14 @@ export async function completeJoin(session: GroupSession): Promise<void> {
         rows.set(BigInt(key.slice(prefix.length)), value);
       }
     });
-    const all = readHandOuts(rows, types);
+    const all: HandOut[] = [];
+    for (const row of [...rows].sort(([a], [b]) => (a < b ? -1 : 1))) {
+      try {
+        all.push(...readHandOuts(new Map([row]), types));
+      } catch {
+        session.emit({ type: "handOutDropped", groupId: epoch.context.groupId, epoch: row[0] });
+      }
+    }
     // Those of a branch that was left lead into it. Whether an older epoch was of it nobody can tell here.
     const { groupId, epoch: joined } = epoch.context;
     handOuts = afterEpoch(all).filter((one) => one.epoch < joined);

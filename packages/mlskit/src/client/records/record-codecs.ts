@@ -22,7 +22,7 @@ import {
 } from "../../codec/index.ts";
 import { Credential } from "../../credentials/credential.ts";
 import { Secret } from "../../crypto/index.ts";
-import { MlsError, StorageError } from "../../errors.ts";
+import { DecodeError, MlsError, StorageError } from "../../errors.ts";
 import { type Extension, Extensions } from "../../extensions/extension.ts";
 import { Sender } from "../../framing/framed-content.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
@@ -69,12 +69,13 @@ export function decodeRecord<T>(
   bytes: Uint8Array,
   types: WireTypes = storedTypes(RFC_TYPES),
 ): T {
-  if (bytes[0] !== FORMAT_VERSION) {
+  if (bytes.length > 0 && bytes[0] !== FORMAT_VERSION) {
     throw new StorageError("STORAGE_VERSION", "a record was written by a later release", {
       details: { version: bytes[0] },
     });
   }
   try {
+    if (bytes.length === 0) throw new DecodeError("a record is empty");
     return decodeInPlace(codec, bytes.subarray(1), "record", types);
   } catch (cause) {
     if (!(cause instanceof MlsError)) throw cause;
@@ -121,7 +122,13 @@ export const flag: Codec<boolean> = mapped(
 export function json<T>(): Codec<T> {
   return mapped(
     opaque,
-    (bytes) => JSON.parse(fromUtf8(bytes)) as T,
+    (bytes) => {
+      try {
+        return JSON.parse(fromUtf8(bytes)) as T;
+      } catch (cause) {
+        throw new DecodeError("not JSON", { cause });
+      }
+    },
     (value) => utf8(JSON.stringify(value)),
   );
 }
