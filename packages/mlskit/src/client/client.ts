@@ -512,7 +512,8 @@ export class Client {
    * inside may wait for another transaction, {@link suspectRollback}, {@link close}, or an operation on
    * a group not reached through this one, {@link createSuccessor} and joining a successor too: they wait
    * for it, unless a `signal` frees them.
-   * @throws StorageError `STORAGE_CONFLICT` if another process was faster; call it again then
+   * @throws StorageError `STORAGE_CONFLICT` if another process was faster, or a group was replaced
+   * meanwhile (`createGroup` with `replace`, joining over one that was closed); call it again then
    */
   async transaction<T>(
     work: (transaction: ClientTransaction) => Promise<T>,

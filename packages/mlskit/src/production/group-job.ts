@@ -84,8 +84,8 @@ export async function runJob(
     }
     signal?.throwIfAborted();
     const groupId = groups[next] as Uint8Array;
-    const { result, error } = await step(client, groupId, wishes, transport, signal);
-    if ((result === "committed" || result === "nothingToDo") && error === undefined) {
+    const { result, error, isDone } = await step(client, groupId, wishes, transport, signal);
+    if (isDone) {
       left = left.filter((other) => bytesKey(other) !== bytesKey(groupId));
       done += 1;
       const now = { ...job, groups: left, done };
@@ -105,19 +105,21 @@ async function step(
   wishes: Wishes,
   transport: GroupTransport,
   signal: AbortSignal | undefined,
-): Promise<Pick<JobProgress, "result" | "error">> {
+): Promise<Pick<JobProgress, "result" | "error"> & { readonly isDone: boolean }> {
   let group: Group | undefined;
   try {
     group = await findGroup(client, groupId);
   } catch (error) {
     if (!isUnreadable(error)) throw error;
-    return { result: "failed", error };
+    return { result: "failed", error, isDone: false };
   }
-  if (group === undefined) return { result: "nothingToDo", error: undefined };
+  if (group === undefined) return { result: "nothingToDo", error: undefined, isDone: true };
   const contender = new Contender(group, transport);
   const done = (result: JobProgress["result"]) => {
-    const [error] = contender.handOutErrors;
-    return { result, error };
+    // Something may have thrown undefined.
+    const { length, 0: error } = contender.handOutErrors;
+    const isDone = (result === "committed" || result === "nothingToDo") && length === 0;
+    return { result, error, isDone };
   };
   try {
     await contender.handOutAll();
@@ -130,7 +132,7 @@ async function step(
     signal?.throwIfAborted();
     // Our own trouble concerns all groups.
     if (error instanceof MlsError && ["storage", "usage"].includes(error.blame)) throw error;
-    return { result: "failed", error };
+    return { result: "failed", error, isDone: false };
   }
 }
 

@@ -325,6 +325,23 @@ describe("a Welcome that does not arrive keeps nobody from committing", () => {
     ]);
   });
 
+  test("M-MD-01: a job with a Welcome that is not taken stays, whatever `accepted` throws", async () => {
+    const { client, group, lost, transport } = await unreachable();
+    const stolen = group.members()[2]!;
+    const remove = async (accepted: NonNullable<GroupTransport["accepted"]>) => {
+      const device = { signatureKeys: [stolen.signatureKey] };
+      return removeDevice(client, device, { transport: { ...transport, accepted } });
+    };
+    const refuse = () => Promise.reject<void>(undefined);
+    for (let i = 0; i < 2; i++) {
+      expect(await remove(refuse)).toMatchObject({ isDone: false, left: [group.id] });
+    }
+    expect(group.findMembers({ leafIndex: 2 })).toEqual([]);
+    expect(group.toHandOut[0]!.epoch).toEqual(lost.epoch);
+    expect(await remove(() => undefined)).toMatchObject({ isDone: true, left: [] });
+    expect(group.toHandOut).toEqual([]);
+  });
+
   test("its own Welcome: what commitOrPropose has committed is committed", async () => {
     const world = await testGroup({ members: 1 });
     const { group } = world.member(0);

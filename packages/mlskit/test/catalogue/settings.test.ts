@@ -9,6 +9,7 @@ import {
   memoryStorage,
   type Padding,
 } from "../../src/index.ts";
+import { accessOf } from "../../src/client/group.ts";
 import { testGroup, type TestGroup } from "../../src/testing/index.ts";
 
 const REFUSED = expect.objectContaining({ name: "UsageError", code: "INVALID_SETTING" });
@@ -110,6 +111,41 @@ describe("settings that cannot hold are refused, and nothing is written", () => 
     await expect(groups[0]!.send("hello", { padding })).rejects.toEqual(REFUSED);
     await expect(groups[0]!.commit({ padding })).rejects.toEqual(REFUSED);
     expect(groups[0]!.status).toBe("active");
+  });
+});
+
+describe("padding that earlier builds took", () => {
+  const stored: readonly Padding[] = [
+    { type: "fixed", size: 0 },
+    { type: "steps", sizes: [] },
+    { type: "steps", sizes: [256, 256] },
+    { type: "steps", sizes: [512, 256] },
+  ];
+
+  test.each(stored)("%o does not stop a group that has it stored", async (padding) => {
+    const world = await testGroup({ members: 2 });
+    await accessOf(world.groups[0]!).operate((session) => {
+      const { state } = session;
+      session.state = { ...state, config: { ...state.config, padding } };
+    });
+    const { group, client } = await world.reopen(0, world.member(0).storage);
+    expect(group.config.padding).toEqual(padding);
+    await world.deliver((await group.proposeUpdate()).bytes, 0);
+    const { commit } = await group.commit();
+    await world.deliver(commit, 0);
+    await group.acceptCommit();
+    const { bytes } = await group.send("hello");
+    expect((await world.groups[1]!.process(bytes)).kind).toBe("application");
+    await group.configure({ pastEpochs: 2 });
+    expect((await client.group(group.id)).config).toMatchObject({ padding, pastEpochs: 2 });
+  });
+
+  test("a fixed size of 0, which pads nothing, is a setting", async () => {
+    const padding: Padding = { type: "fixed", size: 0 };
+    const { groups } = await testGroup({ members: 1, config: { padding } });
+    const { bytes } = await groups[0]!.send("hello");
+    const { bytes: unpadded } = await groups[0]!.send("hello", { padding: { type: "none" } });
+    expect(bytes).toHaveLength(unpadded.length);
   });
 });
 

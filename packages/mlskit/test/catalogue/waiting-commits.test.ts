@@ -1,10 +1,18 @@
 /** Commits that wait for a proposal, a hook or a PSK: M-RCV-02, M-RCV-08, M-RCV-09, M-POL-07, P-BUF. */
 import { describe, expect, test } from "vitest";
 import { utf8 } from "../../src/codec/index.ts";
-import type { ClientOptions, CommitOutcome, Group, Outcome } from "../../src/index.ts";
+import {
+  Client,
+  type ClientOptions,
+  type CommitOutcome,
+  type Group,
+  type Outcome,
+  type Storage,
+} from "../../src/index.ts";
 import { testGroup } from "../../src/testing/index.ts";
 
 const PSK = utf8("a PSK");
+const CACHES = ["keep", "reload"] as const;
 const kindsOf = (outcomes: readonly Outcome[]): string[] => outcomes.map(({ kind }) => kind);
 
 /** A Commit of the second member that names a proposal of the first, neither known to the third. */
@@ -53,34 +61,88 @@ describe("P-BUF-04: a Commit that waited for a proposal", () => {
     expect(c.epoch).toBe(2n);
   });
 
-  test("M-EVT-03: a Commit that waits to be accepted is announced once", async () => {
-    const world = await testGroup({ members: 3 });
-    const [a, b, c] = world.groups as [Group, Group, Group];
-    const proposal = await a.proposeUpdate();
-    const another = await a.proposeUpdate();
-    await b.process(proposal.bytes, { accept: true });
-    const { commit } = await b.commit();
-    const events: string[] = [];
-    world.member(2).client.on(({ type }) => events.push(type));
-    expect((await c.process(commit)).kind).toBe("missingProposal");
-    const accept = async (bytes: Uint8Array) => {
-      const offered = await c.process(bytes);
-      if (offered.kind !== "proposal") throw new Error(offered.kind);
-      return (await offered.accept()) as CommitOutcome;
+  test.each(CACHES)(
+    "M-EVT-03: a Commit that waits to be accepted is announced once (%s)",
+    async (cache) => {
+      const world = await testGroup({ members: 3, cache });
+      const [a, b, c] = world.groups as [Group, Group, Group];
+      const proposal = await a.proposeUpdate();
+      const another = await a.proposeUpdate();
+      await b.process(proposal.bytes, { accept: true });
+      const { commit } = await b.commit();
+      const events: string[] = [];
+      world.member(2).client.on(({ type }) => events.push(type));
+      expect((await c.process(commit)).kind).toBe("missingProposal");
+      const accept = async (bytes: Uint8Array) => {
+        const offered = await c.process(bytes);
+        if (offered.kind !== "proposal") throw new Error(offered.kind);
+        return (await offered.accept()) as CommitOutcome;
+      };
+      expect(await accept(proposal.bytes)).toMatchObject({ kind: "commit", isMerged: false });
+      expect(events).toEqual(["proposalReceived", "commitStaged"]);
+      events.length = 0;
+      // Neither another proposal stages it again, nor asking for it, nor its coming again.
+      const staged = await accept(another.bytes);
+      expect(staged).toMatchObject({ kind: "commit", isMerged: false });
+      expect(c.pendingProposals).toHaveLength(2);
+      expect(kindsOf(await c.retryBuffered())).toEqual(["commit"]);
+      expect((await c.process(commit)).kind).toBe("commit");
+      expect(events).toEqual(["proposalReceived"]);
+      expect((await staged.accept()).dropped).toHaveLength(1);
+      await b.acceptCommit();
+      expect(c.epochAuthenticator).toEqual(b.epochAuthenticator);
+    },
+  );
+
+  test.each(CACHES)("asking for a Commit that waits writes nothing (%s)", async (cache) => {
+    const { world, proposal, commit } = await waiting();
+    const { storage } = world.member(2);
+    let writes = 0;
+    const counting: Storage = {
+      get: (key) => storage.get(key),
+      list: (prefix) => storage.list(prefix),
+      write: (batch) => {
+        writes += 1;
+        return storage.write(batch);
+      },
+      close: () => undefined,
     };
-    expect(await accept(proposal.bytes)).toMatchObject({ kind: "commit", isMerged: false });
-    expect(events).toEqual(["proposalReceived", "commitStaged"]);
+    const { directory: authenticationService, clock } = world;
+    const client = await Client.open({ storage: counting, authenticationService, clock, cache });
+    const c = await client.group(world.groups[0]!.id);
+    await c.process(commit);
+    const offered = await c.process(proposal.bytes);
+    if (offered.kind !== "proposal") throw new Error(offered.kind);
+    await offered.accept();
+    writes = 0;
+    for (let i = 0; i < 3; i++) expect(kindsOf(await c.retryBuffered())).toEqual(["commit"]);
+    expect(writes).toBe(0);
+  });
+
+  test("what another process does in the store does not announce a Commit again, what was not written does", async () => {
+    const { world, proposal, commit } = await waiting();
+    const { client, group: c, storage } = world.member(2);
+    const events: string[] = [];
+    client.on(({ type }) => events.push(type));
+    await c.process(commit);
+    const offered = await c.process(proposal.bytes);
+    if (offered.kind !== "proposal") throw new Error(offered.kind);
+    const stopped = client.transaction(async (transaction) => {
+      await (await transaction.group(c.id)).process(proposal.bytes, { accept: true });
+      await (await transaction.group(c.id)).retryBuffered();
+      throw new Error("stopped");
+    });
+    await expect(stopped).rejects.toThrow("stopped");
     events.length = 0;
-    // Neither another proposal stages it again, nor asking for it, nor its coming again.
-    const staged = await accept(another.bytes);
-    expect(staged).toMatchObject({ kind: "commit", isMerged: false });
-    expect(c.pendingProposals).toHaveLength(2);
+    await offered.accept();
+    expect(events).toEqual(["commitStaged"]);
+    const { directory: authenticationService, clock } = world;
+    const other = await Client.open({ storage, authenticationService, clock });
+    await (await other.group(c.id)).configure({ resumptionPsks: 1 });
     expect(kindsOf(await c.retryBuffered())).toEqual(["commit"]);
-    expect((await c.process(commit)).kind).toBe("commit");
-    expect(events).toEqual(["proposalReceived"]);
-    expect((await staged.accept()).dropped).toHaveLength(1);
-    await b.acceptCommit();
-    expect(c.epochAuthenticator).toEqual(b.epochAuthenticator);
+    await c.configure({ resumptionPsks: 2 });
+    expect(kindsOf(await c.retryBuffered())).toEqual(["commit"]);
+    expect(events).toEqual(["commitStaged"]);
   });
 
   test("M-RCV-09: a staged Commit that nobody accepted is there after a restart", async () => {

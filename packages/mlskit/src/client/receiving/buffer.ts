@@ -41,13 +41,15 @@ export function unbuffer(session: GroupSession, hash: string): void {
 
 /** Whether no event has told yet of a Commit that waits to be accepted; afterwards one has, if it is kept. */
 export function isToBeAnnounced(session: GroupSession, bytes: Uint8Array): boolean {
+  const { buffer: kept, handle } = session.state;
   const hash = messageHash(session, bytes);
-  const message = session.state.buffer.get(hash);
-  if (message === undefined) return true;
-  if (message.isAnnounced === true) return false;
-  const kept = new Map(session.state.buffer);
-  kept.set(hash, { ...message, isAnnounced: true });
-  session.state = { ...session.state, buffer: kept };
+  if (!kept.has(hash)) return true;
+  const announced = session.host.announced.get(handle) ?? new Set();
+  if (announced.has(hash)) return false;
+  for (const one of announced) if (!kept.has(one)) announced.delete(one);
+  session.host.announced.set(handle, announced.add(hash));
+  // The event goes with the transaction.
+  session.transaction.onAbort(() => announced.delete(hash));
   return true;
 }
 

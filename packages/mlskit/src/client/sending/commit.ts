@@ -108,7 +108,7 @@ export async function stageOwnCommit(
       leaf,
       authenticatedData: request.authenticatedData ?? EMPTY_BYTES,
       wireFormat: wireForm === "private" ? "privateMessage" : "publicMessage",
-      padding: paddingPolicy(request.padding ?? config.padding),
+      padding: paddingPolicy(config.padding, request.padding),
       ratchetTree: request.ratchetTree ?? defaults.ratchetTree,
       groupInfo:
         request.groupInfo === true

@@ -41,7 +41,7 @@ export async function sendApplication(
   const sent = await protectApplicationData(epoch, {
     data: plaintext,
     authenticatedData: options.authenticatedData ?? EMPTY_BYTES,
-    padding: paddingPolicy(options.padding ?? config.padding),
+    padding: paddingPolicy(config.padding, options.padding),
   });
   session.useOwnKey(sent.change);
   if (messagesSent(state) === config.updatePolicy.messages) {

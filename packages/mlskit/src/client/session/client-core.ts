@@ -114,6 +114,7 @@ export class ClientCore {
       isReloading: options.cache === "reload",
       bufferedBytes: options.bufferedBytes,
       contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
+      announced: new Map(),
     };
   }
 
@@ -261,6 +262,7 @@ export class ClientCore {
       known.state = undefined;
     }
     this.#groups.delete(handle);
+    this.#host.announced.delete(handle);
   }
 
   /** To be taken at once: it is forgotten when nobody holds it or waits for it. */

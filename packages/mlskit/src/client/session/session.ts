@@ -24,6 +24,11 @@ export interface SessionHost {
   /** Bytes of early messages that all groups together may keep. */
   readonly bufferedBytes: number;
   contextOf(handle: number): Promise<GroupContext>;
+  /**
+   * Hashes of kept Commits of which events have told in this process that they wait, by handle. They are
+   * in no state, for those are read again.
+   */
+  readonly announced: Map<number, Set<string>>;
 }
 
 export interface SessionContext {

@@ -101,6 +101,4 @@ export const SEEN_SLOTS = 1024;
 export interface BufferedMessage {
   readonly bytes: Uint8Array;
   readonly receivedAt: bigint;
-  /** A Commit of which an event has told in this process that it waits to be accepted. */
-  readonly isAnnounced?: true;
 }

@@ -17,9 +17,14 @@ export type Padding =
   | { readonly type: "steps"; readonly sizes: readonly number[] }
   | { readonly type: "padme"; readonly floor: number };
 
-/** @throws UsageError `INVALID_SETTING` */
-export function paddingPolicy(padding: Padding): PaddingPolicy {
-  requireSetting(isPadding(padding), "padding");
+/**
+ * As a group has it stored, unless something else is `given`. Earlier builds stored more than what is
+ * accepted now, and their groups go on.
+ * @throws UsageError `INVALID_SETTING`
+ */
+export function paddingPolicy(stored: Padding, given?: Padding): PaddingPolicy {
+  const padding = given ?? stored;
+  requireSetting(padding === stored || isPadding(padding), "padding");
   switch (padding.type) {
     case "none":
       return noPadding;
@@ -42,7 +47,7 @@ export function isPadding(value: unknown): boolean {
       return true;
     case "multiple":
     case "fixed":
-      return isWhole(size, 1, MAXIMUM_SIZE);
+      return isWhole(size, type === "fixed" ? 0 : 1, MAXIMUM_SIZE);
     case "steps":
       return Array.isArray(sizes) && sizes.length > 0 && isAscending(sizes);
     case "padme":
