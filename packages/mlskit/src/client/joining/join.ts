@@ -170,7 +170,8 @@ export async function reportFailure(
 ): Promise<void> {
   const reference = await referenceOf(core, welcome);
   const event: ClientEvent = { type: "welcomeFailed", reference, code, rule };
-  if (core.options.isReadOnly) return core.events.emit([event]);
+  const { isReadOnly, eventLog } = core.options;
+  if (isReadOnly || eventLog === undefined) return core.events.emit([event]);
   await core.write(async (transaction) => {
     transaction.events.push(event);
   });
