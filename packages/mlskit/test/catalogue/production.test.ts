@@ -1,56 +1,9 @@
 /** Rules P-CR, P-BUF, P-OWN: what a client needs on top of the protocol. */
 import { describe, expect, test } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
-import {
-  Client,
-  type ClientEvent,
-  commitDelay,
-  customProposal,
-  type Group,
-  type Outcome,
-  type StoredRecord,
-} from "../../src/index.ts";
-import { memoryStorage } from "../../src/storage/memory.ts";
-import {
-  assertAgreement,
-  type FaultStorage,
-  faultStorage,
-  type TestGroup,
-  testClock,
-  testGroup,
-} from "../../src/testing/index.ts";
-
-interface FaultyWorld {
-  readonly world: TestGroup;
-  /** The store of a member, in front of which faults can be placed. */
-  store(index: number): FaultStorage;
-}
-
-async function faultyWorld(members = 2): Promise<FaultyWorld> {
-  const stores: FaultStorage[] = [];
-  const storage = (): FaultStorage => {
-    const store = faultStorage(memoryStorage());
-    stores.push(store);
-    return store;
-  };
-  const world = await testGroup({ members, storage });
-  return { world, store: (index) => world.member(index).storage as FaultStorage };
-}
-
-async function dump(store: {
-  list(prefix: string): readonly StoredRecord[] | Promise<readonly StoredRecord[]>;
-}): Promise<string> {
-  const records = await store.list("");
-  return records.map(({ key, version, value }) => `${key} ${version} ${toHex(value)}`).join("\n");
-}
-
-const listen = (client: Client): ClientEvent[] => {
-  const events: ClientEvent[] = [];
-  client.on((event) => events.push(event));
-  return events;
-};
-
-const kinds = (outcomes: readonly Outcome[]): string[] => outcomes.map(({ kind }) => kind);
+import { Client, commitDelay, customProposal, type Group, type Outcome } from "../../src/index.ts";
+import { assertAgreement, testClock, testGroup } from "../../src/testing/index.ts";
+import { dump, faultyWorld, kinds, listen } from "../support/faulty-world.ts";
 
 function replayedOf(outcome: Outcome): readonly Outcome[] {
   if (outcome.kind !== "commit" && outcome.kind !== "ownCommit") throw new Error(outcome.kind);

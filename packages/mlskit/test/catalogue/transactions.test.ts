@@ -1,58 +1,15 @@
 /** Rules P-TX: several operations in one write. */
 import { describe, expect, test } from "vitest";
-import { fromUtf8, toHex, utf8 } from "../../src/codec/index.ts";
-import {
-  Client,
-  type ClientEvent,
-  type ClientTransaction,
-  type Group,
-  type Outcome,
-  type StoredRecord,
-} from "../../src/index.ts";
+import { fromUtf8, utf8 } from "../../src/codec/index.ts";
+import { type ClientTransaction, type Group, type Outcome } from "../../src/index.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage, WriteBatch } from "../../src/storage/storage.ts";
-import {
-  type FaultStorage,
-  faultStorage,
-  type TestGroup,
-  testGroup,
-} from "../../src/testing/index.ts";
+import { testGroup } from "../../src/testing/index.ts";
+import { dump, faultyWorld, kinds, listen } from "../support/faulty-world.ts";
 import { temporaryDirectories } from "../unit/storage/directories.ts";
 
 const newDirectory = temporaryDirectories();
-
-interface FaultyWorld {
-  readonly world: TestGroup;
-  /** The store of a member, in front of which faults can be placed. */
-  store(index: number): FaultStorage;
-}
-
-async function faultyWorld(members = 2): Promise<FaultyWorld> {
-  const stores: FaultStorage[] = [];
-  const storage = (): FaultStorage => {
-    const store = faultStorage(memoryStorage());
-    stores.push(store);
-    return store;
-  };
-  const world = await testGroup({ members, storage });
-  return { world, store: (index) => world.member(index).storage as FaultStorage };
-}
-
-async function dump(store: {
-  list(prefix: string): readonly StoredRecord[] | Promise<readonly StoredRecord[]>;
-}): Promise<string> {
-  const records = await store.list("");
-  return records.map(({ key, version, value }) => `${key} ${version} ${toHex(value)}`).join("\n");
-}
-
-const listen = (client: Client): ClientEvent[] => {
-  const events: ClientEvent[] = [];
-  client.on((event) => events.push(event));
-  return events;
-};
-
-const kinds = (outcomes: readonly Outcome[]): string[] => outcomes.map(({ kind }) => kind);
 
 /** Notes the keys of each batch when it is written. */
 class OrderedStorage implements Storage {

@@ -6,33 +6,10 @@ import { Client, exportClient, exportSendingKey, importClient } from "../../src/
 import { eventLog } from "../../src/production/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage } from "../../src/storage/storage.ts";
-import {
-  FaultStorage,
-  type TestGroup,
-  type TestGroupOptions,
-  testGroup,
-} from "../../src/testing/index.ts";
+import { FaultStorage, testGroup } from "../../src/testing/index.ts";
+import { copyableWorld, FROZEN, KEY, optionsOf } from "./copyable-world.ts";
 import { contentsOf, MapStorage } from "./map-storage.ts";
 import { moveRegistry } from "./move-registry.ts";
-
-const KEY = new Uint8Array(32).fill(3);
-const FROZEN = { code: "ROLLBACK_SUSPECTED", blame: "state" };
-
-/** Three members on stores that can be copied. */
-async function copyableWorld(options: TestGroupOptions = {}) {
-  const stores: MapStorage[] = [];
-  const storage = (): MapStorage => {
-    const store = new MapStorage();
-    stores.push(store);
-    return store;
-  };
-  const world = await testGroup({ members: 3, ...options, storage });
-  return { world, store: (index: number) => stores[index] as MapStorage };
-}
-
-function optionsOf(world: TestGroup, storage: Storage) {
-  return { storage, authenticationService: world.directory, clock: world.clock };
-}
 
 describe("moving", () => {
   test("M-STO-14 P-MP-07 a client moves as one sealed blob, and the source is retired", async () => {

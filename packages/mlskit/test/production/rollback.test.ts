@@ -1,46 +1,16 @@
 /** A store from a backup, or beside a copy of it. P-CR-04, P-MP-05, P-MP-06. */
 import { describe, expect, test } from "vitest";
 import { Client } from "../../src/index.ts";
-import { encryptedStorage } from "../../src/storage/encrypted.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
-import type { Storage } from "../../src/storage/storage.ts";
-import {
-  seededProvider,
-  type TestGroup,
-  type TestGroupOptions,
-  testGroup,
-} from "../../src/testing/index.ts";
+import { seededProvider, testGroup } from "../../src/testing/index.ts";
 import { SealWatch } from "../simulate/seals.ts";
+import { copyableWorld, FROZEN, guardedStores, optionsOf } from "./copyable-world.ts";
 import { MapStorage } from "./map-storage.ts";
-
-const KEY = new Uint8Array(32).fill(3);
-const FROZEN = { code: "ROLLBACK_SUSPECTED", blame: "state" };
-
-/** Three members on stores that can be copied. */
-async function copyableWorld(options: TestGroupOptions = {}) {
-  const stores: MapStorage[] = [];
-  const storage = (): MapStorage => {
-    const store = new MapStorage();
-    stores.push(store);
-    return store;
-  };
-  const world = await testGroup({ members: 3, ...options, storage });
-  return { world, store: (index: number) => stores[index] as MapStorage };
-}
-
-function optionsOf(world: TestGroup, storage: Storage) {
-  return { storage, authenticationService: world.directory, clock: world.clock };
-}
 
 describe("rollback", () => {
   test("P-CR-04 P-MP-05 P-MP-06 a store from a backup is noticed, receives, and encrypts nothing until a later Commit of another member", async () => {
     const disk = new MapStorage();
-    let remembered: Uint8Array | undefined;
-    const rollbackGuard = {
-      recall: () => remembered,
-      remember: (state: Uint8Array) => void (remembered = state.slice()),
-    };
-    const open = (inner: MapStorage) => encryptedStorage(inner, KEY, { rollbackGuard });
+    const open = guardedStores();
     const storage = await open(disk);
     const world = await testGroup({
       storage: (name) => (name === "member 0" ? storage : memoryStorage()),
@@ -84,12 +54,7 @@ describe("rollback", () => {
 
   test("P-CR-04 a restore from backup is noticed, freezes the group, is healed by a resync, and goes on without using a key twice", async () => {
     const disk = new MapStorage();
-    let remembered: Uint8Array | undefined;
-    const rollbackGuard = {
-      recall: () => remembered,
-      remember: (state: Uint8Array) => void (remembered = state.slice()),
-    };
-    const open = (inner: MapStorage) => encryptedStorage(inner, KEY, { rollbackGuard });
+    const open = guardedStores();
     const storage = await open(disk);
     const seals = new SealWatch(seededProvider("restore"));
     const world = await testGroup({
