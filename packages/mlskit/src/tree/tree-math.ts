@@ -40,11 +40,6 @@ export function nodeOfLeaf(leaf: LeafIndex): NodeIndex {
   return (leaf * 2) as NodeIndex;
 }
 
-/** Undefined for parents. */
-export function leafOfNode(node: NodeIndex): LeafIndex | undefined {
-  return node % 2 === 0 ? ((node / 2) as LeafIndex) : undefined;
-}
-
 export function isLeaf(node: NodeIndex): boolean {
   return node % 2 === 0;
 }

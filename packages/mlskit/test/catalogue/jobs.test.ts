@@ -351,6 +351,18 @@ describe("the transport", () => {
   });
 });
 
+/** Accepts each Commit, which this client follows. */
+function deliveryTo(other: Client): GroupTransport {
+  return {
+    deliver: async ({ commit }, group) => {
+      await (await other.group(group.id)).process(commit, { accept: true });
+      return { type: "accepted" };
+    },
+    propose: () => undefined,
+    catchUp: () => undefined,
+  };
+}
+
 describe("jobs over all groups", () => {
   test("M-UPD-08: a group that is entered while a rotation goes on takes part in it", async () => {
     const world = await testGroup({ members: 2 });
@@ -359,14 +371,7 @@ describe("jobs over all groups", () => {
     const invitation = await client.createKeyPackage();
     const to = await client.addIdentity({ identity: "member 0" });
     world.directory.add(to);
-    const transport: GroupTransport = {
-      deliver: async ({ commit }, group) => {
-        await (await other.group(group.id)).process(commit, { accept: true });
-        return { type: "accepted" };
-      },
-      propose: () => undefined,
-      catchUp: () => undefined,
-    };
+    const transport = deliveryTo(other);
     const progress: (readonly [number, number])[] = [];
     const onProgress = async ({ done, total }: JobProgress) => {
       if (progress.push([done, total]) > 1) return;
@@ -393,14 +398,7 @@ describe("jobs over all groups", () => {
     const invitation = await client.createKeyPackage();
     const to = await client.addIdentity({ identity: "member 0" });
     world.directory.add(to);
-    const transport: GroupTransport = {
-      deliver: async ({ commit }, group) => {
-        await (await other.group(group.id)).process(commit, { accept: true });
-        return { type: "accepted" };
-      },
-      propose: () => undefined,
-      catchUp: () => undefined,
-    };
+    const transport = deliveryTo(other);
     const crash = () => Promise.reject(new Error("crash"));
     const first = rotateIdentity(client, { from, to, transport, onProgress: crash });
     await expect(first).rejects.toThrow("crash");
