@@ -59,9 +59,10 @@ import { createNewMemberProposal, type GroupAddress } from "../group/external-pr
 import type { PskName } from "../key-schedule/pre-shared-key.ts";
 import type { ValidatedGroupInfo } from "../group/validate-group-info.ts";
 import type { Outcome } from "./state/outcome.ts";
+import { acceptJoin } from "./receiving/commit-outcome.ts";
 import { rejectJoin } from "./receiving/complete-join.ts";
 import { invalid } from "./receiving/failed-message.ts";
-import { acceptJoin, processForGroup, type ProcessOptions } from "./receiving/process.ts";
+import { processForGroup, type ProcessOptions, toReceiver } from "./receiving/process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
 import { META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
@@ -385,7 +386,7 @@ export class Client {
   /** The delivery service accepted our external commit. Outcomes of messages that came meanwhile. */
   async acceptJoin(groupId: Uint8Array): Promise<readonly Outcome[]> {
     const access = await this.#access(await this.#core.handleOf(groupId));
-    return access.operate((session) => acceptJoin(access, session));
+    return access.operate((session) => acceptJoin(toReceiver(access), session));
   }
 
   /** The delivery service refused it: the new state is deleted, a former one is back in force. */

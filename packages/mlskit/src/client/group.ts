@@ -42,8 +42,9 @@ import {
   processForGroup,
   processManyForGroup,
   type ProcessOptions,
-  replayBuffered,
+  toReceiver,
 } from "./receiving/process.ts";
+import { replayBuffered } from "./receiving/replay.ts";
 import { describePendingProposals, type PendingProposal } from "./state/pending-proposals.ts";
 import {
   dropAllProposals,
@@ -276,7 +277,7 @@ export class Group {
    */
   retryBuffered({ accept }: ProcessOptions = {}): Promise<readonly Outcome[]> {
     const access = this.#access;
-    return access.operate((session) => replayBuffered(access, session, accept));
+    return access.operate((session) => replayBuffered(toReceiver(access), session, accept));
   }
 
   /** Many application messages in one write, in order. */

@@ -36,7 +36,7 @@ export interface IdentitySelector {
 /** A name, or a ready credential. */
 export type IdentityInput = string | Uint8Array | Credential;
 
-export function toCredential(input: IdentityInput): Credential {
+function toCredential(input: IdentityInput): Credential {
   const identity = typeof input === "string" ? utf8(input) : input;
   const credential: Credential =
     identity instanceof Uint8Array ? { type: "basic", identity: identity.slice() } : identity;

@@ -76,7 +76,7 @@ async function deleteFormer(
 }
 
 /** The same, closing the group that it succeeds in one write. The caller holds the lock of that one. */
-export async function succeedGroup(
+async function succeedGroup(
   core: ClientCore,
   transaction: Transaction,
   epoch: Epoch,

@@ -5,7 +5,8 @@ import type { GroupAccess } from "../session/group-access.ts";
 import { type HandOut, handOutOf } from "../state/hand-out.ts";
 import type { Outcome } from "../state/outcome.ts";
 import type { PendingCommitView } from "../sending/commit.ts";
-import { replayBuffered } from "./process.ts";
+import { toReceiver } from "./process.ts";
+import { replayBuffered } from "./replay.ts";
 import { isSeen } from "./receive.ts";
 import type { GroupSession } from "../session/session.ts";
 import { mergeOwn, noPendingCommit } from "./settle-commit.ts";
@@ -41,7 +42,7 @@ export async function acceptPending(
   session.requireActive();
   if (pending === undefined) throw noPendingCommit("mk-82");
   const dropped = mergeOwn(session, pending);
-  const replayed = await replayBuffered(access, session);
+  const replayed = await replayBuffered(toReceiver(access), session);
   const { summary, confirmationTag, welcomes, groupInfo, ratchetTree, next } = pending;
   const { epoch } = next.context;
   return { epoch, confirmationTag, summary, welcomes, groupInfo, ratchetTree, dropped, replayed };

@@ -213,7 +213,7 @@ export function hasSecretTree(state: GroupState | undefined, number: bigint): bo
 }
 
 /** Secret trees by epoch: the current one and those of past epochs. */
-export function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {
+function secretTrees(state: GroupState | undefined): ReadonlyMap<bigint, SecretTree> {
   const trees = new Map<bigint, SecretTree>();
   if (state === undefined) return trees;
   if (state.status !== "inactive") {
