@@ -34,6 +34,6 @@ export async function runSection(
       suites.join(","),
     ]) as Partial<Results>;
   } catch (error) {
-    return { skipped: [{ what: section, why: String(error) }] };
+    return { skipped: [{ what: section, why: String(error), isFault: true }] };
   }
 }

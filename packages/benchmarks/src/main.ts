@@ -49,6 +49,9 @@ async function measure(options: Options): Promise<void> {
   const start = performance.now();
   const end = start + minutes * 60_000;
   if (journal.found === undefined) results = { ...results, skipped: all.skipped };
+  // A quick run ends in time even if an answer does not come.
+  const wait = minutes * 60_000 + GRACE;
+  const deadline = options.quick ? setTimeout(() => all.end(), wait) : undefined;
   const tasks = all.tasks.filter((task) => !journal.isDone(task.name));
   let undone = 0;
   let weights = tasks.reduce((sum, { weight }) => sum + weight, 0);
@@ -68,13 +71,15 @@ async function measure(options: Options): Promise<void> {
     if (more.skipped?.some(({ why }) => why === OVER) === true) undone++;
     else if (!options.quick && !commit.endsWith("+")) journal.record(task.name, results);
   }
+  clearTimeout(deadline);
   all.end();
   console.log(textOf(results));
   console.log(`written: ${writeResults(results, name)}`);
   if (undone === 0 || options.quick) journal.close();
   else
     console.log(`incomplete: ${undone} parts are left; the same command again goes on from here`);
-  if (options.sections.includes("operations") && results.rows.length === 0) process.exitCode = 1;
+  const isEmpty = options.sections.includes("operations") && results.rows.length === 0;
+  if (isEmpty || results.skipped.some(({ isFault }) => isFault === true)) process.exitCode = 1;
 }
 
 function tasksOf(
@@ -85,7 +90,7 @@ function tasksOf(
   if (!options.sections.includes("operations")) return { tasks, skipped: [], end: () => undefined };
   const { quick, once, places, groups, peers } = options;
   const { programs, skipped } = findPeers({ wanted: peers, mayBuild: !quick, node });
-  const measurement = new Measurement({ patience: quick ? 6 : 40, groups, quick, once });
+  const measurement = new Measurement({ patience: quick ? 12 : 40, groups, quick, once });
   const apart = programs.filter(({ isApart }) => isApart === true);
   const beside = [mlskit(node, options.clock), ...programs.filter((each) => !apart.includes(each))];
   for (const place of places) {
@@ -117,7 +122,7 @@ function sectionsOf({ sections, quick, sizes, suites }: Options, node: string): 
   if (sections.includes("large")) {
     for (const size of sizes ?? (quick ? [1000] : [10_000, 50_000])) {
       const run: Task["run"] = async () => measureLarge(node, size, quick ? 0 : IDLE);
-      const weight = 30 + size / 1000;
+      const weight = 40 + size / 1000;
       tasks.push({ name: `large, N = ${size}`, rank: size > 10_000 ? LATE : -1, weight, run });
     }
   }
@@ -133,14 +138,16 @@ function sectionsOf({ sections, quick, sizes, suites }: Options, node: string): 
   }
   if (sections.includes("scenarios")) {
     const run: Task["run"] = () =>
-      runSection(node, "scenarios", sizes ?? [quick ? 10 : 100], suites ?? [1, 2]);
-    tasks.push({ name: "scenarios", rank: LATE, weight: 8, run });
+      runSection(node, "scenarios", sizes ?? (quick ? [10] : [10, 100]), suites ?? [1, 2]);
+    tasks.push({ name: "scenarios", rank: LATE, weight: 12, run });
   }
   return tasks;
 }
 
 /** Seconds; a process that takes a rest gives memory back. */
 const IDLE = 8;
+/** Milliseconds that what a quick run has begun may take beyond its minutes. */
+const GRACE = 10_000;
 
 function merge(before: Results, more: Partial<Results>): Results {
   const known = new Set(before.libraries.map(({ name }) => name));

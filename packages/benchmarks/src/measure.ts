@@ -29,6 +29,7 @@ export class Measurement {
   readonly #preparations = new Preparations();
   /** Libraries with groups of operations that they have run. */
   readonly #known = new Set<string>();
+  #hasEnded = false;
 
   constructor(options: MeasurementOptions) {
     this.#options = options;
@@ -68,13 +69,14 @@ export class Measurement {
     return { rows: this.#rows, skipped: this.#skipped, libraries };
   }
 
-  /** Nothing can be measured afterwards. */
+  /** Nothing can be measured afterwards; who is about to answer is cut short. */
   end(): void {
+    this.#hasEnded = true;
     for (const library of this.#running.values()) library.stop();
   }
 
   #isOver(end: number, what: string): boolean {
-    if (performance.now() < end) return false;
+    if (performance.now() < end && !this.#hasEnded) return false;
     this.#skipped.push({ what, why: OVER });
     return true;
   }
@@ -137,13 +139,15 @@ export class Measurement {
     for (const row of found) this.#rows.push({ ...place, ...row });
   }
 
-  /** Undefined if the library fails, which is noted. */
+  /** Undefined if the library fails or is cut short, which is noted. */
   async #attempt<T>(library: string, what: string, work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work();
     } catch (error) {
-      const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-      this.#skipped.push({ what: `${library}: ${what}`, why });
+      const [reason = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+      const why = this.#hasEnded ? OVER : reason;
+      const isFault = library === MLSKIT && !this.#hasEnded ? true : undefined;
+      this.#skipped.push({ what: `${library}: ${what}`, why, isFault });
       return undefined;
     }
   }

@@ -42,7 +42,7 @@ earlier run was interrupted.
                      of what mlskit aims at
   --node <which>     a path, a version, or "newest", which npm installs in a cache (this one)
   --only <names>     ${GROUPS.flatMap(({ operations }) => operations).join(", ")}
-  --suites <numbers> cipher suites (1, 2; 3 and 7 on fewer sizes)
+  --suites <numbers> cipher suites (1, 2, 3, 7; 3 and 7 to 1000 members)
   --sizes <numbers>  members (2, 10, 50, 100, 500, 1000, 10000)
   --peers <names>    which other libraries, "OpenMLS*" for some, "none" for none
   --cpu              mlskit and its limit in processor time, for machines that are not quiet

@@ -10,10 +10,10 @@ export interface Place {
 }
 
 const SIZES = [2, 10, 50, 100, 500, 1000, 10_000];
-/** Of suites that are not compared on all sizes. */
-const OWN_SIZES = [2, 10, 100, 1000];
 /** Up to here everybody is to be measured; beyond, who ends in time. */
 export const LARGEST_FOR_ALL = 1000;
+/** Of suites that are for mlskit, and for who has no choice. */
+const OWN_SIZES = SIZES.filter((size) => size <= LARGEST_FOR_ALL);
 
 export interface PlanOptions {
   readonly suites?: readonly number[] | undefined;
@@ -39,6 +39,7 @@ export function placesOf({ suites, sizes, quick = false }: PlanOptions = {}): Pl
  */
 export function rank({ suite, size, tree }: Place): number {
   if (size > LARGEST_FOR_ALL && tree === "cold") return LATE + 1;
+  if (suite > 2 && [50, 500].includes(size)) return LATE + 4;
   if (suite > 3) return LATE + 3;
   if (suite === 3) return 3;
   const found = [100, 10, 2, undefined, 1000, 10_000, 50, 500].indexOf(size);

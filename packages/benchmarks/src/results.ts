@@ -36,6 +36,8 @@ export interface MeasuredLibrary {
 export interface Skipped {
   readonly what: string;
   readonly why: string;
+  /** mlskit itself failed, not a peer and not for want of time: the run ends with an error. */
+  readonly isFault?: true | undefined;
 }
 
 /** Why a part is missing that a longer run would have. */

@@ -13,6 +13,8 @@ export function textOf(results: Results): string {
   if (results.bundles.length > 0) parts.push(bundleTable(results.bundles));
   const reached = reachOf(results).filter(({ measured }) => measured.length > 0);
   if (reached.length > 0) parts.push(reachTable(reached));
-  for (const { what, why } of results.skipped) parts.push(`skipped ${what}: ${why}`);
+  for (const { what, why, isFault } of results.skipped) {
+    parts.push(`${isFault === true ? "failed" : "skipped"} ${what}: ${why}`);
+  }
   return parts.join("\n\n");
 }

@@ -15,8 +15,17 @@ test("growth to 10,000 members is measured early, other large groups late", () =
     expect(at(`suite ${suite}, N = 2, warm`)).toBeLessThan(at("suite 1, N = 1000, cold"));
     expect(at(`suite ${suite}, N = 10000, cold`)).toBeGreaterThan(at("suite 3, N = 1000, warm"));
   }
-  expect(names.indexOf("suite 7, N = 100, cold")).toBeGreaterThan(at("suite 2, N = 2, warm"));
+  expect(at("suite 7, N = 100, cold")).toBeGreaterThan(at("suite 2, N = 2, warm"));
   expect(new Set(names).size).toBe(names.length);
+});
+
+test("all suites are measured on all sizes to 1,000, those nobody aims at last", () => {
+  for (const suite of [1, 2, 3, 7]) {
+    const sizes = placesOf().filter((place) => place.suite === suite && place.size <= 1000);
+    expect(new Set(sizes.map(({ size }) => size))).toEqual(new Set([2, 10, 50, 100, 500, 1000]));
+  }
+  const last = placesOf().slice(-8);
+  expect(last.every(({ suite, size }) => suite > 2 && [50, 500].includes(size))).toBe(true);
 });
 
 test("a quick run begins with what is fast", () => {
