@@ -20,7 +20,7 @@ export interface Member {
   readonly leaf: number;
   /** Adds these key packages, removes these leaves, and sends a path unless it is bare. */
   commit(changes?: CommitChanges): Promise<CommitResult>;
-  /** A proposal to add this key package, which the next Commit carries out. */
+  /** A PrivateMessage that proposes to add this key package, which the next Commit carries out. */
   proposeAdd(keyPackage: Uint8Array): Promise<Uint8Array>;
   /** An Update proposal for our own leaf. */
   proposeUpdate(): Promise<Uint8Array>;
@@ -44,7 +44,7 @@ export interface Stored {
 export interface CommitChanges {
   readonly add?: readonly Uint8Array[];
   readonly remove?: readonly number[];
-  /** Without a path where none is demanded, and without the tree in the Welcome. */
+  /** A PrivateMessage, without a path where none is demanded, and without the tree in the Welcome. */
   readonly bare?: boolean;
 }
 

@@ -89,9 +89,9 @@ function inputsOf(
         lengths(result as CommitResult),
       ];
     case "addBare":
-      // Nothing but the new leaf and what is above it.
+      // Of the new tree nothing but the new leaf and what is above it.
       return [
-        { ...shape(after), changed: shapeOf(after, size, receiver.leaf).changed },
+        { ...shape(before), changed: shapeOf(after, size, receiver.leaf).changed },
         lengths(result as CommitResult),
       ];
     case "removeOne":

@@ -118,19 +118,21 @@ export const LIMITS: Readonly<Record<string, (shape: Shape, lengths: Lengths) =>
     ...newEpoch(lengths),
   ],
   addBare: (shape, lengths) => [
-    ...ownContent({ commit: 500 }),
+    firstRatchets(shape),
+    ...ownPrivateContent(500),
     proposalReference(),
     ...addedMembers(1).map(withNewKeys),
     treeHash(shape.changed),
-    ...ownContent(lengths),
+    ...ownPrivateContent(lengths.commit),
     ...newEpoch(lengths),
     ...welcome(1, lengths).map(withNewKeys),
   ],
   processAddBare: (shape, lengths) => [
-    ...foreignContent(500),
+    firstRatchets(shape),
+    ...foreignPrivateContent(500),
     proposalReference(),
     ...addedMembers(1),
-    ...foreignContent(lengths.commit),
+    ...foreignPrivateContent(lengths.commit),
     treeHash(shape.changed),
     ...newEpoch(lengths),
   ],
@@ -164,20 +166,8 @@ export const LIMITS: Readonly<Record<string, (shape: Shape, lengths: Lengths) =>
     step("sign", 1, lengths.commit, "content, §6.1"),
     ...newEpoch(lengths),
   ],
-  send: () => [
-    step("hmac", 3, 60, "key, nonce and next secret of the ratchet, §9.1"),
-    step("sign", 1, 1200, "content, §6.1"),
-    step("aeadSeal", 1, 1100, "content, §6.3.1"),
-    step("hmac", 2, 60, "key and nonce of the sender data, §6.3.2"),
-    step("aeadSeal", 1, 12, "sender data, §6.3.2"),
-  ],
-  receive: () => [
-    step("hmac", 2, 60, "key and nonce of the sender data, §6.3.2"),
-    step("aeadOpen", 1, 12, "sender data, §6.3.2"),
-    step("hmac", 3, 60, "key, nonce and next secret of the ratchet, §9.1"),
-    step("aeadOpen", 1, 1100, "content, §6.3.1"),
-    step("verify", 1, 1200, "content, §6.1"),
-  ],
+  send: () => ownPrivateContent(1100),
+  receive: () => foreignPrivateContent(1100),
 };
 
 /** §11: secrets of a group of one. */
@@ -233,6 +223,32 @@ function foreignContent(length: number): Step[] {
     step("hmac", 1, length, "membership tag, §6.2"),
     step("verify", 1, length, "content, §6.1"),
   ];
+}
+
+/** §6.3: a PrivateMessage; what is signed holds the group's context too. */
+function ownPrivateContent(length: number): Step[] {
+  return [
+    step("hmac", 3, 60, "key, nonce and next secret of the ratchet, §9.1"),
+    step("sign", 1, length + 100, "content, §6.1"),
+    step("aeadSeal", 1, length, "content, §6.3.1"),
+    step("hmac", 2, 60, "key and nonce of the sender data, §6.3.2"),
+    step("aeadSeal", 1, 12, "sender data, §6.3.2"),
+  ];
+}
+
+function foreignPrivateContent(length: number): Step[] {
+  return [
+    step("hmac", 2, 60, "key and nonce of the sender data, §6.3.2"),
+    step("aeadOpen", 1, 12, "sender data, §6.3.2"),
+    step("hmac", 3, 60, "key, nonce and next secret of the ratchet, §9.1"),
+    step("aeadOpen", 1, length, "content, §6.3.1"),
+    step("verify", 1, length + 100, "content, §6.1"),
+  ];
+}
+
+/** What a sender's first message of an epoch takes; both children, because a used secret is deleted. */
+function firstRatchets({ slots }: Pick<Shape, "slots">): Step {
+  return step("hmac", 2 * Math.log2(slots) + 2, 60, "down to both ratchets of the leaf, §9, §9.2");
 }
 
 /** §8: from the Commit to the next epoch. */

@@ -1,4 +1,7 @@
-/** A member by mlskit's group functions. Handshake messages are public, application ones private. */
+/**
+ * A member by mlskit's group functions. Handshake messages are public, application ones private; so
+ * are a proposal to add somebody and a bare Commit, because those they are compared with are.
+ */
 import type { CommitChanges, CommitResult, Member } from "./boundary.ts";
 import { type StoredGroup, storeEpoch } from "./low-level-storage.ts";
 import {
@@ -63,7 +66,7 @@ export class LowLevelMember implements Member {
         pending: this.#pending,
         forcePath: !bare,
         authenticatedData: codec.EMPTY_BYTES,
-        wireFormat: "publicMessage",
+        wireFormat: bare ? "privateMessage" : "publicMessage",
         padding: padding.noPadding,
         ratchetTree: !bare,
       },
@@ -74,7 +77,7 @@ export class LowLevelMember implements Member {
   }
 
   async proposeAdd(keyPackage: Uint8Array): Promise<Uint8Array> {
-    return this.#propose(addOf(keyPackage));
+    return this.#propose(addOf(keyPackage), "privateMessage");
   }
 
   async proposeUpdate(): Promise<Uint8Array> {
@@ -83,11 +86,12 @@ export class LowLevelMember implements Member {
       {},
       this.#environment,
     );
-    return this.#propose(proposal, ownUpdate);
+    return this.#propose(proposal, "publicMessage", ownUpdate);
   }
 
   async #propose(
     proposal: Proposal,
+    wireFormat: "publicMessage" | "privateMessage",
     ownUpdate?: Parameters<typeof proposals.createProposal>[4],
   ): Promise<Uint8Array> {
     const sent = await proposals.createProposal(
@@ -95,12 +99,13 @@ export class LowLevelMember implements Member {
       proposal,
       {
         authenticatedData: codec.EMPTY_BYTES,
-        wireFormat: "publicMessage",
+        wireFormat,
         padding: padding.noPadding,
       },
       this.#environment,
       ownUpdate,
     );
+    if (sent.change !== undefined) this.#epoch.secretTree.apply(sent.change);
     this.#pending.push(sent.cached);
     return sent.bytes;
   }
@@ -129,9 +134,7 @@ export class LowLevelMember implements Member {
   }
 
   async receive(message: Uint8Array): Promise<Uint8Array> {
-    const verified = await this.#open(message);
-    if (verified.change !== undefined) this.#epoch.secretTree.apply(verified.change);
-    const received = verified.content;
+    const { content: received } = await this.#open(message);
     if (received.contentType !== "application") throw new Error("not an application message");
     return received.applicationData;
   }
@@ -161,7 +164,9 @@ export class LowLevelMember implements Member {
             )
           : "own";
     if (opened === "own") throw new Error("a message of our own, or none that a group handles");
-    return content.VerifiedContent.verify(epoch.crypto, opened, keys);
+    const verified = await content.VerifiedContent.verify(epoch.crypto, opened, keys);
+    if (verified.change !== undefined) epoch.secretTree.apply(verified.change);
+    return verified;
   }
 
   #move(next: Epoch): void {

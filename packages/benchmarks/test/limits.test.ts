@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { forgeGroup } from "../src/forged-group.ts";
 import { GROUPS } from "../src/groups.ts";
-import { providers } from "../src/internals.ts";
+import { messages, providers } from "../src/internals.ts";
 import { limitsOf } from "../src/limit-inputs.ts";
 import { LIMITS } from "../src/limits.ts";
 import { LowLevelLibrary } from "../src/low-level.ts";
@@ -74,6 +74,18 @@ describe.each([
   );
 });
 
+test("a bare Commit and the proposal before it are PrivateMessages, as its limit says", async () => {
+  const library = new LowLevelLibrary(() => providers.nodeProvider(), 3);
+  const { sender, receiver } = await coldFixture(library, 4);
+  const proposal = await sender.proposeAdd((await library.invitation("guest")).keyPackage);
+  const { commit } = await sender.commit({ bare: true });
+  const formats = [proposal, commit].map((bytes) => messages.decodeMlsMessage(bytes).wireFormat);
+  expect(formats).toEqual(["privateMessage", "privateMessage"]);
+  await receiver.process(proposal);
+  await receiver.process(commit);
+  expect(receiver.authenticator()).toEqual(sender.authenticator());
+});
+
 test("every operation but storing and loading has a limit", () => {
   const operations = GROUPS.flatMap((group) => group.operations);
   const without = operations.filter((operation) => LIMITS[operation] === undefined);
@@ -83,7 +95,7 @@ test("every operation but storing and loading has a limit", () => {
 test("the calls of a limit are the calls that are made to measure it", async () => {
   const fixture = await fixtureOf(1, 8, "warm");
   const shared = new Primitives(providers.nodeProvider().suite(1));
-  for (const group of ["join", "commit", "message", "membership", "externalJoin"]) {
+  for (const group of ["join", "commit", "message", "membership", "bareAdd", "externalJoin"]) {
     for (const [operation, steps] of Object.entries(await limitsOf(group, fixture))) {
       const { run: perform } = await shared.prepare(steps);
       const crypto = counter.wrap(providers.nodeProvider()).suite(1);
