@@ -4,8 +4,8 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AuthenticationService, Client, type Group } from "mlskit";
-import { fileStorage } from "mlskit/storage/file";
+import type { AuthenticationService, Client, ClientOptions, Group } from "mlskit";
+import type { Memory, Weighed } from "./large.ts";
 import { median } from "./statistics.ts";
 
 const [phase = "", folder = "", idle = "0"] = process.argv.slice(2);
@@ -17,19 +17,23 @@ const authenticationService: AuthenticationService = {
   isSuccessor: () => true,
 };
 
-const options = async (name: string) => ({
-  storage: await fileStorage(join(folder, name), {
-    durability: "none",
-    dangerouslyUnencrypted: true,
-  }),
-  authenticationService,
-});
+/** Not loaded before it is used: what is weighed begins with an empty process. */
+async function openClient(name: string): Promise<Client> {
+  const mlskit = await import("mlskit");
+  return mlskit.Client.open(await options(name));
+}
+
+async function options(name: string): Promise<ClientOptions> {
+  const { fileStorage } = await import("mlskit/storage/file");
+  const how = { durability: "none", dangerouslyUnencrypted: true } as const;
+  return { storage: await fileStorage(join(folder, name), how), authenticationService };
+}
 
 /**
  * Megabytes after collecting garbage: what the objects take, and what the process has. V8 gives back
  * the memory of its young generation only if little was allocated in the last five seconds.
  */
-async function memory(): Promise<{ readonly live: number; readonly resident: number }> {
+async function memory(): Promise<Memory> {
   await new Promise((resolve) => setTimeout(resolve, Number(idle) * 1000));
   for (let i = 0; i < 4; i++) {
     (globalThis as { gc?: () => void }).gc?.();
@@ -47,19 +51,20 @@ async function timed<T>(
   return [result, performance.now() - start];
 }
 
-/** What `work` leaves in memory, beyond the process with an idle client. */
-async function weighed<T>(
-  work: () => Promise<T>,
-): Promise<{ readonly milliseconds: number; readonly live: number; readonly resident: number }> {
-  const before = await memory();
-  const [kept, milliseconds] = await timed(work);
+/** What `work` leaves in memory; where it joins, what the client alone takes, too. */
+async function weighed(work: (client: Client) => Promise<unknown>): Promise<Weighed> {
+  const empty = phase === "join" ? await memory() : undefined;
+  const client = await openClient("first");
+  const loaded = await memory();
+  const [kept, milliseconds] = await timed(() => work(client));
   const after = await memory();
   if (kept === undefined) throw new Error("nothing was made");
-  return {
-    milliseconds,
-    live: after.live - before.live,
-    resident: after.resident - before.resident,
-  };
+  const found = { milliseconds, ...difference(after, loaded) };
+  return empty === undefined ? found : { ...found, client: difference(loaded, empty) };
+}
+
+function difference(after: Memory, before: Memory): Memory {
+  return { live: after.live - before.live, resident: after.resident - before.resident };
 }
 
 async function use(groups: readonly [Group, Group]): Promise<Record<string, number>> {
@@ -87,37 +92,35 @@ async function use(groups: readonly [Group, Group]): Promise<Record<string, numb
   return Object.fromEntries(medians);
 }
 
-const ROUNDS = 8;
+const ROUNDS = 9;
 const MESSAGES = 10;
 
 async function perform(): Promise<unknown> {
   switch (phase) {
     case "prepare":
       for (const name of NAMES) {
-        const client = await Client.create({ identity: name, ...(await options(name)) });
+        const mlskit = await import("mlskit");
+        const client = await mlskit.Client.create({ identity: name, ...(await options(name)) });
         writeFileSync(join(folder, `${name}.kp`), (await client.createKeyPackage()).bytes);
       }
       return {};
     case "join": {
-      const client = await Client.open(await options("first"));
       const welcome = (): Uint8Array => new Uint8Array(readFileSync(join(folder, "welcome")));
-      const joined = await weighed(() => client.join(welcome()));
-      const second = await Client.open(await options("second"));
+      const joined = await weighed((client) => client.join(welcome()));
+      const second = await openClient("second");
       await second.join(welcome());
       return joined;
     }
-    case "open": {
-      const client = await Client.open(await options("first"));
-      return weighed(async () => {
+    case "open":
+      return weighed(async (client) => {
         const [group] = await client.groups();
         await group?.send("the first message after a restart");
         return group;
       });
-    }
     case "use": {
       const groups: Group[] = [];
       for (const name of NAMES) {
-        groups.push(...(await (await Client.open(await options(name))).groups()));
+        groups.push(...(await (await openClient(name)).groups()));
       }
       return use(groups as [Group, Group]);
     }

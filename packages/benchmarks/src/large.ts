@@ -8,7 +8,7 @@ import { forgeGroup } from "./forged-group.ts";
 import { providers } from "./internals.ts";
 import type { Results, Skipped } from "./results.ts";
 
-/** Milliseconds and megabytes; memory is what is added to a process with an idle client. */
+/** Milliseconds and megabytes. */
 export interface LargeGroup {
   readonly size: number;
   readonly suite: number;
@@ -22,8 +22,14 @@ export interface LargeGroup {
   readonly receive: number;
 }
 
-export interface Weighed {
+/** What the group adds to a process with an idle client. */
+export interface Weighed extends Memory {
   readonly milliseconds: number;
+  /** What that client, with the library, adds to an empty process; of `join`. */
+  readonly client?: Memory;
+}
+
+export interface Memory {
   /** Heap and what hangs on it, after collecting garbage. */
   readonly live: number;
   /** Resident set. */
@@ -56,7 +62,8 @@ export async function measureLarge(
     const found = { size, suite: SUITE, welcomeBytes: welcome.length, join: joined, open: opened };
     return { large: [{ ...found, ...used }] };
   } catch (error) {
-    const skipped: Skipped = { what: `large, N = ${size}`, why: String(error) };
+    const what = `large, N = ${size}`;
+    const skipped: Skipped = { what, why: String(error), isFault: true };
     return { skipped: [skipped] };
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -2,7 +2,7 @@
 import type { StorageSizes } from "mlskit/testing";
 import type { BundleSize } from "./bundle.ts";
 import { table } from "./markdown.ts";
-import type { LargeGroup, Weighed } from "./large.ts";
+import type { LargeGroup, Memory } from "./large.ts";
 import type { Results } from "./results.ts";
 import { digits, formatBytes, formatTime } from "./format.ts";
 
@@ -48,15 +48,16 @@ export function scenarioTable(scenarios: Results["scenarios"]): string {
 }
 
 export function largeTable(groups: readonly LargeGroup[]): string {
-  const memory = ({ live, resident }: Weighed): string =>
-    `${digits(live)} / ${digits(resident)} MB`;
+  const memory = (weighed: Memory | undefined): string =>
+    weighed === undefined ? "–" : `${digits(weighed.live)} / ${digits(weighed.resident)} MB`;
   const head = [
     "members",
     "Welcome",
+    "client alone",
     "join",
-    "memory",
+    "adds",
     "open and send",
-    "memory",
+    "adds",
     "commit",
     "process",
     "send",
@@ -65,6 +66,7 @@ export function largeTable(groups: readonly LargeGroup[]): string {
   const rows = groups.map((group) => [
     grouped(group.size),
     formatBytes(group.welcomeBytes),
+    memory(group.join.client),
     formatTime(group.join.milliseconds * 1000),
     memory(group.join),
     formatTime(group.open.milliseconds * 1000),

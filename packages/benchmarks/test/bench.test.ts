@@ -166,6 +166,14 @@ test("M-BEN-04 bytes written per message and per commit are measured, and the si
   }
 });
 
+test("M-BEN-04 memory of a large group is told from that of the library, and of an empty process", () => {
+  const [group] = bench(".test-large", "--quick", "--large", "--sizes", "10").large;
+  expect(group?.size).toBe(10);
+  // The library is more than such a group.
+  expect(group?.join.client?.live).toBeGreaterThan(Math.abs(group?.join.live ?? Infinity));
+  expect(group?.join.client?.resident).toBeGreaterThan(0);
+});
+
 describe("options", () => {
   test("a complete run is named after its Node, any other is not kept", () => {
     expect(readOptions([]).output).toBeUndefined();
@@ -185,7 +193,13 @@ describe("options", () => {
 });
 
 afterAll(() => {
-  for (const name of [".test-sizes", ".test-scenarios", ".test-one", ".test-storage"]) {
+  for (const name of [
+    ".test-sizes",
+    ".test-scenarios",
+    ".test-one",
+    ".test-storage",
+    ".test-large",
+  ]) {
     rmSync(join(resultsFolder, `${name}.json`), { force: true });
   }
 });
