@@ -2,7 +2,7 @@
 import { digits } from "./format.ts";
 import { table } from "./markdown.ts";
 import type { Reached } from "./reach.ts";
-import { ENOUGH } from "./rounds.ts";
+import { ENOUGH } from "./statistics.ts";
 
 export function reachTable(reached: readonly Reached[]): string {
   const head = ["against", "what", "target", "worst", "allowed there", "samples", "at", "met"];

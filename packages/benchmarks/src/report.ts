@@ -2,31 +2,48 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatTime } from "./format.ts";
-import { resultsFolder, rootFolder } from "./folders.ts";
+import { rootFolder } from "./folders.ts";
 import { table } from "./markdown.ts";
 import { plotOf } from "./plot.ts";
 import { reachOf } from "./reach.ts";
 import { missingList, reachTable } from "./reach-table.ts";
 import { isLimit, OVER, readResults, type Results } from "./results.ts";
 import { bundleTable, largeTable, scenarioTable, storageTable } from "./section-tables.ts";
-import { bytesTable, callsTable, markdownOf, type Table, tablesOf, titleOf } from "./tables.ts";
+import { ENOUGH } from "./statistics.ts";
+import {
+  bytesTable,
+  callsTable,
+  FEW,
+  markdownOf,
+  markOf,
+  type Table,
+  tablesOf,
+  titleOf,
+} from "./tables.ts";
 
-/** Writes the document, the plots, and the part of README.md between its marks. */
+/** Writes everything that is made from the results in the repository. */
 export function writeReport(): void {
-  const all = readResults();
+  const files = reportOf(readResults());
+  rmSync(join(rootFolder, PLOTS), { recursive: true, force: true });
+  mkdirSync(join(rootFolder, PLOTS), { recursive: true });
+  for (const [path, text] of files) writeFileSync(join(rootFolder, path), text);
+  console.log(`written: docs/benchmarks.md, README.md, ${PLOTS}`);
+}
+
+/** By path: the document, the README with the part between its marks, the plots. */
+export function reportOf(all: readonly Results[]): Map<string, string> {
+  const files = new Map<string, string>();
   const most = mostComplete(all);
   if (most === undefined) {
-    write("docs/benchmarks.md", `${documentOf([])}\n\nThere are no results yet.\n`);
-    return;
+    return files.set("docs/benchmarks.md", `${documentOf([])}\n\nThere are no results yet.\n`);
   }
-  rmSync(plotsFolder, { recursive: true, force: true });
-  mkdirSync(plotsFolder, { recursive: true });
   for (const measured of tablesOf(most)) {
-    if (measured.sizes.length > 1) writeFileSync(plotFile(measured), plotOf(measured));
+    if (measured.sizes.length > 1) files.set(plotPath(measured), plotOf(measured));
   }
-  write("docs/benchmarks.md", `${documentOf(all)}\n`);
   const readme = readFileSync(join(rootFolder, "README.md"), "utf8");
-  write("README.md", withPart(readme, readmePart(most)));
+  return files
+    .set("docs/benchmarks.md", `${documentOf(all)}\n`)
+    .set("README.md", withPart(readme, readmePart(most)));
 }
 
 /** Everything that was found, newest Node first. */
@@ -99,7 +116,7 @@ export function readmePart(results: Results): string {
       const row = here.find(
         (each) => each.operation === operation && each.tree === tree && each.library === name,
       );
-      return row === undefined ? "–" : formatTime(row.median);
+      return row === undefined ? "–" : `${formatTime(row.median)}${markOf(row)}`;
     }),
   ]);
   const plotted = tablesOf(results).find(
@@ -109,6 +126,7 @@ export function readmePart(results: Results): string {
   return [
     `Medians at N = ${size}, suite 1, on ${machine.cores} cores of ${machine.cpu}, Node ${machine.node}, all in one run:`,
     table(["", ...names], lines, 1),
+    ...(lines.flat().some((cell) => cell.endsWith(FEW)) ? [`${FEW} ${MARKED}.`] : []),
     ...(plotted === undefined ? [] : [`![${titleOf(plotted)}](${plotPath(plotted)})`]),
   ].join("\n\n");
 }
@@ -129,31 +147,27 @@ const END = "<!-- /benchmarks -->";
 function withPart(text: string, part: string): string {
   const [before, rest] = text.split(BEGIN);
   const after = rest?.split(END)[1];
-  if (before === undefined || after === undefined) return text;
+  if (before === undefined || after === undefined) throw new Error(`README.md lacks ${BEGIN}`);
   return `${before}${BEGIN}\n\n${part}\n\n${END}${after}`;
 }
 
-function write(path: string, text: string): void {
-  writeFileSync(join(rootFolder, path), text);
-  console.log(`written: ${path}`);
-}
+export const PLOTS = "packages/benchmarks/results/plots";
+const plotPath = ({ operation, tree, suite }: Table): string =>
+  `${PLOTS}/${operation}-${tree}-${suite}.svg`;
 
-const plotsFolder: string = join(resultsFolder, "plots");
-const plotName = ({ operation, tree, suite }: Table): string => `${operation}-${tree}-${suite}.svg`;
-const plotFile = (measured: Table): string => join(plotsFolder, plotName(measured));
-const plotPath = (measured: Table): string =>
-  `packages/benchmarks/results/plots/${plotName(measured)}`;
+const MARKED = `median of fewer than ${ENOUGH} samples`;
 
 const STORAGE = `Bytes written by a client for one operation, median / largest: keys and values, and the keys of deletions. *Late* are messages
 that arrive in the worst order. An own commit is stored when it is made and again when it is accepted; all others were added at once
 and have not committed, so that it holds an encryption per member, as it would not in a tree that has been used.`;
 
-const LARGE = `A client on file storage in a group in which all members have committed. Memory is what joining, or opening after a restart,
-adds to a process with an idle client: live objects / resident set, after some
-seconds of rest and collecting garbage.`;
+const LARGE = `A client on file storage in a group in which all members have committed. Memory is live objects / resident set, after some
+seconds of rest and collecting garbage: what the library with an idle client adds to an empty process, and what joining, or opening after
+a restart, adds to that. Joining and opening are timed once; the others are medians of 9 Commits and 90 messages.`;
 
 const SCENARIOS = `The scenarios of the OpenMLS book, as two of N members live through them, without storage. *Follow* is to process a Commit. The other
-members were added at once and stay silent, so that each Commit is one on a tree that is mostly cold.`;
+members were added at once and stay silent, so that each Commit is one on a tree that is mostly cold; N = 1,000 is left to
+the tables above.`;
 
 const INTRODUCTION = `
 # Benchmarks
@@ -164,15 +178,21 @@ what else it can do.
 Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
 compiled its code. All take turns in one run, A B C, B C A, C A B: a turn is one run of the operation or, of what is fast, up to a
 hundred in a row. What a turn begins with does not count, because after the turns of others caches are cold. Cells are medians, with
-the 95th percentile and the number of samples in brackets; all rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
+the 95th percentile and the number of samples in brackets; ${FEW} marks a ${MARKED}: what takes seconds is not repeated
+as often, nor is what nothing is aimed at. All rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
 mlskit is faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as PrivateMessage
 without padding, GroupInfo with the tree. The receiver is another member, and both are found to be in the same epoch after every
 Commit. mlskit is measured below its client, without storage, on the provider for Node; OpenMLS writes to its memory storage as it
 goes. Commits of mlskit always carry a path, and its Welcomes the tree; some libraries leave the path out when a Commit only adds
-members. OpenMLS-WASM (the bindings of mls-ts) adds by a proposal and a Commit without path, by a Welcome without tree: there, mlskit
-does the same, as *propose to add one and commit*. mlskit reads the key package from bytes, the bindings are given their object.
+members. OpenMLS-WASM (the bindings of mls-ts) adds by a proposal and a Commit without path, both as PrivateMessage, by a Welcome
+without tree: there, mlskit does the same, as *propose to add one and commit*. mlskit reads the key package from bytes, the bindings are
+given their object and go on with an epoch that is in use, mlskit begins one.
 mlskit uses all cores. Columns named *1 thread* are there to show what threads make of a library, measured after the others, without
 a ratio.
+
+Suites 1 and 2 are compared; on suite 3 OpenMLS-WASM has no other, and suite 7 is mlskit's alone, both to N = 1,000. Updates that one
+proposes and another commits are compared with OpenMLS only: with the others a member that wants new keys commits, as *commit with
+path* measures. OpenMLS has no row for storing, because every operation of it stores.
 
 *Cold*: the creator has added all others in one commit, and nobody else has committed; a commit then costs one encryption per
 member. *Warm*: every member has committed, and a commit costs one encryption per level of the tree. Such groups are made once and

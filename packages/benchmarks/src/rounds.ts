@@ -7,7 +7,7 @@ import { MLSKIT } from "./peers.ts";
 import { isAimedAt } from "./plan.ts";
 import type { Hello, Limited, Measured, Request } from "./protocol.ts";
 import { callsOf, LIMIT, limitOf, type Row } from "./results.ts";
-import { median, summarizeSamples } from "./statistics.ts";
+import { ENOUGH, median, summarizeSamples } from "./statistics.ts";
 
 /** A library that has been prepared. */
 export interface Runner {
@@ -35,9 +35,6 @@ export interface RoundsOptions {
 
 /** What was found, but for the place. */
 export type Sampled = Omit<Row, "suite" | "size" | "tree">;
-
-/** Medians of fewer samples say little. */
-export const ENOUGH = 9;
 
 const ROUNDS = 9;
 /** Of a group's time: the code gets warm in the first part, the rounds fill the second. */

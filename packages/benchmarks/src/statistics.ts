@@ -8,6 +8,9 @@ export interface Summary {
   readonly runs: number;
 }
 
+/** Medians of fewer samples say little. */
+export const ENOUGH = 9;
+
 export function summarizeSamples(samples: readonly number[]): Summary {
   const sorted = [...samples].sort((a, b) => a - b);
   return {

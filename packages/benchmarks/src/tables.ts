@@ -4,6 +4,7 @@ import { TITLES } from "./groups.ts";
 import { table } from "./markdown.ts";
 import { isOneThread } from "./peers.ts";
 import { isLimit, LIMIT, limitOf, type Results, type Row } from "./results.ts";
+import { ENOUGH } from "./statistics.ts";
 
 export interface Table {
   readonly operation: string;
@@ -70,8 +71,15 @@ export function markdownOf(measured: Table): string {
 
 function timeOf(row: Row | undefined): string {
   if (row === undefined) return "–";
-  return `${formatTime(row.median)} (${formatTime(row.p95)}; ${row.runs})`;
+  return `${formatTime(row.median)} (${formatTime(row.p95)}; ${row.runs})${markOf(row)}`;
 }
+
+/** Behind a median of few samples. */
+export function markOf({ runs }: Pick<Row, "runs">): string {
+  return runs < ENOUGH ? ` ${FEW}` : "";
+}
+
+export const FEW = "†";
 
 function ratio(one: Row | undefined, other: Row | undefined): string {
   return one === undefined || other === undefined ? "–" : digits(one.median / other.median);

@@ -4,8 +4,9 @@ import { PEER_NAMES } from "../src/peers.ts";
 import { COLOURS } from "../src/plot.ts";
 import { type Reached, reachOf } from "../src/reach.ts";
 import { missingList, reachTable } from "../src/reach-table.ts";
-import { documentOf } from "../src/report.ts";
+import { documentOf, readmePart } from "../src/report.ts";
 import { LIMIT, limitOf, OVER, type Results, type Row } from "../src/results.ts";
+import { markdownOf, tablesOf } from "../src/tables.ts";
 
 const row = (library: string, size: number, median: number, changes: Partial<Row> = {}): Row => ({
   suite: 1,
@@ -21,8 +22,13 @@ const row = (library: string, size: number, median: number, changes: Partial<Row
   ...changes,
 });
 
-const reached = (rows: readonly Row[], against: string, what: string): Reached => {
-  const results = { rows, storage: [], large: [], bundles: [] } as unknown as Results;
+const reached = (
+  rows: readonly Row[],
+  against: string,
+  what: string,
+  large: readonly unknown[] = [],
+): Reached => {
+  const results = { rows, storage: [], large, bundles: [] } as unknown as Results;
   const found = reachOf(results).find((each) => each.against === against && each.what === what);
   if (found === undefined) throw new Error(`no line for ${against}, ${what}`);
   return found;
@@ -49,6 +55,30 @@ test("for itself, 10,000 members are part of a complete run", () => {
   const growth = reached([], "itself", "warm commit, N = 10000 against 100");
   expect(growth.missing).toEqual(["suite 1", "suite 2"]);
   expect(missingList([growth])).toBe("- itself, warm commit, N = 10000 against 100: everything");
+});
+
+test("memory counts from the empty process on, the library included", () => {
+  const what = "MB above the empty process, 10,000 members, joined and idle";
+  const group = { live: 20, resident: 30 };
+  const joined = (join: object): Reached => reached([], "memory", what, [{ size: 10_000, join }]);
+  const { measured } = joined({ ...group, client: { live: 5, resident: 15 } });
+  expect(measured.map(({ value, target }) => [value, target])).toEqual([
+    [25, 40],
+    [45, 40],
+  ]);
+  expect(joined(group).missing).toHaveLength(2);
+});
+
+test("a median of few samples is marked wherever it is shown", () => {
+  const rows = [row("mlskit", 100, 1), row("ts-mls", 100, 2, { runs: 8 })];
+  const libraries = ["mlskit", "ts-mls"].map((name) => ({ name, version: "1", runtime: "" }));
+  const results = { machine: {}, rows, libraries } as unknown as Results;
+  const [table] = tablesOf(results);
+  if (table === undefined) throw new Error("there is no table");
+  expect(markdownOf(table)).toContain("| 1.00 µs (1.00 µs; 9) | – | – | 2.00 µs (2.00 µs; 8) † |");
+  const part = readmePart(results);
+  expect(part).toContain("| send 1 KiB | 1.00 µs | 2.00 µs † |");
+  expect(part).toContain("† median of fewer than 9 samples.");
 });
 
 test("primitives are compared over all sizes where the calls are the same, else size by size", () => {

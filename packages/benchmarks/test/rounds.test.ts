@@ -1,7 +1,8 @@
 /** How samples come about: no library is measured in a state that another is not. */
 import { describe, expect, test } from "vitest";
 import type { Limited, Measured, Request } from "../src/protocol.ts";
-import { ENOUGH, type Runner, runRounds, type Sampled } from "../src/rounds.ts";
+import { type Runner, runRounds, type Sampled } from "../src/rounds.ts";
+import { ENOUGH } from "../src/statistics.ts";
 
 /** A library whose runs take so many milliseconds, by its own account too, but for the first of each turn. */
 class Stub implements Runner {
