@@ -11,8 +11,8 @@ use member::{Invitation, Member, Outcome, Peer, create, invite, join, join_exter
 use openmls::prelude::Ciphersuite;
 use serde_json::{Value, json};
 
-const VERSION: &str = "0.9.0";
-const GROUPS: [&str; 7] = ["add", "join", "commit", "message", "membership", "externalJoin", "storage"];
+const GROUPS: [&str; 8] =
+    ["add", "join", "commit", "message", "membership", "update", "externalJoin", "storage"];
 
 struct Fixture<P: Peer> {
     suite: Ciphersuite,
@@ -52,8 +52,8 @@ fn serve<P: Peer>(name: &str, suites: &[u16]) {
     let threads = std::env::var("RAYON_NUM_THREADS").unwrap_or("default".into());
     let hello = json!({
         "library": "OpenMLS",
-        "version": VERSION,
-        "runtime": format!("Rust, {name}, MemoryStorage, {threads} threads"),
+        "version": version(),
+        "runtime": format!("{}, {name}, MemoryStorage, {threads} threads", env!("COMPILER")),
         "suites": suites,
         "groups": GROUPS,
     });
@@ -69,6 +69,13 @@ fn serve<P: Peer>(name: &str, suites: &[u16]) {
             return;
         }
     }
+}
+
+/// Of OpenMLS, as it was built.
+fn version() -> &'static str {
+    let lock = include_str!("../Cargo.lock");
+    let found = lock.split_once("name = \"openmls\"\nversion = \"");
+    found.and_then(|(_, rest)| rest.split('"').next()).unwrap_or("unknown")
 }
 
 impl<P: Peer> Fixture<P> {
@@ -190,6 +197,7 @@ impl<P: Peer> Fixture<P> {
                 self.commit_and_process(measured, "addOne", &[guest.key_package], &[])?;
                 self.commit_and_process(measured, "removeOne", &[], &[self.size as u32])
             }
+            "update" => self.update(measured),
             "storage" => {
                 let receiver = self.members()?.1;
                 let start = Instant::now();
@@ -237,6 +245,23 @@ impl<P: Peer> Fixture<P> {
             _ => "process",
         };
         measured.add(receiver_operation, start);
+        self.agree()
+    }
+
+    fn update(&mut self, measured: &mut Measured) -> Outcome<()> {
+        let (sender, receiver) = self.members()?;
+        let start = Instant::now();
+        let proposal = receiver.propose_update()?;
+        measured.add("propose", start);
+        measured.bytes.insert("propose".into(), proposal.len());
+        let start = Instant::now();
+        sender.process(&proposal)?;
+        let (commit, _) = sender.commit(&[], &[])?;
+        measured.add("update", start);
+        measured.bytes.insert("update".into(), commit.len());
+        let start = Instant::now();
+        receiver.process(&commit)?;
+        measured.add("processUpdate", start);
         self.agree()
     }
 

@@ -142,6 +142,14 @@ impl<P: Peer> Member<P> {
         Ok((commit, welcome))
     }
 
+    /// An Update proposal for our own leaf.
+    pub fn propose_update(&mut self) -> Outcome<Vec<u8>> {
+        let leaf = LeafNodeParameters::default();
+        let (message, _) = self.group.propose_self_update(&self.provider, &self.signer, leaf)?;
+        Ok(message.to_bytes()?)
+    }
+
+    /// Follows a Commit or keeps a proposal.
     pub fn process(&mut self, bytes: &[u8]) -> Outcome<()> {
         let message = MlsMessageIn::tls_deserialize_exact_bytes(bytes)?.try_into_protocol_message()?;
         let processed = self.group.process_message(&self.provider, message)?;
@@ -149,7 +157,10 @@ impl<P: Peer> Member<P> {
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 Ok(self.group.merge_staged_commit(&self.provider, *staged)?)
             }
-            _ => Err("not a Commit".into()),
+            ProcessedMessageContent::ProposalMessage(proposal) => {
+                Ok(self.group.store_pending_proposal(self.provider.storage(), *proposal)?)
+            }
+            _ => Err("neither a Commit nor a proposal".into()),
         }
     }
 
