@@ -103,7 +103,10 @@ export class Measurement {
       const hello = await library.greet();
       const { version, runtime } = hello;
       this.#libraries.set(program.name, { name: program.name, version, runtime });
-      if (!hello.suites.includes(place.suite)) return false;
+      if (!hello.suites.includes(place.suite)) {
+        if (isOwn) throw new Error("the suite is missing");
+        return false;
+      }
       await prepare(library, place, forged, patience);
       return true;
     });
