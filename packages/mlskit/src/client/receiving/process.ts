@@ -1,6 +1,6 @@
 /** From received bytes to an outcome. Catalogue M-RCV. */
 import { buffer } from "./buffer.ts";
-import { authorOf, commitOutcome, ownCommitOutcome } from "./commit-outcome.ts";
+import { commitOutcome, ownCommitOutcome } from "./commit-outcome.ts";
 import { failedAmongMany, invalid, outcomeOfFailure } from "./failed-message.ts";
 import { noteDecryption } from "./fork.ts";
 import { proposalOutcome } from "./proposal-outcome.ts";
