@@ -3,8 +3,6 @@ import { copyBytes } from "../codec/index.ts";
 import { MlsError, StorageError, UsageError } from "../errors.ts";
 import type { WriteBatch } from "./storage.ts";
 
-export const MAX_KEY_LENGTH = 512;
-
 /** Printable ASCII including the space, 1 to 512 characters. */
 const KEY_PATTERN = /^[\x20-\x7e]{1,512}$/;
 
@@ -62,6 +60,11 @@ export function closed(): StorageError {
 export function failed(message: string, cause: unknown): Error {
   if (cause instanceof MlsError) return cause;
   return new StorageError("STORAGE_FAILED", message, { cause });
+}
+
+/** How many milliseconds to wait for others; no more than timers and SQLite can count. */
+export function lockTimeout(options: { readonly lockTimeout?: number }): number {
+  return Math.min(Math.max(0, Math.trunc(options.lockTimeout ?? 10_000)), 2 ** 31 - 1);
 }
 
 /** A batch that no longer depends on arrays the caller may change. */

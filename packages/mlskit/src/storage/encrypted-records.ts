@@ -117,8 +117,8 @@ export async function openValue(keys: StoreKeys, record: StoredRecord): Promise<
   if (dataKey === undefined || record.value.length < 2 + NONCE_SIZE + TAG_SIZE) throw altered();
   const bytes = record.value as Bytes;
   const iv = bytes.subarray(2, 2 + NONCE_SIZE);
-  const additionalData = bindingOf(keys, record.key, record.version);
   try {
+    const additionalData = bindingOf(keys, record.key, record.version);
     const algorithm = { name: "AES-GCM", iv, additionalData };
     return new Uint8Array(
       await crypto.subtle.decrypt(algorithm, dataKey, bytes.subarray(2 + NONCE_SIZE)),

@@ -4,6 +4,7 @@ import { MlsError, StorageError } from "../errors.ts";
 import { byKey, checkBatch, closed, conflict, copyBatch, failed } from "./batch.ts";
 import {
   addDataKey,
+  type Bytes,
   dropOldDataKeys,
   importStoreKey,
   openHeader,
@@ -115,10 +116,8 @@ export class EncryptedStorage implements Storage {
   }
 
   async #readSum(counter: StoredRecord | undefined): Promise<Sum> {
-    if (counter === undefined) return new Uint8Array(SUM_SIZE);
-    if (!this.#keys.dataKeys.has(generationOf(counter))) await this.#reload();
     // Authentic: the version is bound to the value.
-    return openValue(this.#keys, counter);
+    return counter === undefined ? new Uint8Array(SUM_SIZE) : this.#openValue(counter);
   }
 
   /** Compares the store with what the guard remembers. */
@@ -212,7 +211,7 @@ export class EncryptedStorage implements Storage {
       // The counter is written with any of the others.
       const rows = old.filter(({ key }) => key !== COUNTER_NAME);
       for (let at = 0; at < rows.length; at += batchSize) {
-        await this.#reseal(rows.slice(at, at + batchSize));
+        await this.#reseal(rows.slice(at, at + batchSize).map(({ key }) => key));
       }
       if (old.length > 0 && rows.length === 0) await this.#reseal([]);
       if (old.length > 0) continue;
@@ -220,25 +219,26 @@ export class EncryptedStorage implements Storage {
     }
   }
 
-  /** Rewrites records under the current data key; those that were written meanwhile come again. */
-  async #reseal(records: readonly StoredRecord[]): Promise<void> {
-    const puts = await Promise.all(
-      records.map(async (record) => {
-        return { key: record.key, value: await openValue(this.#keys, record) };
-      }),
-    );
-    const expect = records.map(({ key, version }) => ({ key, version }));
-    const keys = [COUNTER_NAME, ...records.map(({ key }) => key)];
-    try {
-      await this.#turns.run(keys, async () => {
-        await this.#tryWrite({ puts, deletes: [], expect });
-      });
-    } catch (error) {
-      if (!MlsError.is(error, "STORAGE_CONFLICT")) throw error;
-      await this.#reload();
-    } finally {
-      for (const { value } of puts) value.fill(0);
-    }
+  /** Rewrites records under the current data key; if others write meanwhile, they come again. */
+  #reseal(names: readonly string[]): Promise<void> {
+    return this.#turns.run([COUNTER_NAME, ...names], async () => {
+      const puts: { key: string; value: Bytes }[] = [];
+      try {
+        // A name and a version may have come to another value since they were listed. What is read
+        // after the sum is right as long as the counter is, which is expected.
+        this.#sum ??= await this.#loadSum();
+        for (const key of names) {
+          const record = await this.#inner.get(key);
+          if (record !== undefined) puts.push({ key, value: await this.#openValue(record) });
+        }
+        await this.#tryWrite({ puts, deletes: [], expect: [] });
+      } catch (error) {
+        if (!MlsError.is(error, "STORAGE_CONFLICT")) throw error;
+        await this.#reload();
+      } finally {
+        for (const { value } of puts) value.fill(0);
+      }
+    });
   }
 
   async #replaceHeader(value: Uint8Array, storeKey: CryptoKey): Promise<void> {
@@ -265,10 +265,14 @@ export class EncryptedStorage implements Storage {
   }
 
   async #open(record: StoredRecord, stamp: number): Promise<StoredRecord> {
-    if (!this.#keys.dataKeys.has(generationOf(record))) await this.#reload();
-    const plaintext = await openValue(this.#keys, record);
+    const plaintext = await this.#openValue(record);
     this.#see(record, stamp);
     return { ...unpackRecord(this.#keys, record.key, plaintext), version: record.version };
+  }
+
+  async #openValue(record: StoredRecord): Promise<Bytes> {
+    if (!this.#keys.dataKeys.has(generationOf(record))) await this.#reload();
+    return openValue(this.#keys, record);
   }
 
   #see(record: StoredRecord, stamp: number): Seen {

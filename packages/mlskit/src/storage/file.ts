@@ -1,7 +1,15 @@
 /** A durable store in one directory, for Node. M-STO-03. */
 import fs from "node:fs";
 import path from "node:path";
-import { checkBatch, checkVersions, closed, copyBatch, failed, keysWithPrefix } from "./batch.ts";
+import {
+  checkBatch,
+  checkVersions,
+  closed,
+  copyBatch,
+  failed,
+  keysWithPrefix,
+  lockTimeout,
+} from "./batch.ts";
 import { FileCore } from "./file-core.ts";
 import { openNodeFile, preparePrivateDirectory, type StoreFile } from "./file-device.ts";
 import { FileLock, LOCK_FILES } from "./file-lock.ts";
@@ -57,8 +65,8 @@ async function openStore(directory: string, options: FileSettings): Promise<File
   try {
     preparePrivateDirectory(directory, STORE_FILE);
     file = (options.openFile ?? openNodeFile)(path.join(directory, STORE_FILE));
-    const { exclusive = false, lockTimeout: timeout = 10_000 } = options;
-    lock = new FileLock(directory, { timeout, exclusive });
+    const { exclusive = false } = options;
+    lock = new FileLock(directory, { timeout: lockTimeout(options), exclusive });
     const core = new FileCore(file, options.durability !== "none", options.onWrite);
     await lock.open(() => core.open(directory));
     return new FileStorage(core, lock);

@@ -5,7 +5,7 @@
  * is therefore not physical here, and the store is encrypted unless the caller insists.
  */
 import { StorageError, UnsupportedError } from "../errors.ts";
-import { checkBatch, checkVersions, closed, copyBatch, failed } from "./batch.ts";
+import { checkBatch, checkVersions, closed, copyBatch, failed, lockTimeout } from "./batch.ts";
 import {
   checkProtection,
   protect,
@@ -41,41 +41,42 @@ export async function indexedDbStorage<O extends IndexedDbStorageOptions>(
   options: O,
 ): Promise<ProtectedStorage<O>> {
   checkProtection(options);
-  const factory = options.factory ?? globalThis.indexedDB;
   const unlock = await lock(name, options);
   let storage: IndexedDbStorage;
   try {
+    const factory = options.factory ?? globalThis.indexedDB;
     storage = new IndexedDbStorage(await openDatabase(factory, name), unlock);
   } catch (error) {
     unlock();
-    throw error;
+    throw failed("the database cannot be opened", error);
   }
   return await protect(storage, options);
 }
 
 /** Removes the database; harmless if there is none. Fails while a tab has it open. */
-export async function deleteIndexedDbStorage(
-  name: string,
-  factory: IDBFactory = globalThis.indexedDB,
-): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const request = factory.deleteDatabase(name);
-    request.onsuccess = () => resolve();
-    request.onerror = () => reject(failed("the database cannot be deleted", request.error));
-    request.onblocked = () => {
-      reject(new StorageError("STORE_LOCKED", "the database is open in another tab"));
-    };
-  });
+export async function deleteIndexedDbStorage(name: string, factory?: IDBFactory): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const request = (factory ?? globalThis.indexedDB).deleteDatabase(name);
+      request.onsuccess = () => resolve();
+      request.onerror = () => reject(request.error);
+      request.onblocked = () => {
+        reject(new StorageError("STORE_LOCKED", "the database is open in another tab"));
+      };
+    });
+  } catch (error) {
+    throw failed("the database cannot be deleted", error);
+  }
 }
 
 /** Those who share a store hold its lock as well, so that an owner waits for them. */
 async function lock(name: string, options: IndexedDbEnvironment): Promise<() => void> {
-  const { exclusive = false, lockTimeout: timeout = 10_000 } = options;
+  const { exclusive = false } = options;
   const locks = options.locks ?? (globalThis.navigator as Navigator | undefined)?.locks;
   if (locks !== undefined) {
     return takeWebLock(locks, `mlskit ${name}`, {
       mode: exclusive ? "exclusive" : "shared",
-      timeout,
+      timeout: lockTimeout(options),
     });
   }
   if (!exclusive) return () => undefined;

@@ -12,7 +12,7 @@
  * can hold up, so WAL mode is switched off.
  */
 import { StorageError } from "../errors.ts";
-import { checkBatch, checkVersions, closed, failed } from "./batch.ts";
+import { checkBatch, checkVersions, closed, failed, lockTimeout } from "./batch.ts";
 import {
   checkProtection,
   protect,
@@ -57,9 +57,8 @@ export async function sqliteStorage<O extends SqliteStorageOptions>(
   options: O,
 ): Promise<ProtectedStorage<O>> {
   checkProtection(options);
-  const timeout = Math.max(0, Math.trunc(options.lockTimeout ?? 10_000));
   const storage = guarded("the database cannot be prepared", () => {
-    prepareDatabase(database, timeout, options.exclusive === true);
+    prepareDatabase(database, lockTimeout(options), options.exclusive === true);
     return new SqliteStorage(database);
   });
   return await protect(storage, options);

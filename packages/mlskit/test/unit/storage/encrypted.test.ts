@@ -194,6 +194,20 @@ test("sto-5: a record that was exchanged, rolled back or changed is refused", as
   expect(await read(storage, "a")).toBe("new");
 });
 
+test("M-STO-18: a version that no store gives is a record that was altered", async () => {
+  const { storage: inner, records } = forgeable();
+  const storage = await encryptedStorage(inner, key);
+  await put(storage, "a", "1");
+  const [name, record] = [...records].find(([found]) => isRecord(found))!;
+  for (const version of [Number.NaN, 1.5, Number.POSITIVE_INFINITY, -1]) {
+    records.set(name, { ...record, version });
+    await expect(storage.get("a")).rejects.toMatchObject({
+      code: "STORAGE_FAILED",
+      cause: expect.anything(),
+    });
+  }
+});
+
 test("sto-5: a record of another store with the same key is refused", async () => {
   const [one, two] = [forgeable(), forgeable()];
   const first = await encryptedStorage(one.storage, key);
@@ -360,6 +374,52 @@ test("writes during a key change are kept", async () => {
     Array.from({ length: 40 }, (_, i) => `changed ${i}`).sort(),
   );
 });
+
+for (const [when, who] of [
+  ["list", "the same handle"],
+  ["list", "another one"],
+  ["get", "another one"],
+] as const) {
+  test(`P-ENC-04: a value written anew after a deletion outlives a key change (by ${who}, after ${when})`, async () => {
+    const inner = memoryStorage();
+    const rewrite = async (storage: Storage): Promise<void> => {
+      await storage.write({ puts: [], deletes: ["key/0"], expect: [] });
+      await put(storage, "key/0", "new");
+    };
+    let meddle: (() => Promise<void>) | undefined;
+    const meddleOnce = async <T>(found: T): Promise<T> => {
+      const now = meddle;
+      meddle = undefined;
+      await now?.();
+      return found;
+    };
+    const storage = await filled(
+      {
+        write: (batch) => inner.write(batch),
+        close: () => inner.close(),
+        get: async (name) => {
+          const record = await inner.get(name);
+          return when === "get" && isRecord(name) ? meddleOnce(record) : record;
+        },
+        list: async (prefix) => {
+          const found = await inner.list(prefix);
+          return when === "list" ? meddleOnce(found) : found;
+        },
+      },
+      3,
+    );
+    meddle = async () => {
+      const other = () => encryptedStorage(inner, otherKey);
+      await rewrite(who === "another one" ? await other() : storage);
+    };
+    await storage.rotateKey(otherKey);
+    expect(meddle).toBeUndefined();
+    expect(await values(storage)).toEqual(["new", "value 1", "value 2"]);
+    const sealed = (await inner.list("")).filter(({ key: name }) => name !== "header");
+    expect(sealed.map(({ value }) => value[1])).toEqual([1, 1, 1, 1]);
+    await (await encryptedStorage(inner, otherKey)).verify();
+  });
+}
 
 test("P-MP-05: a store that is older than remembered, or another one, is suspected", async () => {
   const { storage: inner, records } = forgeable();

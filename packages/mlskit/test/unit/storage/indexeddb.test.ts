@@ -84,6 +84,51 @@ if (Factory === undefined) {
     await expect(attempt).rejects.toMatchObject({ code: "STORAGE_VERSION" });
   });
 
+  test("M-STO-18: what a browser throws where it allows no database is the cause of STORAGE_FAILED", async () => {
+    const refusal = new DOMException("not here", "SecurityError");
+    const refuse = (): never => {
+      throw refusal;
+    };
+    const closed = { open: refuse, deleteDatabase: refuse } as unknown as IDBFactory;
+    const locks = new Locks() as unknown as LockManager;
+    const options = {
+      locks,
+      exclusive: true,
+      lockTimeout: 0,
+      dangerouslyUnencrypted: true,
+    } as const;
+    const refused = { code: "STORAGE_FAILED", cause: refusal };
+    await expect(indexedDbStorage("none", { ...options, factory: closed })).rejects.toMatchObject(
+      refused,
+    );
+    await expect(deleteIndexedDbStorage("none", closed)).rejects.toMatchObject(refused);
+    const missing = { code: "STORAGE_FAILED", cause: expect.any(TypeError) };
+    await expect(indexedDbStorage("none", options)).rejects.toMatchObject(missing);
+    await expect(deleteIndexedDbStorage("none")).rejects.toMatchObject(missing);
+    // In some browsers it is the property that throws.
+    Object.defineProperty(globalThis, "indexedDB", { get: refuse, configurable: true });
+    try {
+      await expect(indexedDbStorage("none", options)).rejects.toMatchObject(refused);
+      await expect(deleteIndexedDbStorage("none")).rejects.toMatchObject(refused);
+    } finally {
+      Reflect.deleteProperty(globalThis, "indexedDB");
+    }
+    await (await indexedDbStorage("none", { ...options, factory })).close();
+  });
+
+  test("P-MP-01: lockTimeout may be longer than a timer can be", async () => {
+    const locks = new Locks() as unknown as LockManager;
+    const options = { factory, locks, exclusive: true, dangerouslyUnencrypted: true } as const;
+    const owner = await indexedDbStorage("patient", options);
+    for (const lockTimeout of [Number.POSITIVE_INFINITY, 2 ** 40]) {
+      const waiting = indexedDbStorage("patient", { ...options, lockTimeout });
+      const first = await Promise.race([waiting.catch(() => "refused"), pause(30)]);
+      expect(first).toBe("waits");
+      if (lockTimeout === 2 ** 40) await owner.close();
+      else void waiting.then((storage) => storage.close());
+    }
+  });
+
   test("P-MP-01: an exclusive store has one owner, and others get STORE_LOCKED or wait", async () => {
     const locks = new Locks() as unknown as LockManager;
     const shared = { factory, locks, dangerouslyUnencrypted: true } as const;
@@ -110,6 +155,12 @@ if (Factory === undefined) {
     const options = { factory, locks: undefined, exclusive: true, dangerouslyUnencrypted: true };
     const attempt = indexedDbStorage("owned", { ...options, dangerouslyUnencrypted: true });
     await expect(attempt).rejects.toMatchObject({ code: "WEB_LOCKS_MISSING" });
+  });
+}
+
+function pause(milliseconds: number): Promise<string> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve("waits"), milliseconds);
   });
 }
 

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { prepareQuery } from "../../../src/storage/sqlite-driver.ts";
 import { sqliteStorage } from "../../../src/storage/sqlite.ts";
 import type { Storage } from "../../../src/storage/storage.ts";
 import { describeContract } from "./describe-contract.ts";
@@ -98,6 +99,18 @@ for (const [name, exported] of drivers) {
     );
     void storage.close();
     database.close();
+  });
+
+  test(`P-MP-01: ${name}: lockTimeout may be longer than SQLite's own`, async () => {
+    for (const lockTimeout of [Number.POSITIVE_INFINITY, 2 ** 40]) {
+      const database = new Database(newFile());
+      const storage = await sqliteStorage(database, { dangerouslyUnencrypted: true, lockTimeout });
+      const query = prepareQuery(database, "PRAGMA busy_timeout");
+      expect(Object.values(query.get() ?? {}).map(Number)).toEqual([2 ** 31 - 1]);
+      query.finalize();
+      void storage.close();
+      database.close();
+    }
   });
 
   test(`P-MP-01: ${name}: an exclusive store has one connection until it is closed`, async () => {
