@@ -1,7 +1,5 @@
 /** `npm run interop`: the strict driver. Exit code 0 if everything is as it must be. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
-import { resultText, writeDocs } from "./driver/docs.ts";
+import { writeDocs } from "./driver/docs.ts";
 import { loadConfigs, LONG_CONFIG } from "./driver/configs.ts";
 import { findJudge, findMlsGo } from "./driver/go-programs.ts";
 import { judge } from "./driver/judge.ts";
@@ -15,13 +13,14 @@ import {
   type Peer,
   program,
 } from "./driver/processes.ts";
-import { describeJudged, describeScript, summary } from "./driver/report.ts";
+import { describeAll, describeJudged, describeScript, summary } from "./driver/report.ts";
+import { presentOrigin, record } from "./driver/result-file.ts";
 import {
   add,
+  countOf,
   isGood,
   isRight,
   type Judgement,
-  limitedRuns,
   type MatrixResult,
   noRuns,
   total,
@@ -49,9 +48,10 @@ async function main(options: Options): Promise<number> {
     writeDocs();
     return 0;
   }
-  const { configs, missing } = loadConfigs(options);
-  for (const reason of missing) skip(reason);
-  const chosen = options.short ? configs.filter(({ name }) => name !== LONG_CONFIG) : configs;
+  const { configs, missing, remedy } = loadConfigs(options);
+  const isChosen = (name: string): boolean => !options.short || name !== LONG_CONFIG;
+  for (const name of missing.filter(isChosen)) skip(`official scripts ${name}`, remedy);
+  const chosen = configs.filter(({ name }) => isChosen(name));
   console.log(`start value: ${options.seed}`);
   const contests = contestsOf(options);
   const judging = judgeOf(options);
@@ -63,12 +63,12 @@ async function main(options: Options): Promise<number> {
   if (judging !== undefined) {
     for (const contest of contests) judged.push(await hear(judging, contest, chosen, options));
   }
-  write(options, results, judged);
+  if (options.json !== undefined) record(options.json, { results, judgements: summedUp(judged) });
   return conclude(results, judged);
 }
 
-function skip(reason: string): void {
-  console.log(`skipped: ${reason}`);
+function skip(reason: string, remedy?: string): void {
+  console.log(`skipped: ${reason}${remedy === undefined ? "" : ` (${remedy})`}`);
   skipped.push(reason);
 }
 
@@ -88,6 +88,7 @@ async function drive(
     seed: options.seed,
     provokesPeers: options.provokesPeers,
     jobs: options.jobs ?? (options.short ? 2 : 1),
+    origin: presentOrigin(),
     progress: (result) => console.log(describeScript(result)),
   });
   console.log(`\n${summary(matrix).join("\n")}`);
@@ -119,22 +120,15 @@ async function hear(
     onlySuites: options.suites,
     forms: options.forms,
     rotates: options.short,
+    origin: presentOrigin(),
     progress: (row) => console.log(describeJudged(row)),
   });
 }
 
-function write(
-  { json, seed }: Options,
-  results: readonly MatrixResult[],
-  judged: readonly Judgement[],
-): void {
-  if (json === undefined) return;
-  const date = new Date().toISOString().slice(0, 10);
+/** One judgement, for all are the same runner's. */
+function summedUp(judged: readonly Judgement[]): Judgement[] {
   const [first] = judged;
-  const rows = judged.flatMap((judgement) => judgement.rows);
-  const said = first === undefined ? {} : { judge: { ...first, rows } };
-  mkdirSync(dirname(json), { recursive: true });
-  writeFileSync(json, resultText({ date, seed, results, ...said }));
+  return first === undefined ? [] : [{ ...first, rows: judged.flatMap(({ rows }) => rows) }];
 }
 
 /** The last line, and the exit code. */
@@ -142,15 +136,9 @@ function conclude(results: readonly MatrixResult[], judged: readonly Judgement[]
   const sum = noRuns();
   for (const matrix of results) add(sum, total(matrix));
   const rows = judged.flatMap((judgement) => judgement.rows);
-  for (const row of rows) {
-    const [passed, limited] = [row.passed, limitedRuns(row)];
-    const failed = row.runs - passed - limited;
-    add(sum, { runs: row.runs, passed, vacuous: 0, limited, failed });
-  }
+  for (const row of rows) add(sum, countOf(row));
   const names = skipped.length === 0 ? "" : ` (${skipped.join("; ")})`;
-  const { passed, vacuous, limited, failed } = sum;
-  const counts = `${passed} passed, ${vacuous} vacuous, ${limited} limited, ${failed} failed`;
-  console.log(`interop: ${counts}, ${skipped.length} skipped${names}`);
+  console.log(`interop: ${describeAll(sum)}, ${skipped.length} skipped${names}`);
   return sum.runs > 0 && results.every(isGood) && rows.every(isRight) ? 0 : 1;
 }
 

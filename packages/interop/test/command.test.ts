@@ -5,7 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { LONG_CONFIG, OFFICIAL_CONFIGS } from "../src/driver/configs.ts";
 import { BadUsage, parseOptions } from "../src/driver/options.ts";
+import { readResults } from "../src/driver/result-file.ts";
 
 const program = fileURLToPath(new URL("../build/main.js", import.meta.url));
 const PATIENCE = 300_000;
@@ -22,7 +24,11 @@ function interop(args: readonly string[], path = process.env["PATH"]) {
 // Built by the same command that builds the library, without which no test of this package runs.
 describe.runIf(existsSync(program))("npm run interop", () => {
   const script = ["--script", "two_epochs_late", "--suite", "1", "--form", "public"];
-  const found = ["--configs", mkdtempSync(join(tmpdir(), "interop-configs-"))];
+  /** A folder with official scripts of that name: they are not played, for `script` names one of ours. */
+  const folder = mkdtempSync(join(tmpdir(), "interop-configs-"));
+  for (const name of OFFICIAL_CONFIGS)
+    writeFileSync(join(folder, `${name}.json`), '{"scripts":{}}');
+  const found = ["--configs", folder];
   /** Where there are no official scripts, and no programs either. */
   const nowhere = join(tmpdir(), "interop-nothing-here");
 
@@ -32,10 +38,35 @@ describe.runIf(existsSync(program))("npm run interop", () => {
       // Each form by servers of its own, at the same time.
       const both = ["--self", "--jobs", "2", ...found, ...script.slice(0, 4)];
       const { status, lastLine, stdout } = interop(both);
-      expect(stdout.match(/^strict\/.*$/gm)).toEqual(["strict/two_epochs_late: ours 2/2"]);
-      expect(stdout).toContain("2 runs: 2 passed, 0 vacuous, 0 limited, 0 failed");
-      expect(lastLine).toBe("interop: 2 passed, 0 vacuous, 0 limited, 0 failed, 0 skipped");
+      expect(stdout.match(/^strict\/.*$/gm)).toEqual(["strict/two_epochs_late, suite 1: ours 2/2"]);
+      expect(stdout).toContain("2 runs: 2 passed, 0 vacuous, 0 limited, 0 unsettled, 0 failed");
+      expect(lastLine).toBe(
+        "interop: 2 passed, 0 vacuous, 0 limited, 0 unsettled, 0 failed, 0 skipped",
+      );
       expect(status).toBe(0);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "M-INT-06 --json records what was played, with date and commit, beside what the file has already",
+    () => {
+      const path = join(mkdtempSync(join(tmpdir(), "interop-json-")), "results.json");
+      const json = ["--json", path];
+      for (const suite of ["1", "2", "1"]) {
+        const args = ["--self", ...found, ...script.slice(0, 2), "--suite", suite, ...json];
+        expect(interop(args).status).toBe(0);
+      }
+      const { results } = readResults(path);
+      const [matrix, ...more] = results;
+      expect(more).toEqual([]);
+      expect(matrix).toMatchObject({ expectedRuns: 4, processes: 2 });
+      const commit = expect.stringMatching(/^[0-9a-f]{10}\+?$|^unknown$/);
+      const date = expect.stringMatching(/^\d{4}-\d\d-\d\d$/);
+      expect(matrix?.scripts).toEqual([
+        expect.objectContaining({ script: "two_epochs_late", suite: 1, date, commit }),
+        expect.objectContaining({ script: "two_epochs_late", suite: 2, date, commit }),
+      ]);
     },
     PATIENCE,
   );
@@ -44,7 +75,7 @@ describe.runIf(existsSync(program))("npm run interop", () => {
     "M-INT-02 exits with 1 if something failed, or if nothing was run",
     () => {
       const { status, lastLine } = interop(["--broken", "exporter", ...script]);
-      expect(lastLine).toMatch(/^interop: 0 passed, 0 vacuous, 0 limited, 1 failed, /);
+      expect(lastLine).toMatch(/^interop: 0 passed, 0 vacuous, 0 limited, 0 unsettled, 1 failed, /);
       expect(status).toBe(1);
       expect(interop(["--self", "--script", "no such script"]).status).toBe(1);
     },
@@ -54,20 +85,29 @@ describe.runIf(existsSync(program))("npm run interop", () => {
   test(
     "M-INT-02 absent scripts and an absent Go toolchain are named and counted as skipped, never as passed",
     () => {
-      const { status, lastLine } = interop(["--configs", nowhere, ...script], nowhere);
+      const { status, lastLine, stdout } = interop(["--configs", nowhere, ...script], nowhere);
       // Only the script of our own was played, with ourselves.
-      const counts = "interop: 1 passed, 0 vacuous, 0 limited, 0 failed, 3 skipped";
+      const counts = "interop: 1 passed, 0 vacuous, 0 limited, 0 unsettled, 0 failed, 10 skipped";
+      const [first = "", ...names] = OFFICIAL_CONFIGS.map((name) => `official scripts ${name}`);
       expect(lastLine?.split("; ")).toEqual([
-        expect.stringContaining(`${counts} (the official scripts are not at ${nowhere}`),
+        `${counts} (${first}`,
+        ...names,
         "mls-go: there is no Go toolchain",
         "the second judge: there is no Go toolchain)",
       ]);
       expect(status).toBe(0);
-      const onlyPeers = interop(["--configs", nowhere, "--self", "--config", "application"]);
-      expect(onlyPeers.lastLine).toMatch(
-        /^interop: 0 passed, 0 vacuous, 0 limited, 0 failed, 1 skipped/,
+      expect(stdout).toContain(
+        `skipped: ${first} (not in ${nowhere}; interop/configs of github.com/mlswg/mls-implementations has them`,
       );
-      expect(onlyPeers.status).toBe(1);
+      const onlyOne = interop(["--configs", nowhere, "--self", "--config", "application"]);
+      expect(onlyOne.lastLine).toBe(
+        "interop: 0 passed, 0 vacuous, 0 limited, 0 unsettled, 0 failed, 1 skipped (official scripts application)",
+      );
+      expect(onlyOne.status).toBe(1);
+      // The one that --short leaves out is not missing from it.
+      const short = interop(["--configs", nowhere, "--self", "--short", ...script]);
+      expect(short.lastLine).toContain(" 7 skipped ");
+      expect(short.lastLine).not.toContain(LONG_CONFIG);
     },
     PATIENCE,
   );
@@ -75,7 +115,7 @@ describe.runIf(existsSync(program))("npm run interop", () => {
   test(
     "M-INT-02 what Go says when it cannot build is told, with the address that refused",
     () => {
-      const folder = mkdtempSync(join(tmpdir(), "interop-go-"));
+      const programs = mkdtempSync(join(tmpdir(), "interop-go-"));
       const said = [
         "go: downloading example.org/peer v1",
         "example.org/peer@v1: reading https://proxy.example/peer.zip: 403 Forbidden",
@@ -83,15 +123,15 @@ describe.runIf(existsSync(program))("npm run interop", () => {
       ];
       const echo = said.map((line) => `echo '${line}' >&2`).join("\n");
       writeFileSync(
-        join(folder, "go"),
+        join(programs, "go"),
         `#!/bin/sh\n[ "$1" = version ] && exit 0\n${echo}\nexit 1\n`,
       );
-      chmodSync(join(folder, "go"), 0o755);
-      const { status, lastLine } = interop([...found, ...script], folder);
+      chmodSync(join(programs, "go"), 0o755);
+      const { status, lastLine } = interop([...found, ...script], programs);
       const reason =
         "example.org/peer@v1: reading https://proxy.example/peer.zip: 403 Forbidden server response: This module version is not available.";
       expect(lastLine).toBe(
-        `interop: 1 passed, 0 vacuous, 0 limited, 0 failed, 2 skipped (mls-go: Go cannot build it: ${reason}; the second judge: Go cannot build it: ${reason})`,
+        `interop: 1 passed, 0 vacuous, 0 limited, 0 unsettled, 0 failed, 2 skipped (mls-go: Go cannot build it: ${reason}; the second judge: Go cannot build it: ${reason})`,
       );
       expect(status).toBe(0);
     },

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { judge } from "../src/driver/judge.ts";
-import { isRight, type JudgedConfig } from "../src/driver/results.ts";
+import { countOf, isRight, type JudgedConfig } from "../src/driver/results.ts";
+import type { Script } from "../src/driver/script.ts";
 import { PATIENCE, server } from "./play.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "interop-judge-"));
@@ -17,13 +18,28 @@ const failed = (actors: Readonly<Record<string, string>>, text: string) => {
   return { ...passed, actors, failed_step: 1, error };
 };
 
+const extensions: readonly [] = [];
+const STEPS: Script["steps"] = [
+  { action: "createGroup", actor: "alice", members: ["bob"] },
+  {
+    action: "branch",
+    actor: "alice",
+    members: ["bob"],
+    extensions,
+    externalTree: false,
+    forcePath: false,
+  },
+];
+
 /** The judgement on one configuration of one script, in both forms, of which this is said. */
 async function judged(...verdicts: readonly object[]): Promise<JudgedConfig> {
   const at = join(folder, "runner");
-  const said = JSON.stringify({ scripts: { with_extensions: verdicts } });
+  // It plays all scripts of a file, whatever was asked for.
+  const all = { base: [passed, passed], with_extensions: verdicts };
+  const said = JSON.stringify({ scripts: all });
   writeFileSync(at, `#!/bin/sh\necho '${said}'\n`);
   chmodSync(at, 0o755);
-  const scripts = [{ name: "with_extensions", steps: [], actors: ["alice", "bob"] }];
+  const scripts = [{ name: "with_extensions", steps: STEPS, actors: ["alice", "bob"] }];
   const { rows, runner } = await judge({
     program: { at, version: "v1" },
     launchers: [server()],
@@ -35,6 +51,7 @@ async function judged(...verdicts: readonly object[]): Promise<JudgedConfig> {
     onlySuites: [1],
     forms: [false, true],
     rotates: false,
+    origin: { date: "2026-01-02", commit: "0123456789" },
     progress: () => undefined,
   });
   expect(runner).toBe("v1");
@@ -47,7 +64,7 @@ test(
   "M-INT-02 the second judge's runs are counted: all of them must be there and pass",
   async () => {
     const all = await judged(passed, passed);
-    expect(all).toMatchObject({ runs: 2, passed: 2, mixed: 2, limited: {}, failures: [] });
+    expect(all).toMatchObject({ runs: 2, passed: 2, mixed: 2, listed: {}, failures: [] });
     expect(isRight(all)).toBe(true);
     expect(isRight(await judged(passed))).toBe(false);
     await expect(judged()).resolves.toMatchObject({ runs: 2, passed: 0 });
@@ -60,17 +77,41 @@ test(
   async () => {
     const text = "Aborted with error ReInitExtensionsMismatch";
     const known = await judged(passed, failed(WICKR, text));
-    expect(known).toMatchObject({ passed: 1, limited: { "mls-rs-branch-extensions": 1 } });
+    expect(known).toMatchObject({ passed: 1, listed: { "mls-rs-branch-extensions": 1 } });
+    expect(countOf(known)).toMatchObject({ runs: 2, passed: 1, unsettled: 1, failed: 0 });
     expect(isRight(known)).toBe(true);
     for (const [actors, words] of [
       [WICKR, "Aborted with something else"],
+      // No branch is read in that step, nor a message of a peer: this is ours to answer for.
+      [WICKR, "the signature of the message is wrong [SIGNATURE_INVALID, rule valn1304]"],
       [{ alice: "mlskit 0.1.0 :1", bob: "mlskit 0.1.0 :2" }, text],
     ] as const) {
       const unknown = await judged(passed, failed(actors, words));
-      expect(unknown).toMatchObject({ passed: 1, limited: {} });
+      expect(unknown).toMatchObject({ passed: 1, listed: {} });
       expect(unknown.failures).toEqual([expect.stringContaining(words)]);
       expect(isRight(unknown)).toBe(false);
     }
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-06 before the second judge too, a limit shows only in the step where it can",
+  async () => {
+    const text = "Aborted with error ReInitExtensionsMismatch";
+    const elsewhere = await judged(passed, { ...failed(WICKR, text), failed_step: 0 });
+    expect(elsewhere).toMatchObject({ passed: 1, listed: {} });
+    expect(elsewhere.failures).toHaveLength(1);
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-06 runs of peers without mlskit are not mixed",
+  async () => {
+    const others = { alice: "mlspp", bob: "Wickr MLS on port 2" };
+    const all = await judged(passed, { ...passed, actors: others });
+    expect(all).toMatchObject({ runs: 2, passed: 2, mixed: 1 });
   },
   PATIENCE,
 );

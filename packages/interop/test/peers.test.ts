@@ -1,12 +1,13 @@
 /** Servers that do what some peers do, and what the driver makes of it. */
+import { DecodeError, InternalError } from "mlskit";
 import { describe, expect, test } from "vitest";
-import { hex } from "../src/bytes.ts";
-import type { Connection } from "../src/driver/connection.ts";
-import { familyOf } from "../src/driver/connection.ts";
-import { PEER_LIMITS } from "../src/driver/peer-limits.ts";
-import { isGood, total } from "../src/driver/results.ts";
+import { EMPTY, hex } from "../src/bytes.ts";
+import { CallError, type Connection, familyOf } from "../src/driver/connection.ts";
+import { EMPTY_ANSWERS, PEER_LIMITS, verdictOn } from "../src/driver/peer-limits.ts";
+import { isGood, total, vanishedLimits } from "../src/driver/results.ts";
 import type { Script } from "../src/driver/script.ts";
 import type { CallName } from "../src/protocol.ts";
+import { isRefusal } from "../src/server/outcomes.ts";
 import { errors, PATIENCE, play, server } from "./play.ts";
 
 type Message = Record<string, unknown>;
@@ -44,8 +45,8 @@ const BRANCH: Script = {
 };
 
 /** Alice is ours, bob the peer's. */
-function branchWith(habits: Habits, name = "Peer") {
-  const configs = [{ name: "branch", scripts: [BRANCH] }];
+function branchWith(habits: Habits, name = "Peer", script = BRANCH.name) {
+  const configs = [{ name: "branch", scripts: [{ ...BRANCH, name: script }] }];
   const launchers = [server(), peer(name, habits)];
   return play({ configs: [], launchers }, { configs, onlySuites: [1], forms: [false] });
 }
@@ -267,6 +268,77 @@ describe("what is asked of peers and leaves no trace where the driver can read",
 });
 
 test(
+  "M-INT-06 a run with private handshakes in which a peer made none of its own so is vacuous",
+  async () => {
+    const open = { encrypt_handshake: false };
+    const inTheOpen: Habits = {
+      CreateGroup: (pass, request) => pass({ ...request, ...open }),
+      JoinGroup: (pass, request) => pass({ ...request, ...open }),
+    };
+    const steps: Script["steps"] = [{ action: "createGroup", actor: "alice", members }];
+    const scripts = [{ name: "private", actors: ["alice", "bob"], steps }];
+    const changes = { configs: [{ name: "private", scripts }], onlySuites: [1] };
+    const asCreator = { configs: [], launchers: [peer("Peer", inTheOpen), server()] };
+    const asJoiner = { configs: [], launchers: [server(), peer("Peer", inTheOpen)] };
+    const made = await play(asCreator, { ...changes, forms: [true] });
+    expect(errors(made)).toEqual([]);
+    const note = "Peer: sent a handshake that is not private";
+    expect(made.scripts[0]?.observations).toEqual([note]);
+    expect(total(made)).toMatchObject({ runs: 1, vacuous: 1 });
+    // Nothing of its own, or nothing that was to be private.
+    const joined = await play(asJoiner, { ...changes, forms: [true] });
+    expect(total(joined)).toMatchObject({ runs: 1, passed: 1 });
+    const asked = await play(asCreator, { ...changes, forms: [false] });
+    expect(total(asked)).toMatchObject({ runs: 1, passed: 1 });
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-06 several peers without ours show nothing of mlskit, and are not mixed",
+  async () => {
+    const steps: Script["steps"] = [{ action: "createGroup", actor: "alice", members }];
+    const configs = [
+      { name: "pair", scripts: [{ name: "pair", actors: ["alice", "bob"], steps }] },
+    ];
+    const launchers = [server(), peer("Peer", {}), peer("Other", {})];
+    const changes = { configs, onlySuites: [1], forms: [false], casts: "all" as const };
+    const matrix = await play({ configs: [], launchers }, changes);
+    expect(total(matrix, ["mixed"]).runs).toBe(4);
+    expect(total(matrix, ["ours"]).runs).toBe(1);
+    expect(total(matrix, ["peers"]).runs).toBe(4);
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-07 a server of ours that stumbles over tampered input has not refused it",
+  async () => {
+    const stumbling = server(undefined, (connection: Connection) => {
+      const call = connection.call.bind(connection) as CallOther;
+      const act = async (name: CallName, request: Message): Promise<Message> => {
+        try {
+          return await call(name, request);
+        } catch (error) {
+          if (name !== "Unprotect") throw error;
+          throw new CallError(name, connection.description.name, 13, "x is not a function");
+        }
+      };
+      connection.call = act as Connection["call"];
+    });
+    const configs = [{ name: "branch", scripts: [BRANCH] }];
+    const changes = { configs, onlySuites: [1], forms: [false] };
+    const matrix = await play({ configs: [], launchers: [stumbling, stumbling] }, changes);
+    expect(errors(matrix)).toEqual([expect.stringMatching(/INTERNAL: x is not a function/)]);
+    expect(isGood(matrix)).toBe(false);
+    expect(isRefusal(new TypeError("x is not a function"))).toBe(false);
+    expect(isRefusal(new InternalError("a bug"))).toBe(false);
+    expect(isRefusal(new DecodeError("bytes are missing"))).toBe(true);
+  },
+  PATIENCE,
+);
+
+test(
   "M-INT-07 a peer that is provoked is not failed for what it accepts, but it is noted",
   async () => {
     const answers = new Map<string, Message>();
@@ -312,11 +384,11 @@ describe("known limits", () => {
       "HandleCommit at mls-go: INTERNAL: processing commit: decrypting path secret: decrypting path secret at level 2: parsing private key: crypto/ecdh: invalid private key size",
     ],
     "mls-rs-branch-signer": [
-      "Unprotect at Wickr MLS on port 40515: ABORTED: Aborted with error InvalidSignature",
-      "Unprotect at mlskit 0.1.0 :39409: INTERNAL: the signature of the message is wrong [SIGNATURE_INVALID, rule valn1304]",
+      "Unprotect at Wickr MLS on port 40515, sent by Wickr MLS on port 40515: ABORTED: Aborted with error InvalidSignature",
+      "Unprotect at mlskit 0.1.0 :39409, sent by Wickr MLS on port 40515: ABORTED: the signature of the message is wrong [SIGNATURE_INVALID, rule valn1304]",
     ],
     "mls-rs-reinit-nonce": [
-      "HandleReInitWelcome at mlskit 0.1.0 :39409: INTERNAL: a PSK nonce must be as long as the KDF's output [PSK_INVALID, rule valn0803]",
+      "HandleReInitWelcome at mlskit 0.1.0 :39409: ABORTED: a PSK nonce must be as long as the KDF's output [PSK_INVALID, rule valn0803]",
     ],
     "mls-rs-branch-extensions": [
       "HandleBranch at Wickr MLS on port 33109: ABORTED: Aborted with error ReInitExtensionsMismatch",
@@ -330,33 +402,63 @@ describe("known limits", () => {
       for (const [other, texts] of Object.entries(SAID)) {
         for (const text of texts) expect([id, error.test(text)]).toEqual([id, id === other]);
       }
-      expect(error.test("Unprotect at Wickr MLS: ABORTED: no group with such index.")).toBe(false);
+      const sent = "sent by mlskit 0.1.0 :39409: ABORTED";
+      for (const text of [
+        "Unprotect at Wickr MLS: ABORTED: no group with such index.",
+        // Whoever signs wrongly is to blame, not who says so.
+        `Unprotect at Wickr MLS on port 40515, ${sent}: Aborted with error InvalidSignature`,
+        `Unprotect at mlskit 0.1.0 :39410, ${sent}: the signature of the message is wrong [SIGNATURE_INVALID, rule valn1304]`,
+      ]) {
+        expect([id, error.test(text)]).toEqual([id, false]);
+      }
     }
   });
 
-  test("M-INT-06 each quotes the RFC", () => {
-    for (const { id, reason } of PEER_LIMITS) {
+  test("M-INT-06 each that counts as limited quotes the RFC, the others are said to be unsettled", () => {
+    const settled = PEER_LIMITS.filter(({ evidence }) => evidence === "RFC sentence");
+    for (const { id, reason } of settled) {
       expect([id, reason]).toEqual([id, expect.stringMatching(/RFC 9420 §[\d.]+: “[^”]+”/)]);
+      expect([id, verdictOn(id)]).toEqual([id, "limited"]);
     }
+    const others = PEER_LIMITS.filter((limit) => !settled.includes(limit)).map(({ id }) => id);
+    expect(others).toEqual(["mls-rs-branch-extensions", "mlspp-branch-tree"]);
+    for (const id of others) expect([id, verdictOn(id)]).toEqual([id, "unsettled"]);
   });
 
-  const failing = (text: string): Habits => ({
-    Unprotect: () => Promise.reject(new Error(`Unprotect at Wickr MLS on port 1: ${text}`)),
+  const WICKR = "Wickr MLS on port 1";
+  /** As it is known to be. */
+  const EMPTY_EXPORTS: Habits = {
+    StateAuth: async () => ({ state_auth_secret: EMPTY }),
+    Export: async () => ({ exported_secret: EMPTY }),
+  };
+  const failing = (details: string): Habits => ({
+    ...EMPTY_EXPORTS,
+    Unprotect: () => Promise.reject(new CallError("Unprotect", WICKR, ABORTED, details)),
   });
+  const ABORTED = 10;
 
   test(
     "a run that fails as listed is limited; one that fails otherwise has failed",
     async () => {
-      const listed = await branchWith(
-        failing("ABORTED: Aborted with error InvalidSignature"),
-        "Wickr MLS on port 1",
-      );
-      expect(total(listed)).toMatchObject({ runs: 1, limited: 1, failed: 0 });
-      expect(isGood(listed)).toBe(true);
-      const other = await branchWith(
-        failing("ABORTED: no group with such index."),
-        "Wickr MLS on port 1",
-      );
+      const signer = failing("Aborted with error InvalidSignature");
+      const launchers = [peer(WICKR, signer), peer("Wickr MLS on port 2", signer)];
+      const configs = [{ name: "branch", scripts: [BRANCH] }];
+      const changes = { configs, onlySuites: [1], forms: [false] };
+      const alone = await play({ configs: [], launchers }, changes);
+      expect(total(alone)).toMatchObject({ runs: 1, limited: 1, unsettled: 0, failed: 0 });
+      expect(isGood(alone)).toBe(true);
+      // What ours sent cannot be unreadable because of that limit.
+      const ours = await branchWith(signer, WICKR);
+      expect(total(ours)).toMatchObject({ runs: 1, limited: 0, failed: 1 });
+      const mismatch = "Aborted with error ReInitExtensionsMismatch";
+      const refuses: Habits = {
+        ...EMPTY_EXPORTS,
+        HandleBranch: () => Promise.reject(new CallError("HandleBranch", WICKR, ABORTED, mismatch)),
+      };
+      const listed = await branchWith(refuses, WICKR, "with_extensions");
+      expect(errors(listed)).toEqual([`HandleBranch at ${WICKR}: ABORTED: ${mismatch}`]);
+      expect(total(listed)).toMatchObject({ runs: 1, limited: 0, unsettled: 1, failed: 0 });
+      const other = await branchWith(failing("no group with such index."), WICKR);
       expect(total(other)).toMatchObject({ runs: 1, limited: 0, failed: 1 });
       expect(isGood(other)).toBe(false);
     },
@@ -364,11 +466,28 @@ describe("known limits", () => {
   );
 
   test(
+    "M-INT-06 a peer's empty answers are asked for all the same: nothing is compared, and a content fails",
+    async () => {
+      expect(EMPTY_ANSWERS.flatMap(({ calls }) => calls)).toEqual(["StateAuth", "Export"]);
+      const empty = await branchWith(EMPTY_EXPORTS, WICKR);
+      expect(errors(empty)).toEqual([]);
+      // Of the two members, in the group and in its branch, with four labels, ours alone.
+      expect(empty.scripts[0]?.checks.exports).toBe(8);
+      for (const call of ["StateAuth", "Export"] as const) {
+        const { [call]: _without, ...rest } = EMPTY_EXPORTS;
+        const [error] = errors(await branchWith(rest, WICKR));
+        expect(error).toBe(`${call} is answered, other than mls-rs-empty-exports says (${WICKR})`);
+      }
+    },
+    PATIENCE,
+  );
+
+  test(
     "a limit that does not show any more is a failure",
     async () => {
-      const matrix = await branchWith({}, "Wickr MLS on port 1");
+      const matrix = await branchWith(EMPTY_EXPORTS, WICKR);
       expect(total(matrix)).toMatchObject({ runs: 1, passed: 1 });
-      expect(matrix.vanishedLimits).toEqual(["mls-rs-branch-signer"]);
+      expect(vanishedLimits(matrix)).toEqual(["mls-rs-branch-signer"]);
       expect(isGood(matrix)).toBe(false);
     },
     PATIENCE,

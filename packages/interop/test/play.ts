@@ -47,6 +47,7 @@ export function play(choice: Choice, changes: Partial<MatrixOptions> = {}): Prom
     rotates: true,
     seed: "test",
     provokesPeers: false,
+    origin: { date: "2026-01-02", commit: "0123456789" },
     progress: () => undefined,
     ...changes,
   });

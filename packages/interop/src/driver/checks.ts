@@ -1,6 +1,8 @@
 /** What must hold in every epoch: one secret state, and everybody reads everybody. */
 import { hex, sameBytes, utf8 } from "../bytes.ts";
-import { hasWorking } from "./peer-limits.ts";
+import type { CallName } from "../protocol.ts";
+import { CallError } from "./connection.ts";
+import { emptyAnswersOf } from "./peer-limits.ts";
 import { refused, tamperings } from "./tampering.ts";
 import { CheckError, type World } from "./world.ts";
 
@@ -31,13 +33,23 @@ function compare(world: World, complaint: string, values: ReadonlyMap<string, Ui
 async function compareStates(world: World, members: readonly string[]): Promise<void> {
   const values = new Map<string, Uint8Array>();
   for (const actor of members) {
-    if (!hasWorking(world.server(actor).description, "StateAuth")) continue;
     const { state_auth_secret } = await world.call(actor, "StateAuth", {
       state_id: world.state(actor),
     });
-    values.set(actor, state_auth_secret);
+    if (isAnswered(world, actor, "StateAuth", state_auth_secret)) {
+      values.set(actor, state_auth_secret);
+    }
   }
   compare(world, "StateAuth differs", values);
+}
+
+/** Whether there is something to compare; a peer that is listed as giving nothing must do so. */
+function isAnswered(world: World, actor: string, call: CallName, answer: Uint8Array): boolean {
+  const { description } = world.server(actor);
+  const listed = emptyAnswersOf(description, call);
+  if (listed === undefined) return true;
+  if (answer.length === 0) return false;
+  throw new CheckError(`${call} is answered, other than ${listed.id} says`, [description.name]);
 }
 
 const LABELS: readonly (readonly [label: string, context: string, length: number])[] = [
@@ -53,13 +65,13 @@ async function compareExports(world: World, members: readonly string[]): Promise
   for (const [label, context, key_length] of chosen) {
     const values = new Map<string, Uint8Array>();
     for (const actor of members) {
-      if (!hasWorking(world.server(actor).description, "Export")) continue;
       const { exported_secret } = await world.call(actor, "Export", {
         state_id: world.state(actor),
         label,
         context: utf8(context),
         key_length,
       });
+      if (!isAnswered(world, actor, "Export", exported_secret)) continue;
       world.tally.exports += 1;
       if (exported_secret.length !== key_length) {
         throw new CheckError("Export has the wrong length", world.serversOf([actor]));
@@ -129,7 +141,10 @@ async function unprotect(
       await refused(world, receiver, "Unprotect", { ...request, ciphertext }, what);
     }
   }
-  const opened = await world.call(receiver, "Unprotect", request);
+  const opened = await world.call(receiver, "Unprotect", request).catch((error: unknown) => {
+    const [sender = ""] = world.serversOf([message.sender]);
+    throw error instanceof CallError ? error.sentBy(sender) : error;
+  });
   world.tally.messages += 1;
   if (
     !sameBytes(opened.plaintext, message.plaintext) ||

@@ -6,11 +6,22 @@ import { type Config, parseConfig } from "./script.ts";
 
 const packageFolder = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Kept beside the repository, for they are not ours. */
+/** Kept beside the repository, for they are not ours: mlswg/mls-implementations has them. */
 export const OFFICIAL_FOLDER: string = join(packageFolder, "../../../shared/interop-configs");
 export const OWN_FOLDER: string = join(packageFolder, "configs");
 /** One script that is longer than all others together. */
 export const LONG_CONFIG = "deep_random";
+/** Those of the working group. */
+export const OFFICIAL_CONFIGS: readonly string[] = [
+  "application",
+  "branch",
+  "commit",
+  LONG_CONFIG,
+  "external_join",
+  "external_proposals",
+  "reinit",
+  "welcome_join",
+];
 
 export interface ConfigChoice {
   readonly folder: string | undefined;
@@ -20,23 +31,22 @@ export interface ConfigChoice {
 
 export interface LoadedConfigs {
   readonly configs: readonly Config[];
-  /** What could not be loaded, and why. */
+  /** Names of official configurations that were asked for and are not there. */
   readonly missing: readonly string[];
+  /** Where they were looked for, and where they are to be had. */
+  readonly remedy: string;
 }
 
 export function loadConfigs(choice: ConfigChoice): LoadedConfigs {
   const official = choice.folder ?? OFFICIAL_FOLDER;
-  const missing: string[] = [];
-  if (!existsSync(official)) {
-    missing.push(`the official scripts are not at ${official} (--configs names another folder)`);
-  }
+  const isAsked = (name: string): boolean => choice.configs?.includes(name) ?? true;
   const folders = [official, OWN_FOLDER].filter((folder) => existsSync(folder));
   const configs: Config[] = [];
   for (const folder of folders) {
     for (const file of readdirSync(folder).sort()) {
       const name = basename(file, ".json");
       if (!file.endsWith(".json")) continue;
-      if (choice.configs !== undefined && !choice.configs.includes(name)) continue;
+      if (!isAsked(name)) continue;
       const config = parseConfig(name, readFileSync(join(folder, file), "utf8"));
       const scripts = config.scripts.filter((script) => {
         return choice.scripts === undefined || choice.scripts.includes(script.name);
@@ -44,5 +54,9 @@ export function loadConfigs(choice: ConfigChoice): LoadedConfigs {
       if (scripts.length > 0) configs.push({ name, scripts });
     }
   }
-  return { configs, missing };
+  const missing = OFFICIAL_CONFIGS.filter((name) => {
+    return isAsked(name) && !existsSync(join(official, `${name}.json`));
+  });
+  const remedy = `not in ${official}; interop/configs of github.com/mlswg/mls-implementations has them, and --configs names the folder`;
+  return { configs, missing, remedy };
 }

@@ -8,18 +8,30 @@ export class CallError extends Error {
   readonly call: CallName;
   readonly server: string;
   readonly code: grpc.status;
+  readonly details: string;
 
   constructor(call: CallName, server: string, code: grpc.status, details: string) {
     super(`${call} at ${server}: ${grpc.status[code]}: ${details}`);
     this.call = call;
     this.server = server;
     this.code = code;
+    this.details = details;
+  }
+
+  /** The same, and whose message it was about: either of the two may be to blame. */
+  sentBy(sender: string): CallError {
+    return new CallError(this.call, `${this.server}, sent by ${sender}`, this.code, this.details);
   }
 
   /** Whether the server refused, rather than being slow, gone or without this call. */
   get isRefusal(): boolean {
     const { DEADLINE_EXCEEDED, UNAVAILABLE, UNIMPLEMENTED, CANCELLED } = grpc.status;
     return ![DEADLINE_EXCEEDED, UNAVAILABLE, UNIMPLEMENTED, CANCELLED].includes(this.code);
+  }
+
+  /** Ours tells apart what it refuses and what went wrong in it. */
+  get isRefusalOfOurs(): boolean {
+    return this.code === grpc.status.ABORTED;
   }
 }
 

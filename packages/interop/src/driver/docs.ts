@@ -1,58 +1,28 @@
 /** docs/interop.md, made from the results of the last matrices. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { PEER_LIMITS } from "./peer-limits.ts";
-import { checksOf, describeLimits, matrixTable } from "./report.ts";
+import { EMPTY_ANSWERS, PEER_LIMITS } from "./peer-limits.ts";
+import { checksOf, describeAll, describeLimits, matrixTable } from "./report.ts";
+import { readResults, type ResultFile } from "./result-file.ts";
 import {
-  type Count,
+  countIn,
+  FORMS,
   type JudgedConfig,
   type Judgement,
   KINDS,
-  limitedRuns,
   type MatrixResult,
-  noRuns,
-  runsOf,
+  type Origin,
   type ScriptResult,
+  suitesOf,
   total,
+  vanishedLimits,
 } from "./results.ts";
 
 const packageFolder = fileURLToPath(new URL("../../", import.meta.url));
 
 export const RESULTS_FOLDER: string = join(packageFolder, "results");
 export const DOCUMENT: string = join(packageFolder, "../../docs/interop.md");
-
-export interface ResultFile {
-  readonly date: string;
-  readonly seed: string;
-  readonly results: readonly MatrixResult[];
-  /** What the working group's own runner said. */
-  readonly judge?: Judgement;
-}
-
-/** One line per script, and nothing that is zero. */
-export function resultText(file: ResultFile): string {
-  const text = JSON.stringify(file, (_key, value: unknown) => (value === 0 ? undefined : value));
-  return `${text.replaceAll('{"config"', '\n{"config"')}\n`;
-}
-
-/** Results as they were before zeros were left out. */
-function readResults(text: string): ResultFile {
-  const file = JSON.parse(text) as ResultFile;
-  const results = file.results.map((matrix) => ({
-    ...matrix,
-    scripts: matrix.scripts.map((script) => ({
-      ...script,
-      mixed: { ...noRuns(), ...script.mixed },
-      ours: { ...noRuns(), ...script.ours },
-      peers: { ...noRuns(), ...script.peers },
-      suites: Object.fromEntries(
-        Object.entries(script.suites).map(([key, count]) => [key, { ...noRuns(), ...count }]),
-      ),
-    })),
-  }));
-  return { ...file, results };
-}
 
 export function writeDocs(): void {
   writeFileSync(DOCUMENT, documentOf(recordedResults()));
@@ -63,7 +33,7 @@ export function recordedResults(): ResultFile[] {
   const found = existsSync(RESULTS_FOLDER) ? readdirSync(RESULTS_FOLDER).sort() : [];
   const rest = found.filter((file) => file.endsWith(".json") && !ORDER.includes(file));
   const names = [...ORDER.filter((file) => found.includes(file)), ...rest];
-  return names.map((file) => readResults(readFileSync(join(RESULTS_FOLDER, file), "utf8")));
+  return names.map((file) => readResults(join(RESULTS_FOLDER, file)));
 }
 
 export function documentOf(files: readonly ResultFile[]): string {
@@ -90,7 +60,8 @@ const INTRODUCTION: readonly string[] = [
   "",
   "Only mixed runs, in which several implementations are in one group, show that they work together.",
   "Runs of one implementation with itself are counted apart. A run in which a peer left out what was",
-  "asked for (a path, a PSK, a tree beside the Welcome, extensions) is vacuous, and not counted as passed.",
+  "asked for (a path, a PSK, a tree beside the Welcome, extensions, or in a run with private handshakes all",
+  "of its own) is vacuous, and not counted as passed.",
   "",
 ];
 
@@ -104,7 +75,8 @@ const COMMANDS: readonly string[] = [
   '| `npm run interop -- --run "PROGRAM --port {port}=VERSION"` | with a server that is built already (repeat); `--client HOST:PORT=VERSION`: with one that runs |',
   "| `npm run interop -- --judge PROGRAM=VERSION` | the working group's runner instead of the driver |",
   "",
-  "`--spread` plays every cast once, each in another suite and form; `npm run interop -- --help` lists all options. What",
+  "`--spread` plays every cast at least once, and one that mixes implementations in every suite and form; `--json FILE`",
+  "records what was played in the place of its like; `npm run interop -- --help` lists all options. What",
   "is absent (the official scripts, Go, a module) is named in the last line and counted as skipped. A peer that was",
   "asked for and does not start is a failure.",
   "",
@@ -113,34 +85,37 @@ const COMMANDS: readonly string[] = [
 /** One line per peer. */
 function overview(matrices: readonly MatrixResult[]): string[] {
   return [
-    "| servers | suites | runs | passed | vacuous | limited | failed |",
-    "| --- | --- | --- | --- | --- | --- | --- |",
+    "| servers | suites | runs | passed | vacuous | limited | unsettled | failed |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ...matrices.map((matrix) => {
       const mixed = total(matrix, ["mixed"]);
       const isMixed = mixed.runs > 0;
-      const { runs, passed, vacuous, limited, failed } = isMixed ? mixed : total(matrix);
-      const counts = [`${runs}${isMixed ? " mixed" : ""}`, passed, vacuous, limited, failed];
-      const cells = [matrix.servers.join(" × "), matrix.suites.join(", "), ...counts];
+      const { runs, passed, vacuous, limited, unsettled, failed } = isMixed ? mixed : total(matrix);
+      const named = `${runs}${isMixed ? " mixed" : ""}`;
+      const suites = suitesOf(matrix.scripts).join(", ");
+      const counts = [named, passed, vacuous, limited, unsettled, failed];
+      const cells = [matrix.servers.join(" × "), suites, ...counts];
       return `| ${cells.join(" | ")} |`;
     }),
     "",
   ];
 }
 
-function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
-  if (judge !== undefined) return judgement(date, judge);
-  return results.flatMap((matrix) => {
-    const { servers, suites, processes } = matrix;
+function sectionsOf({ results, judgements }: ResultFile): string[] {
+  const matrices = results.flatMap((matrix) => {
+    const { servers, scripts, processes } = matrix;
     const counts = KINDS.flatMap((kind) => {
       const count = total(matrix, [kind]);
-      return count.runs === 0 ? [] : [`${kind} ${describe(count)}`];
+      return count.runs === 0 ? [] : [`${kind} ${count.runs}: ${describeAll(count)}`];
     });
     const notes = notesOf(matrix);
+    const seeds = [...new Set(scripts.map(({ seed }) => `\`${seed}\``))];
     return [
       `## ${servers.join(" × ")}`,
       "",
-      `${date}, suites ${suites.join(", ")}, ${processes} processes, start value \`${seed}\`.`,
+      `${originOf(scripts)}, suites ${suitesOf(scripts).join(", ")}, ${processes} processes, start value ${seeds.join(", ")}.`,
       ...castsOf(matrix),
+      ...vanishedLimits(matrix).map((id) => `The limit ${id} did not show.`),
       `Runs: ${counts.join("; ")}. Checks: ${checksOf(matrix)}.`,
       "",
       ...matrixTable(matrix),
@@ -150,30 +125,53 @@ function sectionsOf({ date, seed, results, judge }: ResultFile): string[] {
       ...(notes.length === 0 ? [] : [""]),
     ];
   });
+  return [...matrices, ...judgements.flatMap(judgementSection)];
+}
+
+/** From when to when, and of which commits of mlskit. */
+function originOf(items: readonly Origin[]): string {
+  const dates = items.map(({ date }) => date).sort();
+  const span = [...new Set([dates.at(0), dates.at(-1)])].join(" to ");
+  return `${span}, mlskit at ${[...new Set(items.map(({ commit }) => commit))].join(", ")}`;
 }
 
 const NOTES = "Noted without failing:";
 
 /** How many of the casts that there could be were played. */
-function castsOf({ scripts, suites, processes }: MatrixResult): string[] {
-  const hasMixed = scripts.some(({ mixed }) => mixed.runs > 0);
-  if (!hasMixed) return [];
+function castsOf(matrix: MatrixResult): string[] {
+  const { scripts } = matrix;
+  if (total(matrix, ["mixed"]).runs === 0) return [];
   const groups = new Map<string, string[]>();
-  const places = suites.length * FORMS;
-  for (const script of scripts) {
-    const [casts, runs] = [processes ** script.actors, runsOf(script)];
-    const extent =
-      runs === casts * places
-        ? "Every cast in every suite and form"
-        : runs >= casts
-          ? "Every cast at least once, suites and forms in turn"
-          : "Some casts, suites and forms in turn";
-    groups.set(extent, [...(groups.get(extent) ?? []), placeOf(script)]);
+  for (const place of new Set(scripts.map(placeOf))) {
+    const extent = extentOf(
+      matrix,
+      scripts.filter((script) => placeOf(script) === place),
+    );
+    groups.set(extent, [...(groups.get(extent) ?? []), place]);
   }
   return [...groups].map(([extent, where]) => `${extent}: ${inShort(where, scripts)}.`);
 }
 
-const FORMS = 2;
+/** Of one script in all suites. */
+function extentOf(
+  { scripts: all, processes }: MatrixResult,
+  scripts: readonly ScriptResult[],
+): string {
+  const runs = scripts.reduce((sum, script) => sum + countIn(script).runs, 0);
+  const casts = processes ** (scripts[0]?.actors ?? 0);
+  if (runs === casts * suitesOf(all).length * FORMS.length) {
+    return "Every cast in every suite and form";
+  }
+  const isComplete = runs >= casts && scripts.every((script) => script.casts !== "one");
+  const isEverywhere = suitesOf(all).every((suite) => {
+    const script = scripts.find((other) => other.suite === suite);
+    return FORMS.every((form) => {
+      return script !== undefined && countIn(script, ["mixed"], [form]).runs > 0;
+    });
+  });
+  const which = isComplete ? "Every cast at least once" : "Some casts";
+  return `${which}, ${isEverywhere ? "a mixed one in every suite and form" : "suites and forms in turn"}`;
+}
 
 /** What peers did otherwise than asked, and in which scripts. */
 function notesOf({ scripts }: MatrixResult): string[] {
@@ -194,7 +192,7 @@ function placeOf({ config, script }: ScriptResult): string {
 function inShort(where: readonly string[], scripts: readonly ScriptResult[]): string {
   const configs = new Set(scripts.map(({ config }) => config));
   const parts = [...configs].flatMap((config) => {
-    const all = scripts.filter((script) => script.config === config).map(placeOf);
+    const all = [...new Set(scripts.filter((script) => script.config === config).map(placeOf))];
     const meant = all.filter((place) => where.includes(place));
     if (meant.length === all.length) return [config];
     return meant.length > LIST_LENGTH ? [`${config} (${meant.length} of ${all.length})`] : meant;
@@ -204,55 +202,68 @@ function inShort(where: readonly string[], scripts: readonly ScriptResult[]): st
 
 const LIST_LENGTH = 4;
 
-function judgement(date: string, { runner, suites, rows }: Judgement): string[] {
-  const configs = [...new Set(rows.map(({ config }) => config))];
+function judgementSection({ runner, rows }: Judgement): string[] {
+  const configs = [...new Set(rows.map(({ config }) => config))].sort();
   const groups = new Map<string, JudgedConfig[]>();
   for (const row of rows) {
-    const group = `${row.clients.join(" × ")} | ${(row.suites ?? suites).join(", ")}`;
+    const group = row.clients.join(" × ");
     groups.set(group, [...(groups.get(group) ?? []), row]);
   }
-  const limited = rows.filter((row) => limitedRuns(row) > 0);
+  const limits = [...groups].flatMap(([clients, played]) => {
+    return configs.flatMap((config) => {
+      const listed = describeLimits(played.filter((row) => row.config === config));
+      return listed.length === 0 ? [] : [`- ${clients}, ${config}: ${listed.join(", ")}`];
+    });
+  });
   return [
     "## The second judge",
     "",
-    `${date}, both handshake forms: the working group's runner (${runner}).`,
+    `${originOf(rows)}, both handshake forms: the working group's runner (${runner}).`,
     "With several clients each script is played once per suite and form, and the runner draws who plays whom.",
     "It does not see what a peer leaves out: runs that the driver would call vacuous are among those that passed.",
     "",
     `| clients | suites | ${configs.join(" | ")} | mixed |`,
     `| --- | --- | ${configs.map(() => "--- | ").join("")}--- |`,
-    ...[...groups].map(([group, played]) => {
+    ...[...groups].map(([clients, played]) => {
       const cells = configs.map((config) => {
-        const row = played.find((other) => other.config === config);
-        return row === undefined ? "–" : `${row.passed}/${row.runs}`;
+        const inConfig = played.filter((row) => row.config === config);
+        const [passed, runs] = [sum(inConfig, "passed"), sum(inConfig, "runs")];
+        return inConfig.length === 0 ? "–" : `${passed}/${runs}`;
       });
-      const mixed = played.reduce((sum, row) => sum + (row.mixed ?? 0), 0);
-      return `| ${group} | ${cells.join(" | ")} | ${mixed} |`;
+      const suites = suitesOf(played).join(", ");
+      return `| ${clients} | ${suites} | ${cells.join(" | ")} | ${sum(played, "mixed")} |`;
     }),
     "",
-    ...limited.map((row) => {
-      return `- ${row.clients.slice(1).join(" × ")}, ${row.config}: ${describeLimits(row)}`;
-    }),
-    "",
+    ...limits,
+    ...(limits.length === 0 ? [] : [""]),
   ];
 }
 
-function describe({ runs, passed, vacuous, limited, failed }: Count): string {
-  return `${passed} of ${runs} passed, ${vacuous} vacuous, ${limited} limited, ${failed} failed`;
+function sum(rows: readonly JudgedConfig[], key: "runs" | "passed" | "mixed"): number {
+  return rows.reduce((total, row) => total + row[key], 0);
 }
 
 function limits(): string[] {
   return [
     "## Known limits of peers",
     "",
-    "A run that fails as listed here counts as limited. A limit that never shows where it always should",
-    "counts as a failure, so that the list stays true.",
+    "A run that fails as listed here counts as limited where a sentence of the RFC shows whose it is, and as",
+    "unsettled where other evidence has to do. A limit that never shows where it always should counts as a",
+    "failure, so that the list stays true.",
     "",
-    "| id | seen at | whose | what |",
-    "| --- | --- | --- | --- |",
-    ...PEER_LIMITS.map(
-      ({ id, version, whose, reason }) => `| ${id} | ${version} | ${whose} | ${reason} |`,
-    ),
+    "| id | seen at | whose | evidence | what |",
+    "| --- | --- | --- | --- | --- |",
+    ...PEER_LIMITS.map(({ id, version, whose, evidence, reason }) => {
+      return `| ${id} | ${version} | ${whose} | ${evidence} | ${reason} |`;
+    }),
+    "",
+    "These calls are answered with nothing, and an answer would be a failure:",
+    "",
+    "| id | seen at | whose | calls | so |",
+    "| --- | --- | --- | --- | --- |",
+    ...EMPTY_ANSWERS.map(({ id, version, whose, calls, reason }) => {
+      return `| ${id} | ${version} | ${whose} | ${calls.join(", ")} | ${reason} |`;
+    }),
     "",
     "mls-go v1.6.0 does not read padded handshakes (RFC 9420 §6.3.1: “A receiver identifies the padding",
     "field in a plaintext decoded from PrivateMessage.ciphertext by first decoding the content and the auth",

@@ -17,7 +17,9 @@ export function checkForm(
 ): void {
   const isPrivate = expected === "asConfigured" && world.setting.encrypt;
   const form = isPrivate ? "private" : "public";
-  world.report(author, bytes[3] === (isPrivate ? 2 : 1), `sent a handshake that is not ${form}`);
+  const isRight = bytes[3] === (isPrivate ? 2 : 1);
+  if (isPrivate) world.sawHandshake(author, isRight);
+  world.report(author, isRight, `sent a handshake that is not ${form}`);
 }
 
 /** A tree comes beside a message exactly when it was asked for. */

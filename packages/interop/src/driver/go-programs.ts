@@ -46,14 +46,15 @@ export function findJudge(given: Peer | undefined): Found {
 /** Builds it, or says why it cannot be had. */
 function build({ name, folder, path, version }: GoProgram): Found {
   const module = join(PEERS, folder);
-  if (run(["version"], module).status !== 0)
-    return { missing: `${name}: there is no Go toolchain` };
+  const go = run(["version"], module);
+  if (go.status !== 0) return { missing: `${name}: there is no Go toolchain` };
+  const [compiler = "go"] = /\bgo\d[.\w]*/.exec(go.stdout) ?? [];
   const copy = mkdtempSync(join(tmpdir(), `interop-${folder}-`));
   cpSync(module, copy, { recursive: true });
   const at = join(copy, "program");
   // A copy, for building adds checksums to go.sum.
   const { status, stderr, error } = run(["build", "-mod=mod", "-o", at, path], copy);
-  if (status === 0) return { program: { at, version } };
+  if (status === 0) return { program: { at, version: `${version}, ${compiler}` } };
   return { missing: `${name}: Go cannot build it: ${error?.message ?? complaintOf(stderr)}` };
 }
 

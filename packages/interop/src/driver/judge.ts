@@ -6,13 +6,14 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { OFFICIAL_FOLDER } from "./configs.ts";
+import type { CallName } from "../protocol.ts";
 import { type Connection, familyOf, isOursByName } from "./connection.ts";
 import { commonSuites, withVersion } from "./matrix.ts";
 import { limitsOf } from "./peer-limits.ts";
 import { rotate } from "./plan.ts";
 import { type Launcher, type Peer, startAll } from "./processes.ts";
-import type { JudgedConfig, Judgement } from "./results.ts";
-import type { Config } from "./script.ts";
+import type { JudgedConfig, Judgement, Origin } from "./results.ts";
+import type { Config, Script, Step } from "./script.ts";
 
 export interface JudgeOptions {
   readonly program: Peer;
@@ -24,7 +25,8 @@ export interface JudgeOptions {
   readonly forms: readonly boolean[];
   /** One suite and one form per configuration, in turn. */
   readonly rotates: boolean;
-  /** Told after every configuration. */
+  readonly origin: Origin;
+  /** Told after every configuration in every suite. */
   progress(row: JudgedConfig): void;
 }
 
@@ -56,25 +58,28 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
       if (!existsSync(file)) continue;
       const suites = options.rotates ? rotate(common, turn) : common;
       const forms = options.rotates ? rotate(options.forms, turn) : options.forms;
-      const row: JudgedConfig = {
-        clients,
-        suites,
-        config: config.name,
-        runs: config.scripts.length * suites.length * forms.length,
-        passed: 0,
-        mixed: 0,
-        limited: {},
-        failures: [],
-      };
       for (const suite of suites) {
-        for (const [script, verdicts] of play({ ...options, forms }, servers, file, suite)) {
-          for (const verdict of verdicts) count(row, script, verdict);
+        const row: JudgedConfig = {
+          clients,
+          config: config.name,
+          suite,
+          ...options.origin,
+          runs: config.scripts.length * forms.length,
+          passed: 0,
+          mixed: 0,
+          listed: {},
+          failures: [],
+        };
+        for (const [name, verdicts] of play({ ...options, forms }, servers, file, suite)) {
+          // The runner plays all scripts of a file.
+          const script = config.scripts.find((asked) => asked.name === name);
+          if (script !== undefined) for (const verdict of verdicts) count(row, script, verdict);
         }
+        rows.push(row);
+        options.progress(row);
       }
-      rows.push(row);
-      options.progress(row);
     }
-    return { runner: options.program.version ?? options.program.at, suites: common, rows };
+    return { runner: options.program.version ?? options.program.at, rows };
   } finally {
     for (const { stop } of launched) stop();
   }
@@ -105,9 +110,10 @@ function play(
   return Object.entries(scripts);
 }
 
-function count(row: JudgedConfig, script: string, verdict: Verdict): void {
-  const families = new Set(Object.values(verdict.actors).map(familyOf));
-  if (families.size > 1) row.mixed = (row.mixed ?? 0) + 1;
+function count(row: JudgedConfig, script: Script, verdict: Verdict): void {
+  const names = Object.values(verdict.actors);
+  const families = new Set(names.map(familyOf));
+  if (families.size > 1 && names.some(isOursByName)) row.mixed += 1;
   if (verdict.failed_step === undefined || verdict.failed_step === null) {
     row.passed += 1;
     return;
@@ -116,38 +122,40 @@ function count(row: JudgedConfig, script: string, verdict: Verdict): void {
   if (limit === undefined) {
     const { cipher_suite, failed_step, error } = verdict;
     const cast = JSON.stringify(verdict.actors);
-    row.failures?.push(
-      `${script}, suite ${cipher_suite}, step ${failed_step}: ${String(error)} (${cast})`,
+    row.failures.push(
+      `${script.name}, suite ${cipher_suite}, step ${failed_step}: ${String(error)} (${cast})`,
     );
     return;
   }
-  row.limited = { ...row.limited, [limit]: (row.limited?.[limit] ?? 0) + 1 };
+  row.listed[limit] = (row.listed[limit] ?? 0) + 1;
 }
 
 /** Which limit of a peer explains a failure. */
-export function limitOf(config: string, script: string, verdict: Verdict): string | undefined {
-  const { cipher_suite: suite, encrypt_flag: encrypt, actors, error } = verdict;
+function limitOf(config: string, script: Script, verdict: Verdict): string | undefined {
+  const { cipher_suite: suite, encrypt_flag: encrypt, actors, failed_step, error } = verdict;
   const cast = new Map(
     Object.entries(actors).map(([actor, name]) => {
       return [actor, { name, isOurs: isOursByName(name) }] as const;
     }),
   );
   const [, code = "", text = ""] = /code = (\w+) desc = (.*)/s.exec(String(error)) ?? [];
-  // The runner tells neither the call that failed nor who answered: only what was said.
+  const action = script.steps[failed_step ?? -1]?.action;
+  const calls = action === undefined ? [] : (CALLS[action] ?? []);
+  // The runner tells neither the call that failed nor who answered: only the step and what was said.
   const said = [...new Set(Object.values(actors))].flatMap((name) => {
-    return CALLS.map((call) => `${call} at ${name}: ${code.toUpperCase()}: ${text}`);
+    return calls.map((call) => `${call} at ${name}: ${code.toUpperCase()}: ${text}`);
   });
-  return limitsOf({ config, script, suite, encrypt }, cast).find((limit) => {
+  return limitsOf({ config, script: script.name, suite, encrypt }, cast).find((limit) => {
     return said.some((line) => limit.error.test(line));
   })?.id;
 }
 
-/** Those in which limits of peers show. */
-const CALLS = [
-  "Unprotect",
-  "HandleCommit",
-  "ExternalJoin",
-  "CreateBranch",
-  "HandleBranch",
-  "HandleReInitWelcome",
-] as const;
+/** Those in which limits of peers show, by the steps in which the runner makes them. */
+const CALLS: Partial<Record<Step["action"], readonly CallName[]>> = {
+  externalJoin: ["ExternalJoin", "HandleCommit"],
+  fullCommit: ["HandleCommit"],
+  handleCommit: ["HandleCommit"],
+  unprotect: ["Unprotect"],
+  branch: ["CreateBranch", "HandleBranch"],
+  reinit: ["HandleReInitWelcome"],
+};

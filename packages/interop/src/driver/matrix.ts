@@ -1,6 +1,6 @@
 /** Runs all that is planned for some servers, and says of each run what it shows. */
 import { CallError, type Connection, type ServerDescription } from "./connection.ts";
-import { limitsOf, type PeerLimit } from "./peer-limits.ts";
+import { limitsOf, verdictOn } from "./peer-limits.ts";
 import {
   expectedRuns,
   plan,
@@ -10,11 +10,14 @@ import {
 } from "./plan.ts";
 import { type Launched, type Launcher, startAll } from "./processes.ts";
 import {
+  type Count,
+  countIn,
+  countName,
   type FailedRun,
   type MatrixResult,
   noRuns,
+  type Origin,
   type RunKind,
-  runsOf,
   type ScriptResult,
 } from "./results.ts";
 import { type RunOutcome, runScript } from "./run-script.ts";
@@ -26,7 +29,8 @@ export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   readonly provokesPeers: boolean;
   /** How much is played at the same time, each time with servers of its own. Default: 1. */
   readonly jobs?: number | undefined;
-  /** Told after every script. */
+  readonly origin: Origin;
+  /** Told after every script in every suite. */
   progress(result: ScriptResult): void;
 }
 
@@ -50,12 +54,8 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
     return options.onlySuites === undefined || options.onlySuites.includes(suite);
   });
   const planOptions = { ...options, suites, servers: servers.length };
-  const planned = plan(planOptions);
-  const scripts = planned.map(emptyResult);
-  const shown = new Set<PeerLimit>();
-  const expected = new Set<PeerLimit>();
-  const portions = planned.flatMap((script, i) => portionsOf(script, scripts[i]));
-  const told = new Set<ScriptResult>();
+  const portions = plan(planOptions).flatMap((script) => portionsOf(script, options));
+  const scripts = [...new Set(portions.map(({ result }) => result))];
   const work = async (pool: ServerPool): Promise<void> => {
     let failed: PlannedScript | undefined;
     for (let portion = portions.shift(); portion !== undefined; portion = portions.shift()) {
@@ -65,21 +65,17 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
         pool.stop();
         failed = undefined;
       }
-      const isClean = await runPlanned(options, await pool.servers(), portion, shown, expected);
+      const isClean = await runPlanned(options, await pool.servers(), portion);
       if (!isClean) failed = script;
-      if (runsOf(result) < script.runs.length || told.has(result)) continue;
-      told.add(result);
-      options.progress(result);
+      if (countIn(result).runs === result.expectedRuns) options.progress(result);
     }
   };
   await Promise.all(pools.map(work));
   return {
     servers: [...new Set(names)],
     processes: servers.length,
-    suites,
     expectedRuns: expectedRuns(planOptions),
     scripts,
-    vanishedLimits: [...expected].filter((limit) => !shown.has(limit)).map(({ id }) => id),
   };
 }
 
@@ -118,18 +114,21 @@ export function commonSuites(servers: readonly ServerDescription[]): number[] {
 interface Portion {
   readonly script: PlannedScript;
   readonly runs: readonly PlannedRun[];
-  /** Of the whole script. */
+  /** Of both forms. */
   readonly result: ScriptResult;
 }
 
-function portionsOf(script: PlannedScript, result: ScriptResult | undefined): Portion[] {
-  if (result === undefined) throw new Error("every script has a result");
-  const places = new Map<string, PlannedRun[]>();
-  for (const run of script.runs) {
-    const place = `${run.suite} ${run.encrypt}`;
-    places.set(place, [...(places.get(place) ?? []), run]);
-  }
-  return [...places.values()].map((runs) => ({ script, runs, result }));
+function portionsOf(script: PlannedScript, options: MatrixOptions): Portion[] {
+  return groups(script.runs, ({ suite }) => suite).flatMap(([suite, inSuite]) => {
+    const result = emptyResult(script, suite, inSuite.length, options);
+    return groups(inSuite, ({ encrypt }) => encrypt).map(([, runs]) => ({ script, runs, result }));
+  });
+}
+
+function groups<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): [Key, Item[]][] {
+  const found = new Map<Key, Item[]>();
+  for (const item of items) found.set(keyOf(item), [...(found.get(keyOf(item)) ?? []), item]);
+  return [...found];
 }
 
 /** Whether no run failed. */
@@ -137,8 +136,6 @@ async function runPlanned(
   { provokesPeers }: MatrixOptions,
   servers: readonly Connection[],
   { script, runs, result }: Portion,
-  shown: Set<PeerLimit>,
-  expected: Set<PeerLimit>,
 ): Promise<boolean> {
   let isClean = true;
   for (const run of runs) {
@@ -147,23 +144,30 @@ async function runPlanned(
     const setting = { suite, encrypt, seed, provokesPeers, cast };
     const outcome = await runScript(script.script, setting);
     isClean &&= outcome.failure === undefined;
-    count(result, script, run, cast, outcome, shown, expected);
+    count(result, script, run, cast, outcome);
   }
   return isClean;
 }
 
-function emptyResult({ config, script }: PlannedScript): ScriptResult {
-  const checks = { epochs: 0, authenticators: 0, exports: 0, messages: 0, flags: 0, refusals: 0 };
+function emptyResult(
+  { config, script }: PlannedScript,
+  suite: number,
+  planned: number,
+  { casts, seed, origin }: MatrixOptions,
+): ScriptResult {
   return {
     config,
     script: script.name,
+    suite,
+    ...origin,
     actors: script.actors.length,
-    mixed: noRuns(),
-    ours: noRuns(),
-    peers: noRuns(),
-    suites: {},
-    checks,
+    casts,
+    seed,
+    expectedRuns: planned,
+    counts: {},
+    checks: { epochs: 0, authenticators: 0, exports: 0, messages: 0, flags: 0, refusals: 0 },
     observations: [],
+    limits: [],
     failures: [],
   };
 }
@@ -181,7 +185,7 @@ function castOf(
   return cast;
 }
 
-/** Only runs with several stacks are evidence of interoperability. */
+/** Only runs of ours with others are evidence that these work together. */
 function kindOf(cast: ReadonlyMap<string, Connection>): RunKind {
   const families = new Set<string>();
   let hasOurs = false;
@@ -189,8 +193,8 @@ function kindOf(cast: ReadonlyMap<string, Connection>): RunKind {
     families.add(description.family);
     hasOurs ||= description.isOurs;
   }
-  if (families.size > 1) return "mixed";
-  return hasOurs ? "ours" : "peers";
+  if (!hasOurs) return "peers";
+  return families.size > 1 ? "mixed" : "ours";
 }
 
 function count(
@@ -199,16 +203,16 @@ function count(
   run: PlannedRun,
   cast: ReadonlyMap<string, Connection>,
   outcome: RunOutcome,
-  shown: Set<PeerLimit>,
-  expected: Set<PeerLimit>,
 ): void {
   const { config, script } = planned;
   const descriptions = new Map([...cast].map(([actor, { description }]) => [actor, description]));
   const { suite, encrypt } = run;
   const possible = limitsOf({ config, script: script.name, suite, encrypt }, descriptions);
-  for (const limit of possible) if (limit.isOccasional !== true) expected.add(limit);
-  const tallies = [result[kindOf(cast)], suiteTally(result, run, kindOf(cast))];
-  for (const tally of tallies) tally.runs += 1;
+  for (const { id, isOccasional } of possible) {
+    if (isOccasional !== true && !result.limits.includes(id)) result.limits.push(id);
+  }
+  const tally = tallyOf(result, countName(encrypt, kindOf(cast)));
+  tally.runs += 1;
   for (const key of Object.keys(outcome.tally) as (keyof typeof outcome.tally)[]) {
     result.checks[key] += outcome.tally[key];
   }
@@ -217,15 +221,12 @@ function count(
   }
   const { failure } = outcome;
   if (failure === undefined) {
-    for (const tally of tallies) tally[outcome.isVacuous ? "vacuous" : "passed"] += 1;
+    tally[outcome.isVacuous ? "vacuous" : "passed"] += 1;
     return;
   }
-  const limits = possible.filter(({ error }) => error.test(failure.error.message));
-  for (const limit of limits) shown.add(limit);
-  const isLimited = limits.length > 0;
-  for (const tally of tallies) tally[isLimited ? "limited" : "failed"] += 1;
+  const limit = possible.find(({ error }) => error.test(failure.error.message))?.id;
+  tally[limit === undefined ? "failed" : verdictOn(limit)] += 1;
   const failed = describeFailure(run, cast, failure);
-  const limit = limits[0]?.id;
   // More of the same would not say more.
   const alike = result.failures.filter((other) => limit !== undefined && other.limit === limit);
   if (alike.length === 0 && result.failures.length < MAXIMUM_FAILURES) {
@@ -235,12 +236,9 @@ function count(
 
 const MAXIMUM_FAILURES = 20;
 
-function suiteTally(result: ScriptResult, { suite, encrypt }: PlannedRun, kind: RunKind) {
-  const key = `${suite} ${encrypt ? "private" : "public"} ${kind}`;
-  const known = result.suites[key];
-  if (known !== undefined) return known;
-  const tally = noRuns();
-  result.suites[key] = tally;
+function tallyOf({ counts }: ScriptResult, name: string): Count {
+  const tally = counts[name] ?? noRuns();
+  counts[name] = tally;
   return tally;
 }
 

@@ -42,7 +42,7 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --self               mlskit alone, in several processes
   --short              one run per script, suites and handshake forms in turn
   --one-cast           one cast per script, in all suites and forms
-  --spread             every cast once, each in another suite and form
+  --spread             every cast once, one of several servers in each suite and form
   --client HOST:PORT[=VERSION]   with this server instead (repeat)
   --run "COMMAND {port}"[=VERSION]   with this program as a server instead (repeat)
   --mls-go PROGRAM[=VERSION]     with this server, which was built elsewhere
@@ -58,7 +58,8 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --configs FOLDER     where the official scripts are
   --seed TEXT          of group ids, PSKs and sampled casts
   --broken ${FAULTS.join("|")}   one server is wrong on purpose; must fail
-  --json FILE          where the results go
+  --json FILE          where the results go, in the place of what was played before
+                       with the same servers, script and suite
   --docs               only write docs/interop.md from packages/interop/results`;
 
 type Draft = { -readonly [Key in keyof Options]: Options[Key] };

@@ -13,7 +13,8 @@ export interface PeerLimit {
   /** At which it was seen. */
   readonly version: string;
   readonly whose: Whose;
-  /** With the sentences of the RFC that show whose it is, literally. */
+  readonly evidence: Evidence;
+  /** With the sentences of the RFC that show whose it is or what it leaves open, literally. */
   readonly reason: string;
   /** What a run says that fails because of it. Any other failure is none of it. */
   readonly error: RegExp;
@@ -24,7 +25,10 @@ export interface PeerLimit {
 }
 
 /** The implementation itself, or only the server around it that speaks the harness's protocol. */
-export type Whose = "library" | "test server" | "left open by the RFC";
+export type Whose = "library" | "test server";
+
+/** By what one sees whose it is. Without a sentence that says it, runs count as unsettled. */
+export type Evidence = "RFC sentence" | "fails among its own kind too" | "left open by the RFC";
 
 /** What is known of a run before it starts. */
 export interface LimitedRun {
@@ -49,6 +53,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-go-given-tree",
     ...MLS_GO,
     whose: "test server",
+    evidence: "RFC sentence",
     reason:
       "a joiner does not use the tree that it is given beside a Welcome; RFC 9420 §12.4.3.1: “If it is sent otherwise (e.g., provided by a caching service on the Delivery Service), then the client MUST download the tree before processing the Welcome”",
     error: /^Unprotect at mls-?go.*AEAD decryption failed/i,
@@ -68,6 +73,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-go-truncated-tree",
     ...MLS_GO,
     whose: "test server",
+    evidence: "RFC sentence",
     reason:
       "an external joiner does not extend a tree given beside the GroupInfo; RFC 9420 §12.4.3.3: “The receiver MUST check that the last node in ratchet_tree is non-blank, and then extend the tree to the right until it has a length of the form 2^(d+1) - 1”",
     error: /^ExternalJoin at mls-?go.*tree hash mismatch/i,
@@ -78,6 +84,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-go-merges-at-once",
     ...MLS_GO,
     whose: "test server",
+    evidence: "RFC sentence",
     reason: `Commit applies the Commit at once, so that a member that lost a race cannot follow; ${GENERATION}`,
     error: /^HandleCommit at mls-?go.*(sender_data.*AEAD decryption failed|epoch)/i,
     applies: ({ script, isPeer }) => script === "race" && (isPeer("alice") || isPeer("bob")),
@@ -87,6 +94,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     peer: /openmls/i,
     version: "309042c",
     whose: "test server",
+    evidence: "RFC sentence",
     reason: `Commit applies the Commit at once, so that a member that lost a race cannot follow; ${GENERATION}`,
     error: /^HandleCommit at OpenMLS.*Message epoch differs from the group's epoch/,
     applies: ({ script, isPeer }) => script === "race" && (isPeer("alice") || isPeer("bob")),
@@ -95,6 +103,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-go-reinit-leaf-key",
     ...MLS_GO,
     whose: "library",
+    evidence: "RFC sentence",
     reason:
       "as welcomer after a ReInit it does not keep the private key of its leaf, and reads no Commit with a path; RFC 9420 §7.5: “Decrypt the path secret for the parent of the copath node using the private key from the resolution node”",
     error: /^HandleCommit at mls-?go.*path secret.*crypto\/ecdh: invalid private key/i,
@@ -104,10 +113,12 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-rs-branch-signer",
     ...MLS_RS,
     whose: "test server",
+    evidence: "RFC sentence",
     reason:
       "a key package for a branch has a signature key of its own, but whoever joins with it goes on signing with that of the parent group; RFC 9420 §6.1: “The sender MUST use the private key corresponding to […] The signature key contained in the LeafNode at the index indicated by leaf_index in the ratchet tree”",
     // What it sends fails at whoever reads it, with ours and with its own kind.
-    error: /^Unprotect at (mlskit .*\[SIGNATURE_INVALID, |Wickr MLS .*error InvalidSignature$)/,
+    error:
+      /^Unprotect at (mlskit|Wickr MLS) [^,]*, sent by Wickr MLS .*(\[SIGNATURE_INVALID, |error InvalidSignature$)/,
     applies: ({ config, script, isPeer }) =>
       (config === "branch" && ["bob", "charlie", "diana", "eliza"].some(isPeer)) ||
       (script === "reinit_then_branch" && isPeer("alice")),
@@ -116,6 +127,7 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     id: "mls-rs-reinit-nonce",
     ...MLS_RS,
     whose: "library",
+    evidence: "RFC sentence",
     reason:
       "as welcomer after a ReInit it makes the nonce as long as the hash of the suite before; RFC 9420 §8.4: “the psk_nonce of its PreSharedKeyID MUST be set to a fresh random value of length KDF.Nh, where KDF is the KDF for the cipher suite of the group into which the PSK is being injected”",
     error: /^HandleReInitWelcome at mlskit .*a PSK nonce must be as long as/,
@@ -128,9 +140,10 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
   {
     id: "mls-rs-branch-extensions",
     ...MLS_RS,
-    whose: "left open by the RFC",
+    whose: "library",
+    evidence: "left open by the RFC",
     reason:
-      "a branch has the extensions of its parent, and any other is refused; RFC 9420 §11.3: “A new group can be formed from a subset of an existing group's members, using the same parameters as the old group”, but what a joiner checks are no extensions, RFC 9420 §12.4.3.1: “For usage branch, verify that the version and cipher_suite of the new group match those of the old group, and that the members of the new group compose a subset of the members of the old group, according to the application”",
+      "a branch has the extensions of its parent, and any other is refused, where the harness asks for others; RFC 9420 §11.3: “A new group can be formed from a subset of an existing group's members, using the same parameters as the old group”, but what a joiner checks are no extensions, RFC 9420 §12.4.3.1: “For usage branch, verify that the version and cipher_suite of the new group match those of the old group, and that the members of the new group compose a subset of the members of the old group, according to the application”",
     error: /^HandleBranch at Wickr MLS .*ReInitExtensionsMismatch/,
     isOccasional: true,
     applies: ({ config, script }) => config === "branch" && script === "with_extensions",
@@ -140,8 +153,9 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     peer: /mlspp/i,
     version: "61e4d76",
     whose: "test server",
+    evidence: "fails among its own kind too",
     reason:
-      "CreateBranch moves the new state away before it reads the tree that was asked for beside the Welcome, and so makes no branch, in a group of its own kind neither; RFC 9420 §12.4.3.3: “By default, a GroupInfo message only provides the joiner with a hash of the group's ratchet tree. In order to process or generate handshake messages, the joiner will need to get a copy of the ratchet tree from some other source”",
+      "CreateBranch moves the new state away before it reads the tree that was asked for beside the Welcome, and ends with map::at; the RFC says nothing of such a call",
     error: /^CreateBranch at mlspp.*map::at/i,
     applies: ({ config, script, isPeer }) =>
       (config === "branch" && script === "external_tree" && isPeer("alice")) ||
@@ -163,11 +177,32 @@ export function limitsOf(
   });
 }
 
-/** Calls that a peer answers without content. */
-const EMPTY_ANSWERS: readonly { readonly peer: RegExp; readonly calls: readonly CallName[] }[] = [
-  { peer: MLS_RS.peer, calls: ["StateAuth", "Export"] },
+/** What counts a run that fails because of the limit with this id. */
+export function verdictOn(id: string): "limited" | "unsettled" {
+  const limit = PEER_LIMITS.find((other) => other.id === id);
+  return limit?.evidence === "RFC sentence" ? "limited" : "unsettled";
+}
+
+/** Calls that a peer answers without content: nothing can be compared, and no run fails. */
+export interface EmptyAnswers extends Pick<PeerLimit, "id" | "peer" | "version" | "whose"> {
+  readonly calls: readonly CallName[];
+  readonly reason: string;
+}
+
+export const EMPTY_ANSWERS: readonly EmptyAnswers[] = [
+  {
+    id: "mls-rs-empty-exports",
+    ...MLS_RS,
+    whose: "test server",
+    calls: ["StateAuth", "Export"],
+    reason:
+      "exported secrets are compared among the other members only; epoch authenticators are those that members give when they enter an epoch",
+  },
 ];
 
-export function hasWorking({ name }: ServerDescription, call: CallName): boolean {
-  return !EMPTY_ANSWERS.some(({ peer, calls }) => peer.test(name) && calls.includes(call));
+export function emptyAnswersOf(
+  { name }: ServerDescription,
+  call: CallName,
+): EmptyAnswers | undefined {
+  return EMPTY_ANSWERS.find(({ peer, calls }) => peer.test(name) && calls.includes(call));
 }

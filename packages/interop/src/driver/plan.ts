@@ -17,7 +17,7 @@ export interface PlanOptions {
 
 /**
  * All casts in every suite and form; or one cast, which mixes the servers; or spread: every cast in
- * some suite, and every suite and form with some cast.
+ * some suite, and every suite and form with a cast that mixes ours with others.
  */
 export type Casts = "all" | "one" | "spread";
 
@@ -52,8 +52,9 @@ export function plan(options: PlanOptions): PlannedScript[] {
       const forms = options.rotates ? rotate(options.forms, turn) : options.forms;
       const places = suites.flatMap((suite) => forms.map((encrypt) => ({ suite, encrypt })));
       const casts = castsOf(script, options, turn);
-      const runs = combine(places, casts, options).map(([{ suite, encrypt }, cast], i) => {
-        const seed = `${options.seed} ${name}/${script.name} ${suite} ${encrypt} ${i % casts.length}`;
+      const pairs = options.casts === "spread" ? spread(places, casts, turn) : all(places, casts);
+      const runs = pairs.map(([{ suite, encrypt }, cast]) => {
+        const seed = `${options.seed} ${name}/${script.name} ${suite} ${encrypt} ${cast.join("")}`;
         return { suite, encrypt, cast, seed };
       });
       planned.push({ config: name, script, runs });
@@ -62,22 +63,48 @@ export function plan(options: PlanOptions): PlannedScript[] {
   return planned;
 }
 
-function combine<Place, Cast>(
+type Cast = readonly number[];
+
+function all<Place>(places: readonly Place[], casts: readonly Cast[]): [Place, Cast][] {
+  return places.flatMap((place) => casts.map((cast): [Place, Cast] => [place, cast]));
+}
+
+/** What shows that stacks work together meets every place; the others are played once. */
+function spread<Place>(
   places: readonly Place[],
   casts: readonly Cast[],
-  options: PlanOptions,
+  turn: number,
 ): [Place, Cast][] {
-  if (options.casts !== "spread") {
-    return places.flatMap((place) => casts.map((cast): [Place, Cast] => [place, cast]));
-  }
+  const mixed = casts.filter(isMixed);
+  const main = mixed.length > 0 ? mixed : casts;
+  const others = casts.filter((cast) => !main.includes(cast));
+  const start = turn % places.length;
+  return [
+    ...paired(places, main, Math.max(places.length, main.length)),
+    ...paired([...places.slice(start), ...places.slice(0, start)], others, others.length),
+  ];
+}
+
+function paired<Place>(
+  places: readonly Place[],
+  casts: readonly Cast[],
+  count: number,
+): [Place, Cast][] {
   // One step further after each round, or equal divisors would keep meeting the same.
   const at = (i: number, length: number): number => (i + Math.floor(i / length)) % length;
   const pairs: [Place, Cast][] = [];
-  for (let i = 0; i < Math.max(places.length, casts.length); i++) {
+  for (let i = 0; i < count; i++) {
     const [place, cast] = [places[at(i, places.length)], casts[at(i, casts.length)]];
     if (place !== undefined && cast !== undefined) pairs.push([place, cast]);
   }
   return pairs;
+}
+
+/** The first of the servers is ours. */
+const OURS = 0;
+
+function isMixed(cast: Cast): boolean {
+  return cast.includes(OURS) && cast.some((server) => server !== OURS);
 }
 
 /** The number of runs as a formula, against which the runs are counted. */
@@ -90,7 +117,11 @@ export function expectedRuns(options: PlanOptions): number {
       const sampling = SAMPLING[options.casts];
       const isSampled = actors.length > sampling.actors;
       const casts = isSampled ? sampling.casts : options.servers ** actors.length;
-      runs += options.casts === "spread" ? Math.max(places, casts) : places * casts;
+      // Ours alone, and whatever is without ours; samples are none of these.
+      const unmixed = isSampled ? 0 : 1 + (options.servers - 1) ** actors.length;
+      const others = unmixed < casts ? unmixed : 0;
+      const isSpread = options.casts === "spread";
+      runs += isSpread ? Math.max(places, casts - others) + others : places * casts;
     }
   }
   return runs;
@@ -108,9 +139,12 @@ function castsOf(script: Script, { servers, casts, seed }: PlanOptions, turn: nu
   if (casts === "one") return [script.actors.map((_, i) => (i + turn) % servers)];
   const sampling = SAMPLING[casts];
   if (length > sampling.actors) {
-    return Array.from({ length: sampling.casts }, (_, sample) =>
-      script.actors.map((actor) => choice(`${seed} ${sample} ${actor}`, servers)),
-    );
+    const drawn: number[][] = [];
+    for (let sample = 0; drawn.length < sampling.casts; sample++) {
+      const cast = script.actors.map((actor) => choice(`${seed} ${sample} ${actor}`, servers));
+      if (servers === 1 || isMixed(cast)) drawn.push(cast);
+    }
+    return drawn;
   }
   // Counting in base `servers` meets every cast once.
   return Array.from({ length: servers ** length }, (_, number) =>

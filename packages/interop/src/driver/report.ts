@@ -1,27 +1,33 @@
 /** Results as text. */
+import { verdictOn } from "./peer-limits.ts";
 import {
   add,
   type Count,
+  countIn,
+  FORMS,
   type JudgedConfig,
   KINDS,
   type MatrixResult,
   noRuns,
   type ScriptResult,
+  suitesOf,
   total,
+  vanishedLimits,
 } from "./results.ts";
 
-/** One line per script, while it runs. */
+/** One line per script and suite, while it runs. */
 export function describeScript(result: ScriptResult): string {
-  const parts = KINDS.filter((kind) => result[kind].runs > 0).map((kind) => {
-    return `${kind} ${describeCount(result[kind])}`;
-  });
-  const lines = [`${result.config}/${result.script}: ${parts.join(", ")}`];
+  const parts = KINDS.map((kind) => [kind, countIn(result, [kind])] as const)
+    .filter(([, { runs }]) => runs > 0)
+    .map(([kind, count]) => `${kind} ${describeCount(count)}`);
+  const lines = [`${result.config}/${result.script}, suite ${result.suite}: ${parts.join(", ")}`];
   for (const observation of result.observations) lines.push(`  noted: ${observation}`);
   for (const failure of result.failures) {
     const form = failure.encrypt ? "private" : "public";
     const where = `suite ${failure.suite} ${form}, step ${failure.step} ${failure.action}`;
-    const limit = failure.limit === undefined ? "FAILED" : `limit ${failure.limit}`;
-    lines.push(`  ${limit}: ${where}: ${failure.error}`);
+    const { limit } = failure;
+    const verdict = limit === undefined ? "FAILED" : `${verdictOn(limit)} by ${limit}`;
+    lines.push(`  ${verdict}: ${where}: ${failure.error}`);
     lines.push(`    cast: ${castOf(failure.cast)}`);
   }
   return lines.join("\n");
@@ -33,53 +39,65 @@ function castOf(cast: Readonly<Record<string, string>>): string {
     .join(", ");
 }
 
-function describeCount({ runs, passed, vacuous, limited, failed }: Count): string {
-  const empty = vacuous === 0 ? "" : `, ${vacuous} vacuous`;
-  const limits = limited === 0 ? "" : `, ${limited} limited`;
-  return `${passed}/${runs}${empty}${limits}${failed === 0 ? "" : `, ${failed} FAILED`}`;
+function describeCount(count: Count): string {
+  const failed = count.failed === 0 ? [] : [`${count.failed} FAILED`];
+  return [`${count.passed}/${count.runs}`, ...exceptions(count), ...failed].join(", ");
 }
 
-/** One line per configuration, and what the second judge does not like. */
+/** What neither passed nor failed. */
+function exceptions(count: Count): string[] {
+  const names = ["vacuous", "limited", "unsettled"] as const;
+  return names.filter((name) => count[name] > 0).map((name) => `${count[name]} ${name}`);
+}
+
+/** All that there is to say of some runs, zeros too. */
+export function describeAll({ passed, vacuous, limited, unsettled, failed }: Count): string {
+  return `${passed} passed, ${vacuous} vacuous, ${limited} limited, ${unsettled} unsettled, ${failed} failed`;
+}
+
+/** One line per configuration and suite, and what the second judge does not like. */
 export function describeJudged(row: JudgedConfig): string {
-  const limits = describeLimits(row);
-  const lines = [`${row.config}: ${row.passed}/${row.runs}${limits === "" ? "" : `, ${limits}`}`];
-  for (const failure of row.failures ?? []) lines.push(`  FAILED: ${failure}`);
+  const { config, suite, passed, runs } = row;
+  const lines = [
+    [`${config}, suite ${suite}: ${passed}/${runs}`, ...describeLimits([row])].join(", "),
+  ];
+  for (const failure of row.failures) lines.push(`  FAILED: ${failure}`);
   return lines.join("\n");
 }
 
 /** How many runs failed as known. */
-export function describeLimits({ limited = {} }: JudgedConfig): string {
-  return Object.entries(limited)
-    .map(([id, count]) => `${count} limited by ${id}`)
-    .join(", ");
+export function describeLimits(rows: readonly JudgedConfig[]): string[] {
+  const sums = new Map<string, number>();
+  for (const [id, count] of rows.flatMap(({ listed }) => Object.entries(listed))) {
+    sums.set(id, (sums.get(id) ?? 0) + count);
+  }
+  return [...sums].map(([id, count]) => `${count} ${verdictOn(id)} by ${id}`);
 }
 
 /** Configurations × suites and forms. */
 export function matrixTable(matrix: MatrixResult): string[] {
-  const columns = matrix.suites.flatMap((suite) => [`${suite} public`, `${suite} private`]);
+  const places = suitesOf(matrix.scripts).flatMap((suite) =>
+    FORMS.map((form) => [suite, form] as const),
+  );
+  const columns = places.map(([suite, encrypt]) => `${suite} ${encrypt ? "private" : "public"}`);
   const rows = [["configuration", ...columns]];
   for (const config of new Set(matrix.scripts.map((script) => script.config))) {
-    const cells = columns.map((column) => cell(matrix, config, column));
+    const cells = places.map(([suite, encrypt]) => cell(matrix, config, suite, encrypt));
     rows.push([config, ...cells]);
   }
   return markdownTable(rows);
 }
 
 /** Mixed runs if there are any, for only they show that two stacks work together. */
-function cell(matrix: MatrixResult, config: string, column: string): string {
+function cell(matrix: MatrixResult, config: string, suite: number, encrypt: boolean): string {
   const sum = noRuns();
-  const hasMixed = total(matrix, ["mixed"]).runs > 0;
-  for (const script of matrix.scripts.filter((script) => script.config === config)) {
-    for (const kind of hasMixed ? (["mixed"] as const) : KINDS) {
-      const count = script.suites[`${column} ${kind}`];
-      if (count !== undefined) add(sum, count);
-    }
+  const kinds = total(matrix, ["mixed"]).runs > 0 ? (["mixed"] as const) : KINDS;
+  for (const script of matrix.scripts) {
+    if (script.config === config && script.suite === suite)
+      add(sum, countIn(script, kinds, [encrypt]));
   }
   if (sum.runs === 0) return "–";
-  const others = [
-    ...(sum.vacuous === 0 ? [] : [`${sum.vacuous} vacuous`]),
-    ...(sum.limited === 0 ? [] : [`${sum.limited} limited`]),
-  ];
+  const others = exceptions(sum);
   return `${sum.passed}/${sum.runs}${others.length === 0 ? "" : ` (${others.join(", ")})`}`;
 }
 
@@ -100,7 +118,7 @@ export function checksOf(matrix: MatrixResult): string {
 }
 
 export function summary(matrix: MatrixResult): string[] {
-  const { runs, passed, vacuous, limited, failed } = total(matrix);
+  const sum = total(matrix);
   const lines = [
     `servers: ${matrix.servers.join(" × ")} (${matrix.processes} processes)`,
     ...matrixTable(matrix),
@@ -110,12 +128,10 @@ export function summary(matrix: MatrixResult): string[] {
     const count = total(matrix, [kind]);
     if (count.runs > 0) lines.push(`${kind}: ${describeCount(count)}`);
   }
-  for (const id of matrix.vanishedLimits) lines.push(`FAILED: the limit ${id} did not show`);
-  if (runs !== matrix.expectedRuns) {
-    lines.push(`FAILED: ${runs} runs instead of ${matrix.expectedRuns}`);
+  for (const id of vanishedLimits(matrix)) lines.push(`FAILED: the limit ${id} did not show`);
+  if (sum.runs !== matrix.expectedRuns) {
+    lines.push(`FAILED: ${sum.runs} runs instead of ${matrix.expectedRuns}`);
   }
-  lines.push(
-    `${runs} runs: ${passed} passed, ${vacuous} vacuous, ${limited} limited, ${failed} failed`,
-  );
+  lines.push(`${sum.runs} runs: ${describeAll(sum)}`);
   return lines;
 }

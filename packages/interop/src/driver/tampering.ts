@@ -22,7 +22,8 @@ export async function refused<Name extends CallName>(
   try {
     await world.call(actor, name, request);
   } catch (error) {
-    if (!(error instanceof CallError) || !error.isRefusal) throw error;
+    if (!(error instanceof CallError)) throw error;
+    if (!(world.isOurs(actor) ? error.isRefusalOfOurs : error.isRefusal)) throw error;
     world.tally.refusals += 1;
     return;
   }

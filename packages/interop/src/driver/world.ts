@@ -79,9 +79,10 @@ export class World {
   };
   /** What peers do differently from what was asked, without failing. */
   readonly observations: Set<string> = new Set();
-  /** Whether a peer left out what the run is about, which therefore shows nothing. */
-  isVacuous = false;
   readonly #messages = new Map<string, Uint8Array>();
+  #isLeftOut = false;
+  /** Of those that were asked for private handshakes and made some, whether one was. */
+  readonly #madePrivate = new Map<string, boolean>();
   #drawn = 0;
 
   constructor(setting: RunSetting) {
@@ -172,7 +173,18 @@ export class World {
   /** As `report`; what a peer leaves out makes the run vacuous. */
   requireDone(actor: string, isDone: boolean, complaint: string): void {
     this.report(actor, isDone, complaint);
-    if (!isDone) this.isVacuous = true;
+    if (!isDone) this.#isLeftOut = true;
+  }
+
+  /** One that was to be private. */
+  sawHandshake(author: string, isPrivate: boolean): void {
+    const { family } = this.server(author).description;
+    this.#madePrivate.set(family, isPrivate || this.#madePrivate.get(family) === true);
+  }
+
+  /** Whether a peer left out what the run is about, which therefore shows nothing. */
+  get isVacuous(): boolean {
+    return this.#isLeftOut || [...this.#madePrivate.values()].includes(false);
   }
 
   rememberPsk(id: Uint8Array, secret: Uint8Array): void {

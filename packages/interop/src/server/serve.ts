@@ -9,7 +9,7 @@ import type { Context, Handlers } from "./context.ts";
 import { type Distortion, honest } from "./distortion.ts";
 import { externalCalls } from "./external-calls.ts";
 import { groupCalls } from "./group-calls.ts";
-import { describeError } from "./outcomes.ts";
+import { describeError, isRefusal } from "./outcomes.ts";
 import { proposalCalls } from "./proposal-calls.ts";
 import { Registry, UnknownIdError } from "./registry.ts";
 import { successorCalls } from "./successor-calls.ts";
@@ -92,7 +92,8 @@ function implementation(handlers: Handlers): grpc.UntypedServiceImplementation {
 }
 
 function codeOf(error: unknown): grpc.status {
-  return error instanceof UnknownIdError ? grpc.status.NOT_FOUND : grpc.status.INTERNAL;
+  if (error instanceof UnknownIdError) return grpc.status.NOT_FOUND;
+  return isRefusal(error) ? grpc.status.ABORTED : grpc.status.INTERNAL;
 }
 
 /** Buffers are views on a memory that gRPC may use again. */
