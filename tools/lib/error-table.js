@@ -13,7 +13,7 @@ const CLASSES = {
   Validation: "the sender, who broke the rule that `rule` names",
   Crypto: "the sender, or whoever damaged the bytes",
   Policy:
-    "the application, whose service, policy or configuration refused; after `POLICY_TIMEOUT` the message can be processed again",
+    "the application, whose service, policy or configuration refused; after `POLICY_TIMEOUT` and `HOOK_FAILED` the message can be processed again",
   Storage: "the store; retry after `STORAGE_CONFLICT` and `STORE_LOCKED`",
   Provider: "the cryptographic provider",
   Transport: "the delivery service; after `TRANSPORT_RETRY` the same bytes go out again",

@@ -81,7 +81,7 @@ export class CryptoError extends MlsError {
 export class PolicyError extends MlsError {
   readonly blame = "policy";
   override get retryable(): boolean {
-    return this.code === "POLICY_TIMEOUT";
+    return this.code === "POLICY_TIMEOUT" || this.code === "HOOK_FAILED";
   }
 }
 

@@ -7,6 +7,7 @@ import { replacedBy } from "./records/delete-state.ts";
 import { decodeRecord, encodeRecord } from "./records/record-codecs.ts";
 import { GROUP_PREFIX, GroupKeys, KEY_PACKAGE_PREFIX } from "./records/record-keys.ts";
 import type { GroupSession } from "./session/session.ts";
+import { isUnreadable } from "./session/unreadable.ts";
 import type { Transaction } from "./records/transaction.ts";
 
 /**
@@ -33,9 +34,13 @@ async function freezeAll(
   transaction: Transaction,
   releases: (() => void)[],
 ): Promise<void> {
-  const handles = (await core.storage.list(GROUP_PREFIX)).map(({ value }) =>
-    decodeRecord(uint32, value),
-  );
+  // A group that is entered meanwhile, or that steps back to a former state, makes this start over.
+  await core.raiseMeta(transaction);
+  const handles: number[] = [];
+  for (const { key, value, version } of await core.storage.list(GROUP_PREFIX)) {
+    transaction.expect(key, version);
+    handles.push(decodeRecord(uint32, value));
+  }
   const sessions: GroupSession[] = [];
   for (let handle = handles.pop(); handle !== undefined; handle = handles.pop()) {
     releases.push(await core.lockOf(handle).acquire());
@@ -70,7 +75,7 @@ async function openOrFreeze(
     if (MlsError.is(error, "STORAGE_CONFLICT")) throw error;
   }
   const keys = new GroupKeys(handle);
-  if (!(await transaction.expectCurrent(keys.version))) return undefined;
+  if (!(await isThere(transaction, keys.version))) return undefined;
   transaction.put(keys.version, EMPTY_BYTES);
   transaction.put(keys.frozen, encodeRecord(uint64, MAX_UINT64));
   transaction.overtaken.add(handle);
@@ -78,6 +83,16 @@ async function openOrFreeze(
   const replaced = head === undefined ? undefined : replacedBy(head, core.stored);
   if (replaced !== undefined) handles.push(replaced);
   return undefined;
+}
+
+/** Whether there is such a record, which stays as it is until the write if it can be read. */
+async function isThere(transaction: Transaction, key: string): Promise<boolean> {
+  try {
+    return await transaction.expectCurrent(key);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return true;
+  }
 }
 
 /**

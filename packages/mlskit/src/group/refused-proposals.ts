@@ -3,7 +3,7 @@
  * Commit that came too early. Rule mk-67; RFC 9420 §12.4.
  */
 import { bytesKey } from "../codec/index.ts";
-import { MlsError } from "../errors.ts";
+import { PolicyError } from "../errors.ts";
 import type { PublicEpoch } from "./epoch.ts";
 
 /** By epoch and reference; forgotten with the epoch, and by a restart. */
@@ -14,7 +14,7 @@ const MAXIMUM = 1024;
 
 export function rememberRefusal(epoch: PublicEpoch, reference: Uint8Array, reason: unknown): void {
   // Nobody has refused anything: the application did not answer.
-  if (MlsError.is(reason, "POLICY_TIMEOUT")) return;
+  if (reason instanceof PolicyError && reason.retryable) return;
   const known = refused.get(epoch) ?? new Map<string, unknown>();
   refused.set(epoch, known);
   known.set(bytesKey(reference), reason);

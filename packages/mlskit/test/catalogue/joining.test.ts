@@ -262,6 +262,14 @@ describe("joining by an external commit", () => {
     }
   });
 
+  test("M-RCV-13: the echo of an external commit that was accepted before it came is a duplicate", async () => {
+    const { world, alice } = await invitation();
+    const { client: dave } = await world.newClient("dave");
+    const { commit, group } = await dave.joinExternally(await alice.groupInfo());
+    await dave.acceptJoin(group.id);
+    expect((await group.process(commit)).kind).toBe("duplicate");
+  });
+
   test("M-JOIN-14: the tree may be brought along", async () => {
     const world = await testGroup({ members: 3 });
     const [a] = world.groups as [Group];

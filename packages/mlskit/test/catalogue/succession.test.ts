@@ -41,6 +41,51 @@ async function freshPackage(client: Client): Promise<Uint8Array> {
 }
 
 describe("the successor of a group", () => {
+  test("mk-107 M-SEC-12: a ReInit that names another group of ours does not replace that one", async () => {
+    const world = await testGroup({ members: NAMES });
+    const [alice, bob] = [world.member(0).client, world.member(1).client];
+    const live = await bob.createGroup();
+    const reInit = { groupId: live.id, version: 1, cipherSuite: 1, extensions: [] };
+    await world.commit(0, { reInit });
+    const { id } = world.member(1).group;
+    const keyPackages = [
+      (await alice.createKeyPackage()).bytes,
+      (await world.member(2).client.createKeyPackage()).bytes,
+    ];
+    const refused = { code: "GROUP_EXISTS", rule: "mk-107" };
+    await expect(bob.createSuccessor(id, keyPackages)).rejects.toMatchObject(refused);
+    expect((await bob.group(live.id)).epochAuthenticator).toEqual(live.epochAuthenticator);
+    expect((await bob.group(id)).status).toBe("suspended");
+    // One that is over has no claim to the id, and leaves nothing behind.
+    const made = await alice.createSuccessor(id, [
+      (await bob.createKeyPackage()).bytes,
+      keyPackages[1]!,
+    ]);
+    await expect(bob.join(made.welcomes[0]!.bytes)).rejects.toMatchObject({ code: "GROUP_EXISTS" });
+    const { client: dave } = await world.newClient("dave");
+    await live.add([(await dave.createKeyPackage()).bytes]);
+    const { welcomes } = await live.acceptCommit();
+    const { commit } = await (await dave.join(welcomes[0]!.bytes)).remove([0]);
+    await live.process(commit, { accept: true });
+    expect(live.status).toBe("inactive");
+    assertAgreement([made.group, await bob.join(made.welcomes[0]!.bytes)]);
+    expect(await world.member(1).storage.list("g1/")).toEqual([]);
+  });
+
+  test("valn1403 M-SEC-12: a suspended group makes way for its successor alone", async () => {
+    const { world, id } = await closed();
+    const { client: bob, group } = world.member(1);
+    const { client: mallory } = await world.newClient("mallory");
+    const stranger = await mallory.createGroup({ groupId: id });
+    await stranger.add([(await bob.createKeyPackage()).bytes]);
+    const { welcomes } = await stranger.acceptCommit();
+    const refused = { code: "GROUP_EXISTS", rule: "valn1403" };
+    await expect(bob.join(welcomes[0]!.bytes)).rejects.toMatchObject(refused);
+    const info = await stranger.groupInfo();
+    await expect(bob.joinExternally(info)).rejects.toMatchObject(refused);
+    expect([group.status, (await bob.group(id)).members()]).toEqual(["suspended", group.members()]);
+  });
+
   test("M-REI-03: the suspension is stored with its parameters, its resumption PSK and the members", async () => {
     const { world, id, store } = await closed();
     const before = world.member(1).group;

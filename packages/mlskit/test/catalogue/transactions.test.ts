@@ -373,6 +373,76 @@ describe("transactions", () => {
     expect(events).toEqual([]);
   });
 
+  test("P-TX-05: what failed after it had begun takes the transaction with it", async () => {
+    const inner = memoryStorage();
+    let isFailing = false;
+    const storage: Storage = {
+      get: (key) => {
+        if (isFailing && key.startsWith("psk/")) throw new Error("no disk");
+        return inner.get(key);
+      },
+      list: (prefix) => inner.list(prefix),
+      write: (batch) => inner.write(batch),
+      close: () => undefined,
+    };
+    const world = await testGroup({
+      members: 3,
+      storage: (name) => (name === "member 2" ? storage : memoryStorage()),
+    });
+    const [a, b, c] = world.groups as [Group, Group, Group];
+    const psk = utf8("psk");
+    for (const { client } of world.members) await client.putPsk(psk, new Uint8Array(32));
+    const { commit } = await a.update();
+    await b.process(commit, { accept: true });
+    await a.acceptCommit();
+    await c.process((await b.commit({ psks: [psk] })).commit);
+    const { client } = world.member(2);
+    const events = listen(client);
+    const before = await dump(inner);
+    let failure: unknown;
+    const work = client.transaction(async (tx) => {
+      const inside = await tx.group(c.id);
+      // The replay of the second Commit finds the store failing.
+      isFailing = true;
+      await inside.process(commit, { accept: true }).catch((error: unknown) => (failure = error));
+      isFailing = false;
+    });
+    await expect(work).rejects.toMatchObject({ code: "TRANSACTION_CLOSED" });
+    expect(failure).toMatchObject({ message: "no disk" });
+    expect([events, await dump(inner), c.epoch]).toEqual([[], before, 1n]);
+    expect(c.export("label", utf8("context"), 16)).toHaveLength(16);
+    expect((await c.process(commit, { accept: true })).kind).toBe("commit");
+  });
+
+  test("P-TX-04: what ends while its transaction is written leaves no trace", async () => {
+    const inner = memoryStorage();
+    let writing: (() => Promise<unknown>) | undefined;
+    const storage: Storage = {
+      get: (key) => inner.get(key),
+      list: (prefix) => inner.list(prefix),
+      write: async (batch) => {
+        await writing?.();
+        await inner.write(batch);
+      },
+      close: () => undefined,
+    };
+    const world = await testGroup({
+      members: 2,
+      storage: (name) => (name === "member 0" ? storage : memoryStorage()),
+    });
+    const { client, group } = world.member(0);
+    let late: Promise<unknown> = Promise.resolve();
+    await client.transaction(async (tx) => {
+      const inside = await tx.group(group.id);
+      await inside.send("in time");
+      writing = () => late;
+      late = inside.commit({ wireForm: "public" }).catch((error: unknown) => error);
+    });
+    expect(await late).toMatchObject({ code: "TRANSACTION_CLOSED" });
+    const { group: reopened } = await world.reopen(0, storage);
+    expect([group.pendingCommit, reopened.pendingCommit]).toEqual([undefined, undefined]);
+  });
+
   test("P-TX-06: the checkpoint changes together with the groups, or not at all", async () => {
     const { world, store } = await faultyWorld();
     const { group } = world.member(1);

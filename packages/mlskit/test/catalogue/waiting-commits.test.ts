@@ -1,6 +1,6 @@
 /** Commits that wait for a proposal, a hook or a PSK: M-RCV-02, M-RCV-08, M-RCV-09, M-POL-07, P-BUF. */
 import { describe, expect, test } from "vitest";
-import { utf8 } from "../../src/codec/index.ts";
+import { fromUtf8, utf8 } from "../../src/codec/index.ts";
 import {
   Client,
   type ClientOptions,
@@ -225,6 +225,30 @@ describe("M-POL-07: in a replay as well, what our own trouble stops is not consu
     world.assertAgreement();
   });
 
+  test("M-SEC-11 P-BUF-03: a hook that throws over one message keeps nobody from going on", async () => {
+    let isOffline = false;
+    const policy: NonNullable<ClientOptions["policy"]> = {
+      reviewCommit: ({ committer }) => {
+        if (isOffline && committer === 1) throw new TypeError("no such identity");
+        return true;
+      },
+    };
+    const { world, c, first } = await twoCommits({ policy });
+    isOffline = true;
+    const outcome = (await c.process(first.commit)) as CommitOutcome;
+    expect(outcome.isMerged).toBe(true);
+    expect(outcome.replayed).toMatchObject([
+      {
+        kind: "invalid",
+        error: { code: "HOOK_FAILED", blame: "policy", cause: { message: "no such identity" } },
+        isBuffered: true,
+      },
+    ]);
+    isOffline = false;
+    expect(kindsOf(await c.retryBuffered())).toEqual(["commit"]);
+    world.assertAgreement();
+  });
+
   test("P-BUF-03: a PSK that comes later", async () => {
     const { world, c, first } = await twoCommits({}, [PSK]);
     const outcome = (await c.process(first.commit)) as CommitOutcome;
@@ -247,4 +271,22 @@ describe("M-POL-07: in a replay as well, what our own trouble stops is not consu
     }
     expect(await world.member(2).storage.list("g0/b")).toEqual([]);
   });
+});
+
+test("P-BUF-03: early messages of one second keep their order over a restart", async () => {
+  const world = await testGroup({ members: 3, config: { autoAccept: true } });
+  const [a, b] = world.groups as [Group, Group, Group];
+  const first = await a.commit();
+  await b.process(first.commit);
+  await a.acceptCommit();
+  // Several, so that the order of their hashes is not theirs by chance.
+  const early: Uint8Array[] = [];
+  for (let i = 0; i < 6; i++) early.push((await a.send(`${i}`)).bytes);
+  for (const bytes of early) {
+    expect(await world.groups[2]!.process(bytes)).toMatchObject({ isBuffered: true });
+  }
+  const { group } = await world.reopen(2, world.member(2).storage);
+  const { replayed } = (await group.process(first.commit)) as CommitOutcome;
+  const texts = replayed.map((one) => (one.kind === "application" ? fromUtf8(one.data) : one.kind));
+  expect(texts).toEqual(["0", "1", "2", "3", "4", "5"]);
 });

@@ -1,6 +1,6 @@
 /** A store from a backup, or beside a copy of it. P-CR-04, P-MP-05, P-MP-06. */
 import { describe, expect, test } from "vitest";
-import { Client } from "../../src/index.ts";
+import { Client, type Storage } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { seededProvider, testGroup } from "../../src/testing/index.ts";
 import { SealWatch } from "../simulate/seals.ts";
@@ -161,4 +161,53 @@ describe("rollback", () => {
     for (const { kind } of await world.deliver(bytes, 0)) expect(kind).toBe("application");
     seals.keep();
   });
+
+  test("P-MP-06 a group that steps back while the client is frozen is frozen as well", async () => {
+    const { world, afterList, reopen } = await listedWorld();
+    const { client, group } = world.member(0);
+    await client.joinExternally(await world.member(1).group.groupInfo(), { resync: true });
+    afterList(() => client.rejectJoin(group.id));
+    await client.suspectRollback();
+    expect((await client.group(group.id)).isFrozen).toBe(true);
+    await expect((await reopen()).send("no")).rejects.toMatchObject(FROZEN);
+  });
+
+  test("P-MP-06 a group that is entered while the client is frozen is frozen as well", async () => {
+    const { world, afterList } = await listedWorld();
+    const { client } = world.member(0);
+    const other = await world.member(1).client.createGroup();
+    await other.add([(await client.createKeyPackage()).bytes]);
+    const [welcome] = (await other.acceptCommit()).welcomes;
+    afterList(() => client.join(welcome!.bytes));
+    await client.suspectRollback();
+    expect((await client.group(other.id)).isFrozen).toBe(true);
+    expect(await client.keyPackages()).toEqual([]);
+  });
 });
+
+/** In which something happens once, just after the groups of the first member were listed. */
+async function listedWorld() {
+  const inner = memoryStorage();
+  let action: (() => Promise<unknown>) | undefined;
+  const storage: Storage = {
+    get: (key) => inner.get(key),
+    list: async (prefix) => {
+      const found = await inner.list(prefix);
+      if (prefix !== "group/" || action === undefined) return found;
+      const now = action;
+      action = undefined;
+      await now();
+      return found;
+    },
+    write: (batch) => inner.write(batch),
+    close: () => undefined,
+  };
+  const world = await testGroup({
+    storage: (name) => (name === "member 0" ? storage : memoryStorage()),
+  });
+  return {
+    world,
+    afterList: (what: () => Promise<unknown>) => void (action = what),
+    reopen: async () => (await world.reopen(0, storage)).group,
+  };
+}

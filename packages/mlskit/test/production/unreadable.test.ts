@@ -1,6 +1,6 @@
 /** One group that cannot be read holds up nothing else. M-STO-15, M-STO-18, P-MP-06, M-ID-10. */
 import { expect, test } from "vitest";
-import { Client } from "../../src/index.ts";
+import { Client, type Group } from "../../src/index.ts";
 import {
   applyRetention,
   type GroupTransport,
@@ -87,25 +87,29 @@ test("M-STO-18 P-MP-06 the same goes for a record that an encrypted store finds 
   const rows = inner.list("r/").filter((record) => !before.has(record.key));
   // The records of the new group are those of which there are several in one folder.
   const folderOf = (name: string): string => name.split("/")[1]!;
-  const row = rows.find(({ key: name }) =>
+  const own = rows.filter(({ key: name }) =>
     rows.some((other) => other.key !== name && folderOf(other.key) === folderOf(name)),
-  )!;
-  const value = row.value.slice();
-  value[value.length - 1]! ^= 1;
-  inner.write({ puts: [{ key: row.key, value }], deletes: [], expect: [] });
-  const again = await Client.open({
-    storage: await encryptedStorage(inner.copy(), key, { verify: false }),
-    clock: world.clock,
-    authenticationService: world.directory,
-  });
-  expect(await again.groups()).toHaveLength(1);
-  expect(await again.unreadableGroups()).toMatchObject([
-    { groupId: damaged.id, error: { code: "STORAGE_FAILED" } },
-  ]);
-  await again.suspectRollback();
-  await expect((await again.group(group.id)).send("no")).rejects.toMatchObject({
-    code: "ROLLBACK_SUSPECTED",
-  });
+  );
+  expect(own.length).toBeGreaterThan(3);
+  for (const row of own) {
+    const copy = inner.copy();
+    const value = row.value.slice();
+    value[value.length - 1]! ^= 1;
+    copy.write({ puts: [{ key: row.key, value }], deletes: [], expect: [] });
+    const again = await Client.open({
+      storage: await encryptedStorage(copy, key, { verify: false }),
+      clock: world.clock,
+      authenticationService: world.directory,
+    });
+    expect(await again.groups()).toHaveLength(1);
+    expect(await again.unreadableGroups()).toMatchObject([
+      { groupId: damaged.id, error: { code: "STORAGE_FAILED" } },
+    ]);
+    await again.suspectRollback();
+    await expect((await again.group(group.id)).send("no")).rejects.toMatchObject({
+      code: "ROLLBACK_SUSPECTED",
+    });
+  }
 });
 
 test("M-ID-10 M-UPD-08 a rotation leaves what it cannot read for later, and the identity that may be needed there", async () => {
@@ -204,6 +208,55 @@ test("M-STO-19 a tree that the application fails to fetch makes one group unread
   expect(await again.unreadableGroups()).toMatchObject([
     { groupId: outside.id, error: { code: "TREE_MISSING", cause: { message: "offline" } } },
   ]);
+});
+
+test("P-BUF-02 M-STO-15 a group that cannot be read keeps no other from keeping early messages", async () => {
+  const world = await testGroup({ members: 2, config: { bufferedSeconds: 60 } });
+  const { client, storage } = world.member(0);
+  const [maker, keeper] = [world.member(1).client, world.member(0).group];
+  const other = await maker.createGroup();
+  await other.add([(await client.createKeyPackage()).bytes]);
+  const { welcomes } = await other.acceptCommit();
+  const broken = await client.join(welcomes[0]!.bytes);
+  const early = async (group: Group): Promise<Uint8Array> => {
+    await group.update();
+    await group.acceptCommit();
+    return (await group.send("early")).bytes;
+  };
+  expect(await broken.process(await early(other))).toMatchObject({ isBuffered: true });
+  const head = (await storage.get("g1/h"))!.value.slice(0, 20);
+  await storage.write({ puts: [{ key: "g1/h", value: head }], deletes: [], expect: [] });
+  world.clock.advance(3600);
+  const { client: again, group } = await world.reopen(0, storage);
+  await expect(again.group(broken.id)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  const message = await early(world.member(1).group);
+  expect(await group.process(message)).toMatchObject({ kind: "future", isBuffered: true });
+  expect(await storage.list("g1/b")).toEqual([]);
+  expect(keeper.id).toEqual(group.id);
+});
+
+test("P-TX-04 M-STO-19 a slow tree does not bring back an epoch that has ended meanwhile", async () => {
+  const { world, store, outside } = await treeWorld();
+  const { clock, directory: authenticationService } = world;
+  const bytes = outside.ratchetTree();
+  let answer: () => void = () => undefined;
+  const slow = new Promise<Uint8Array>((resolve) => {
+    answer = () => {
+      resolve(bytes);
+    };
+  });
+  let calls = 0;
+  const tree = () => (calls++ === 0 ? slow : bytes);
+  const again = await Client.open({ storage: store, clock, authenticationService, tree });
+  const reading = again.group(outside.id);
+  const fast = await again.group(outside.id);
+  await fast.configure({ resumptionPsks: 7 });
+  await fast.update();
+  await fast.acceptCommit();
+  answer();
+  const group = await reading;
+  expect([group.epoch, fast.epoch]).toEqual([1n, 1n]);
+  expect(group.epochAuthenticator).toEqual(fast.epochAuthenticator);
 });
 
 /** Member 0 with one group of each kind: its tree in the store, or elsewhere. */

@@ -1,4 +1,5 @@
 /** A new group in the store: created, joined, or succeeding another. */
+import { equalBytes } from "../../codec/index.ts";
 import { StateError } from "../../errors.ts";
 import type { Epoch } from "../../group/epoch.ts";
 import type { CreatedSuccessor } from "../../group/successor.ts";
@@ -14,6 +15,7 @@ import {
   type ExternalJoinRequest,
   freshState,
   noteEntered,
+  requireFree,
   requireNoLiveGroup,
   requireNotEntered,
   stageExternalJoin,
@@ -88,7 +90,11 @@ async function succeedGroup(
     return enterGroup(core, transaction, epoch, config, { made });
   }
   const old = await core.openSession(transaction, predecessor);
-  await closePredecessor(old, epoch.context.groupId);
+  const { groupId } = epoch.context;
+  if (!equalBytes(old.state.epoch.context.groupId, groupId)) {
+    await deleteFormer(core, transaction, epoch);
+  }
+  await closePredecessor(old, groupId);
   const handle = await nextHandle(core, transaction);
   const session = core.createSession(
     transaction,
@@ -113,7 +119,7 @@ export async function enterStaged(
       : undefined;
   return core.write(async (transaction) => {
     const { epoch } = staged;
-    await requireNoLiveGroup(core, epoch.context.groupId);
+    await requireNoLiveGroup(core, epoch.context.groupId, succession);
     await requireNotEntered(core, staged);
     noteEntered(transaction, staged);
     announceEntry(transaction, staged);
@@ -156,6 +162,8 @@ export async function writeSuccessor(
   return core.write(async (transaction) => {
     const { state } = await core.load(predecessor);
     const made = await makeSuccessor(core, transaction, state, keyPackages, request);
+    const successor = made.next.context.groupId;
+    if (!equalBytes(successor, groupId)) await requireFree(core, successor, true);
     also?.(transaction, made);
     const config = configWith(state.config, request.config);
     // Whoever writes more with it keeps the Welcomes there.

@@ -1,5 +1,5 @@
 /** Joining groups. RFC 9420 §12.4.3. */
-import { EMPTY_BYTES, opaque } from "../../codec/index.ts";
+import { EMPTY_BYTES, equalBytes, opaque } from "../../codec/index.ts";
 import type { Signer } from "../../crypto/index.ts";
 import { MlsError, StateError } from "../../errors.ts";
 import type { Extension } from "../../extensions/extension.ts";
@@ -13,6 +13,7 @@ import {
   stageJoin,
   type StagedJoin,
 } from "../../group/join-by-welcome.ts";
+import type { Succession } from "../../group/successor.ts";
 import { type ValidatedGroupInfo, validateGroupInfo } from "../../group/validate-group-info.ts";
 import { type PreSharedKeyId, type PskName, pskIdOf } from "../../key-schedule/pre-shared-key.ts";
 import { isLastResort } from "../../key-packages/key-package.ts";
@@ -27,6 +28,7 @@ import { defaultCapabilities, findKeyPackage, wasOurs } from "../identity/key-pa
 import { findMembers, type MemberSelector } from "../state/members.ts";
 import { decodeGroupInfo, decodeWelcome } from "../state/messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
+import { isOfHook } from "../receiving/failed-message.ts";
 import { encodeRecord } from "../records/record-codecs.ts";
 import { enteredKey } from "../records/record-keys.ts";
 import { Transaction } from "../records/transaction.ts";
@@ -68,9 +70,9 @@ export async function stageWelcome(
   const environment = joinEnvironment(core);
   const opened = await open(core, bytes, environment);
   const staged = await stageJoin(opened, ratchetTree, environment);
-  await requireNoLiveGroup(core, staged.epoch.context.groupId);
+  const succession = await checkStagedSuccession(core, staged, environment);
+  await requireNoLiveGroup(core, staged.epoch.context.groupId, succession);
   await requireNotEntered(core, staged);
-  await checkStagedSuccession(core, staged, environment);
   return staged;
 }
 
@@ -114,12 +116,19 @@ export async function requireFree(
   });
 }
 
-/** Rule valn1403: a live group cannot be joined again, a closed one may have a successor. */
-export async function requireNoLiveGroup(core: ClientCore, groupId: Uint8Array): Promise<void> {
+/** Rule valn1403: a live group cannot be joined again; one that a ReInit closed may have a successor. */
+export async function requireNoLiveGroup(
+  core: ClientCore,
+  groupId: Uint8Array,
+  succession?: Succession,
+): Promise<void> {
   const handle = await core.findHandle(groupId);
   if (handle === undefined) return;
   const { state } = await core.load(handle);
-  if (state.status === "inactive" || state.status === "suspended") return;
+  if (state.status === "inactive") return;
+  const isSuccessor =
+    succession?.type === "reinit" && equalBytes(succession.predecessor.groupId, groupId);
+  if (state.status === "suspended" && isSuccessor) return;
   throw new StateError("GROUP_EXISTS", "this client has a group with this id", {
     rule: "valn1403",
   });
@@ -158,7 +167,7 @@ function referencesOf(core: ClientCore, welcome: Uint8Array): readonly Uint8Arra
 
 /** Whether a Welcome failed for a reason that lies in it, so that trying again is of no use. */
 export function isFaultOfWelcome(error: unknown): error is MlsError {
-  if (!(error instanceof MlsError) || error.code === "POLICY_TIMEOUT") return false;
+  if (!(error instanceof MlsError) || isOfHook(error)) return false;
   return ["decode", "unsupported", "validation", "crypto", "policy"].includes(error.blame);
 }
 

@@ -1,5 +1,5 @@
 /** Messages that came too early, and how many of them are kept. Rules P-BUF-01, P-BUF-02. */
-import { EMPTY_BYTES } from "../../codec/index.ts";
+import { type Codec, EMPTY_BYTES } from "../../codec/index.ts";
 import { bufferedSize, bufferedTotal } from "../records/buffered-total.ts";
 import type { BufferedMessage } from "../state/group-state.ts";
 import { messageHash } from "./receive.ts";
@@ -10,7 +10,9 @@ import {
   decodeRecord,
   encodeRecord,
 } from "../records/record-codecs.ts";
+import { byArrival } from "../records/read-group.ts";
 import { BUFFERED_PREFIX, bufferedKey, GroupKeys } from "../records/record-keys.ts";
+import { isUnreadable } from "../session/unreadable.ts";
 import type { GroupSession } from "../session/session.ts";
 
 /** Keeps a message for later; the oldest make room. False if it is not kept. */
@@ -21,7 +23,9 @@ export async function buffer(session: GroupSession, bytes: Uint8Array): Promise<
   const hash = messageHash(session, bytes);
   if (session.state.buffer.has(hash)) return true;
   const kept = new Map(session.state.buffer);
-  kept.set(hash, { bytes, receivedAt: session.environment.now });
+  let number = 0;
+  for (const other of kept.values()) number = Math.max(number, (other.number ?? 0) + 1);
+  kept.set(hash, { bytes, receivedAt: session.environment.now, number });
   session.state = { ...session.state, buffer: kept };
   while (
     session.state.buffer.size > bufferedMessages ||
@@ -100,9 +104,21 @@ async function otherGroups(session: GroupSession): Promise<OtherBuffer[]> {
   for (const [key, value] of await session.transaction.list(BUFFERED_PREFIX)) {
     if (key === own) continue;
     const handle = Number(key.slice(BUFFERED_PREFIX.length));
-    found.push(new OtherBuffer(session, handle, decodeRecord(bufferedTotalRecord, value)));
+    // One that is damaged is made anew, as if it were over.
+    const record = readable(bufferedTotalRecord, value) ?? { size: 0, oldest: 0n };
+    found.push(new OtherBuffer(session, handle, record));
   }
   return found;
+}
+
+/** Undefined if it is damaged. @throws StorageError `STORAGE_VERSION` */
+function readable<T>(codec: Codec<T>, value: Uint8Array): T | undefined {
+  try {
+    return decodeRecord(codec, value);
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    return undefined;
+  }
 }
 
 /**
@@ -127,8 +143,13 @@ class OtherBuffer {
     const oldest = messages.shift();
     if (oldest !== undefined) {
       transaction.delete(oldest[0]);
-      const { groupId, epoch } = await host.contextOf(this.#handle);
-      this.#session.emit({ type: "bufferFull", groupId, epoch });
+      try {
+        const { groupId, epoch } = await host.contextOf(this.#handle);
+        this.#session.emit({ type: "bufferFull", groupId, epoch });
+      } catch (error) {
+        // A group that cannot be read keeps no other from its messages.
+        if (!isUnreadable(error)) throw error;
+      }
     }
     const left = new Map(messages);
     this.record = bufferedTotal({ buffer: left }) ?? { size: 0, oldest: 0n };
@@ -145,8 +166,10 @@ class OtherBuffer {
     transaction.overtaken.add(this.#handle);
     const found: [string, BufferedMessage][] = [];
     for (const [key, value] of await transaction.list(keys.buffered(""))) {
-      found.push([key, decodeRecord(bufferedRecord, value)]);
+      const message = readable(bufferedRecord, value);
+      if (message === undefined) transaction.delete(key);
+      else found.push([key, message]);
     }
-    return found.sort(([, a], [, b]) => Number(a.receivedAt - b.receivedAt));
+    return found.sort(byArrival);
   }
 }

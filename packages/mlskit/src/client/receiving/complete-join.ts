@@ -6,13 +6,13 @@ import { GroupKeys } from "../records/record-keys.ts";
 import { afterEpoch, type HandOut, isReadable } from "../state/hand-out.ts";
 import { epochBegins, ownEntry } from "../state/events.ts";
 import { wireTypes } from "../../group/environment.ts";
-import { noPendingCommit } from "./settle-commit.ts";
+import { noPendingCommit, remember } from "./settle-commit.ts";
 import { stepBack } from "../session/step-back.ts";
 import type { GroupSession } from "../session/session.ts";
 
 /** The delivery service accepted it. @throws StateError `NO_PENDING_COMMIT` */
 export async function completeJoin(session: GroupSession): Promise<void> {
-  const { status, replaces, epoch } = session.state;
+  const { status, replaces, epoch, joinCommit } = session.state;
   if (status !== "pendingJoin") throw noPendingCommit();
   let { handOuts } = session.state;
   if (replaces !== undefined) {
@@ -48,6 +48,8 @@ export async function completeJoin(session: GroupSession): Promise<void> {
     joinCommit: undefined,
     replaces: undefined,
   };
+  // Its echo may come yet.
+  if (joinCommit !== undefined) remember(session, joinCommit, epoch.confirmationTag);
   session.emit(ownEntry(epoch));
   session.emit(epochBegins(epoch, epoch.ownLeaf));
 }

@@ -1,6 +1,6 @@
 /** What becomes of a message that could not be processed. Catalogue M-RCV, M-ERR. */
 import { buffer } from "./buffer.ts";
-import { DecodeError, MlsError } from "../../errors.ts";
+import { DecodeError, MlsError, PolicyError } from "../../errors.ts";
 import { noteDecryption } from "./fork.ts";
 import type { InvalidOutcome, Outcome } from "../state/outcome.ts";
 import { authorOfFailure, contentTypeOf, type GroupMessage, infoOf } from "./receive.ts";
@@ -16,7 +16,7 @@ export async function outcomeOfFailure(
   const info = infoOf(decoded);
   const contentType = contentTypeOf(decoded);
   // A hook that did not answer is our own trouble: the message can be processed again.
-  if (!(error instanceof MlsError) || error.code === "POLICY_TIMEOUT") throw error;
+  if (!(error instanceof MlsError) || isOfHook(error)) throw error;
   if (error.code === "DECRYPTION_FAILED" && info.epoch === session.state.epoch.context.epoch) {
     noteDecryption(session, false);
   }
@@ -52,7 +52,7 @@ export function invalid(error: unknown, groupId: Uint8Array | undefined): Outcom
     error instanceof DecodeError ||
     ["unsupported", "validation", "crypto", "policy"].includes(error.blame);
   // A hook that did not answer is our own trouble: the message can be processed again.
-  if (!isNetwork || error.code === "POLICY_TIMEOUT") throw error;
+  if (!isNetwork || isOfHook(error)) throw error;
   return { kind: "invalid", groupId, error };
 }
 
@@ -68,9 +68,13 @@ export function failedAmongMany(error: unknown, groupId: Uint8Array): InvalidOut
   return { kind: "invalid", groupId, error, sender: authorOfFailure(error) };
 }
 
+/** A hook gave no answer. */
+export const isOfHook = (error: MlsError): boolean =>
+  error instanceof PolicyError && error.retryable;
+
 /** Rule M-POL-07: trouble of ours that may be over the next time. */
 export function isPassing(error: MlsError): boolean {
-  return MlsError.is(error, "POLICY_TIMEOUT", "MISSING_PSK");
+  return isOfHook(error) || error.code === "MISSING_PSK";
 }
 
 const ENDED: ReadonlySet<string> = new Set(["CLIENT_CLOSED", "TRANSACTION_CLOSED", "CLIENT_MOVED"]);

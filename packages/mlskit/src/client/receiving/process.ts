@@ -85,8 +85,16 @@ async function processGroupMessage(
     const received = await receiveMessage(session, bytes, decoded);
     return await outcomeOf(receiver, session, bytes, received, accept);
   } catch (error) {
+    const isBegun = session.state !== before;
     session.state = before;
-    const outcome = await outcomeOfFailure(session, bytes, decoded, error);
+    let outcome: Outcome;
+    try {
+      outcome = await outcomeOfFailure(session, bytes, decoded, error);
+    } catch (thrown) {
+      // What has begun has told of itself, and is about to erase what it replaced. Rule P-TX-05.
+      if (isBegun) session.transaction.abort();
+      throw thrown;
+    }
     if (outcome.kind !== "invalid" && outcome.kind !== "invalidProposal") return outcome;
     return { ...outcome, sender: authorOfFailure(outcome.error) };
   }

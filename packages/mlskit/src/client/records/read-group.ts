@@ -231,10 +231,18 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
     past,
     resumptionPsks: new Map([...resumptionPsks].sort(([a], [b]) => (a < b ? -1 : 1))),
     seen,
-    buffer: new Map(buffer.sort(([, a], [, b]) => Number(a.receivedAt - b.receivedAt))),
+    buffer: new Map(buffer.sort(byArrival)),
     secretTree: (crypto, epoch, leafCount) =>
       SecretTree.restore(crypto, leafCount, nodes.get(epoch) ?? [], ratchets.get(epoch) ?? []),
   };
+}
+
+/** As they came. */
+export function byArrival(
+  [, a]: readonly [string, BufferedMessage],
+  [, b]: readonly [string, BufferedMessage],
+): number {
+  return Number(a.receivedAt - b.receivedAt) || (a.number ?? 0) - (b.number ?? 0);
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -408,7 +408,11 @@ export const pendingRecord: Codec<PendingRecord> = struct<PendingRecord>({
   exporter: exporterRecord,
 });
 
-export const bufferedRecord: Codec<BufferedMessage> = struct({ bytes: opaque, receivedAt: uint64 });
+export const bufferedRecord: Codec<BufferedMessage> = struct<BufferedMessage>({
+  bytes: opaque,
+  receivedAt: uint64,
+  number: atEnd(uint32),
+});
 
 /** Hashes of a handshake message that took effect; numbers run on, while storage slots are used again. */
 export const seenRecord: Codec<{ readonly number: number; readonly hash: Uint8Array }> = struct({

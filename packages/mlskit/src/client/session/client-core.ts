@@ -36,7 +36,7 @@ import { decodeRecord, identityRecord, pskRecord, storedTypes } from "../records
 import { groupKey, identityKey, META_KEY, MOVED_KEY, pskKey } from "../records/record-keys.ts";
 import { GroupSession, type SessionHost } from "./session.ts";
 import { readOnly } from "./snapshot.ts";
-import { limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
+import { askHook, limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "../records/transaction.ts";
 
 export interface CoreOptions {
@@ -207,6 +207,9 @@ export class ClientCore {
       this.forget(handle);
       throw new StateError("GROUP_NOT_FOUND", "this client has no group with this id");
     }
+    // Somebody may have written, and shown what he wrote, while it was read.
+    const now = this.#inMemory(handle);
+    if (now !== undefined && now.version > loaded.version) return now;
     return this.#show(handle, loaded.state, loaded.version);
   }
 
@@ -419,7 +422,7 @@ export class ClientCore {
     if (id.type === "resumption") return this.#findResumptionPsk(id);
     const stored = await transaction.get(pskKey(id.type === "external" ? id.pskId : id));
     if (stored !== undefined) return decodeRecord(pskRecord, stored).psk;
-    return withTimeLimit(this.options.psk?.(id), this.options.hookTimeout);
+    return askHook(() => this.options.psk?.(id), this.options.hookTimeout);
   }
 
   /** Of an epoch of this group, or of another group of this client. */

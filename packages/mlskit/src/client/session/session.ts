@@ -76,7 +76,9 @@ export class GroupSession {
   }
 
   set state(state: GroupState) {
-    this.#isTouched ||= state !== this.#state;
+    if (state === this.#state) return;
+    this.transaction.checkOpen();
+    this.#isTouched = true;
     this.#state = state;
   }
 

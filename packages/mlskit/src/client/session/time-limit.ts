@@ -2,7 +2,7 @@
 import type { AuthenticationService } from "../../credentials/authentication-service.ts";
 import { isPromise } from "../../crypto/maybe-promise.ts";
 import type { MaybePromise } from "../../crypto/index.ts";
-import { PolicyError } from "../../errors.ts";
+import { MlsError, PolicyError } from "../../errors.ts";
 import type { GroupPolicy } from "../../group/environment.ts";
 
 /** @throws PolicyError `POLICY_TIMEOUT` */
@@ -24,6 +24,22 @@ export async function withTimeLimit<T>(
   }
 }
 
+/**
+ * Asks a hook of the application.
+ * @throws PolicyError `POLICY_TIMEOUT`, or `HOOK_FAILED` for what is no MlsError
+ */
+export async function askHook<T>(
+  ask: () => MaybePromise<T>,
+  milliseconds: number | undefined,
+): Promise<T> {
+  try {
+    return await withTimeLimit(ask(), milliseconds);
+  } catch (cause) {
+    if (cause instanceof MlsError) throw cause;
+    throw new PolicyError("HOOK_FAILED", "a hook of the application failed", { cause });
+  }
+}
+
 export function limitService(
   service: AuthenticationService,
   milliseconds: number | undefined,
@@ -31,9 +47,9 @@ export function limitService(
   const { clientId, expiresAt } = service;
   return {
     validate: (identities, context) =>
-      withTimeLimit(service.validate(identities, context), milliseconds),
+      askHook(() => service.validate(identities, context), milliseconds),
     isSuccessor: (current, next, context) =>
-      withTimeLimit(service.isSuccessor(current, next, context), milliseconds),
+      askHook(() => service.isSuccessor(current, next, context), milliseconds),
     ...(clientId === undefined ? {} : { clientId: clientId.bind(service) }),
     ...(expiresAt === undefined ? {} : { expiresAt: expiresAt.bind(service) }),
   };
@@ -46,19 +62,19 @@ export function limitPolicy(policy: GroupPolicy, milliseconds: number | undefine
       ? {}
       : {
           reviewProposal: (candidate) =>
-            withTimeLimit(reviewProposal.call(policy, candidate), milliseconds),
+            askHook(() => reviewProposal.call(policy, candidate), milliseconds),
         }),
     ...(reviewCommit === undefined
       ? {}
       : {
           reviewCommit: (candidate) =>
-            withTimeLimit(reviewCommit.call(policy, candidate), milliseconds),
+            askHook(() => reviewCommit.call(policy, candidate), milliseconds),
         }),
     ...(commitDefaults === undefined
       ? {}
       : {
           commitDefaults: (group) =>
-            withTimeLimit(commitDefaults.call(policy, group), milliseconds),
+            askHook(() => commitDefaults.call(policy, group), milliseconds),
         }),
   };
 }

@@ -101,4 +101,6 @@ export const SEEN_SLOTS = 1024;
 export interface BufferedMessage {
   readonly bytes: Uint8Array;
   readonly receivedAt: bigint;
+  /** In order of arrival, for those of one second; earlier builds kept none. */
+  readonly number: number | undefined;
 }
