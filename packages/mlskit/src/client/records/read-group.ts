@@ -242,7 +242,8 @@ export function byArrival(
   [, a]: readonly [string, BufferedMessage],
   [, b]: readonly [string, BufferedMessage],
 ): number {
-  return Number(a.receivedAt - b.receivedAt) || (a.number ?? 0) - (b.number ?? 0);
+  const seconds = Number(a.receivedAt - b.receivedAt);
+  return seconds === 0 ? (a.number ?? 0) - (b.number ?? 0) : seconds;
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
