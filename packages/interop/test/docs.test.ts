@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { OFFICIAL_FOLDER } from "../src/driver/configs.ts";
 import { DOCUMENT, documentOf, recordedResults } from "../src/driver/docs.ts";
-import { PEER_LIMITS } from "../src/driver/peer-limits.ts";
+import { EMPTY_ANSWERS, PEER_LIMITS } from "../src/driver/peer-limits.ts";
 import { readResults, record, type ResultFile, withPlayed } from "../src/driver/result-file.ts";
 import {
   type JudgedConfig,
@@ -102,6 +102,17 @@ test("the document shows what the second judge said, with the limits that it met
   expect(text).toContain(
     "- mlskit 1 × Peer 2, commit: 1 limited by mls-go-given-tree, 1 unsettled by mlspp-branch-tree",
   );
+});
+
+test("M-INT-06 the document says which limits have a sentence of the RFC, and what is not compared", () => {
+  const lines = documentOf([]).split("\n");
+  const rows = (start: string): string[] => lines.filter((line) => line.startsWith(start));
+  for (const { id, version, whose, evidence } of PEER_LIMITS) {
+    expect(rows(`| ${id} | ${version} | ${whose} | ${evidence} | `)).toHaveLength(1);
+  }
+  for (const { id, version, whose, calls } of EMPTY_ANSWERS) {
+    expect(rows(`| ${id} | ${version} | ${whose} | ${calls.join(", ")} | `)).toHaveLength(1);
+  }
 });
 
 test("M-INT-06 a file with matrices and a judgement loses neither", () => {

@@ -60,8 +60,8 @@ const INTRODUCTION: readonly string[] = [
   "",
   "Only mixed runs, in which several implementations are in one group, show that they work together.",
   "Runs of one implementation with itself are counted apart. A run in which a peer left out what was",
-  "asked for (a path, a PSK, a tree beside the Welcome, extensions, or in a run with private handshakes all",
-  "of its own) is vacuous, and not counted as passed.",
+  "asked for (a path, a PSK, a tree beside the Welcome, extensions), or in which all its handshakes were",
+  "public where they were to be private, is vacuous, and not counted as passed.",
   "",
 ];
 
