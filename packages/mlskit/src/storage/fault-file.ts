@@ -6,7 +6,8 @@ export interface DiskFault {
   readonly operation: number;
   /**
    * `before`: the process dies before the operation; `torn`: after half of it; `after`: before it
-   * answers. `fail`: the operation fails and has no effect; the process lives.
+   * answers. `fail`: the operation fails and has no effect; the process lives. What a flush fails to
+   * write counts as written from then on, as on Linux: only a write of the same bytes flushes it.
    */
   readonly kind: "before" | "torn" | "after" | "fail";
 }
@@ -76,7 +77,13 @@ export class SimulatedDisk {
       },
       sync: async () => {
         check();
-        this.#operate((part) => this.#flush(part(this.#pending.length)));
+        this.#operate(
+          (part) => this.#flush(part(this.#pending.length)),
+          () => {
+            // The length of a file is not part of its pages.
+            this.#pending = this.#pending.filter(({ bytes }) => bytes === undefined);
+          },
+        );
         await Promise.resolve();
         check();
       },
@@ -89,6 +96,12 @@ export class SimulatedDisk {
     this.#generation++;
     this.#hasDied = true;
     this.fault = undefined;
+  }
+
+  /** Memory is short: what counts as written is read from the disk again. */
+  evict(): void {
+    this.#flush(this.#pending.length);
+    this.#cached = this.#durable.slice();
   }
 
   /** The machine dies: of every unflushed write only the sectors that `keeps` picks remain. */
@@ -112,9 +125,12 @@ export class SimulatedDisk {
   }
 
   /** Counts, and does all, half or nothing of the operation as planned. */
-  #operate(perform: (part: (length: number) => number) => void): void {
+  #operate(perform: (part: (length: number) => number) => void, fail?: () => void): void {
     const fault = ++this.#operations === this.fault?.operation ? this.fault : undefined;
-    if (fault?.kind === "fail") throw Object.assign(new Error("i/o error"), { code: "EIO" });
+    if (fault?.kind === "fail") {
+      fail?.();
+      throw Object.assign(new Error("i/o error"), { code: "EIO" });
+    }
     if (fault?.kind === "torn") perform((length) => length >> 1);
     if (fault === undefined || fault.kind === "after") perform((length) => length);
     if (fault === undefined) return;

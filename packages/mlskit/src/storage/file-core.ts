@@ -1,6 +1,7 @@
 /** Reading and committing on one store file. The caller holds the lock where it says so. */
 import * as crypto from "node:crypto";
 import { StorageError } from "../errors.ts";
+import { failed } from "./batch.ts";
 import { type StoreFile, syncDirectory } from "./file-device.ts";
 import {
   decodeFileHeader,
@@ -36,8 +37,7 @@ export class FileCore {
   #salt: Uint8Array = new Uint8Array(0);
   #image: Image | undefined;
   #isCommitting = false;
-  #mustRecover = false;
-  #broken: StorageError | undefined;
+  #broken: Error | undefined;
   #written = 0;
 
   constructor(file: StoreFile, isDurable: boolean, onWrite?: (bytes: number) => void) {
@@ -118,7 +118,7 @@ export class FileCore {
 
   /** Brings the image up to date before reads and writes under the lock. */
   async prepare(mustRecover: boolean): Promise<void> {
-    if (mustRecover || this.#mustRecover) await this.#recover();
+    if (mustRecover) await this.#mend();
     else if (this.#image === undefined || this.#image.sequence !== this.#published()) this.#load();
   }
 
@@ -131,7 +131,7 @@ export class FileCore {
    *
    * The new records go into free space; when the flush returns they are committed. Only then are
    * the old ones overwritten. A failure before that point leaves the store as it was; a failure
-   * after it is none, since the next access under the lock completes the work.
+   * after it is none, since the work is completed before the lock is released, or by who inherits it.
    */
   async commit(staged: StagedBatch): Promise<void> {
     const image = this.#current();
@@ -169,16 +169,16 @@ export class FileCore {
       }
       if (this.#isDurable) await this.#file.sync();
     } catch (error) {
-      await this.#undo(added, size, error);
-      throw error;
-    } finally {
+      await this.#undo(image, added, size, error);
       this.#isCommitting = false;
+      throw error;
     }
-    this.#publish(image, sequence, added);
+    await this.#publish(image, sequence, added);
+    this.#isCommitting = false;
     this.#onWrite?.(this.#written);
   }
 
-  #publish(image: Image, sequence: number, added: readonly Extent[]): void {
+  async #publish(image: Image, sequence: number, added: readonly Extent[]): Promise<void> {
     const obsolete: Extent[] = [...image.tombstones];
     for (const extent of added) {
       const before = image.entries.get(extent.key);
@@ -196,16 +196,23 @@ export class FileCore {
       }
       this.#shrink(image);
     } catch {
-      this.#mustRecover = true;
+      // Committed all the same.
+      await this.#mend().catch(() => undefined);
     }
   }
 
-  /** Makes a failed batch as if it had never been tried, or this store unusable. */
-  async #undo(added: readonly Extent[], size: number, cause: unknown): Promise<void> {
+  /**
+   * Makes a failed batch as if it had never been tried, or this store unusable. What a failed flush
+   * did not write, no other one does: the zeros and the sequence of the batch before are written again.
+   */
+  async #undo(image: Image, added: readonly Extent[], size: number, cause: unknown): Promise<void> {
     this.#image = undefined;
     try {
       if (this.#file.size() > size) this.#file.truncate(size);
-      for (const { at, length } of added) this.#erase(at, Math.min(length, size - at));
+      for (const { at, length } of [...added, ...image.space.gaps()]) {
+        this.#erase(at, Math.min(length, size - at));
+      }
+      this.#write(encodeSequence(image.sequence), SEQUENCE_OFFSET);
       if (this.#isDurable) await this.#file.sync();
     } catch {
       this.#broken = new StorageError(
@@ -242,6 +249,20 @@ export class FileCore {
     this.#image = image;
   }
 
+  /**
+   * Recovers, or makes this store unusable, with which its lock is abandoned: released, it would tell
+   * others that they can build on what is there.
+   */
+  async #mend(): Promise<void> {
+    this.#image = undefined;
+    try {
+      await this.#recover();
+    } catch (error) {
+      this.#broken = failed("a batch could not be completed; open the store again", error);
+      throw this.#broken;
+    }
+  }
+
   /** Completes or removes what a dead writer left. Needs the lock. */
   async #recover(): Promise<void> {
     const published = this.#published();
@@ -255,7 +276,6 @@ export class FileCore {
     if (image.sequence !== published) this.#write(encodeSequence(image.sequence), SEQUENCE_OFFSET);
     this.#shrink(image);
     this.#image = image;
-    this.#mustRecover = false;
   }
 
   /** Gives back a tail that is free and large, for example after big groups were deleted. */
@@ -269,7 +289,6 @@ export class FileCore {
   }
 
   #attempt<T>(read: (image: Image) => T | undefined): T | undefined {
-    if (this.#mustRecover) return undefined;
     for (let attempt = 0; attempt < READ_ATTEMPTS; attempt++) {
       const published = this.#published();
       if (this.#image?.sequence !== published) {

@@ -75,16 +75,18 @@ export class FileLock {
 
   /** @returns who is in the way */
   async #tryOpen(prepare: () => Promise<void>): Promise<LockOwner | undefined> {
-    await this.acquire();
+    let isSound = !(await this.acquire());
     try {
       // Also if somebody is in the way: the lock may have been taken over from a dead writer.
       await prepare();
+      isSound = true;
       if (!this.#owner.exclusive) this.#take(this.#sharePath);
       const sharer = this.#owner.exclusive ? this.#sharer() : undefined;
       this.#isKept = this.#owner.exclusive && sharer === undefined;
       return sharer;
     } finally {
-      this.release();
+      if (isSound) this.release();
+      else this.abandon();
     }
   }
 

@@ -1,5 +1,6 @@
 /** The file store on a disk that dies at every single operation. P-CR-03, sto-1. */
 import { expect, test, vi } from "vitest";
+import type { StoreFile } from "../../../src/storage/file-device.ts";
 import { SimulatedDisk, type DiskFault } from "../../../src/storage/fault-file.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
 import type { Storage, WriteBatch } from "../../../src/storage/storage.ts";
@@ -39,6 +40,19 @@ function generator(seed: number): (limit: number) => number {
     state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) | 0;
     return ((state ^ (state >>> 13)) >>> 0) % limit;
   };
+}
+
+function putting(key: string, value: string): WriteBatch {
+  return { puts: [{ key, value: Buffer.from(value) }], deletes: [], expect: [] };
+}
+
+/** Once more if it fails. */
+async function writeAgain(storage: Storage, batch: WriteBatch): Promise<void> {
+  try {
+    await storage.write(batch);
+  } catch {
+    await storage.write(batch);
+  }
 }
 
 async function contents(storage: Storage): Promise<Model> {
@@ -197,6 +211,137 @@ test("sto-6: an operation that fails is a StorageError with its cause, and nothi
     await storage.close();
   }
   expect(failures).toBeGreaterThan(10);
+});
+
+test("M-STO-03 sto-6: an operation that failed and a power cut after it lose and bring back nothing", async () => {
+  for (const seed of seeds) {
+    const operations = await countOperations(seed);
+    for (let operation = 3; operation <= operations; operation++) {
+      for (const more of [0, 1, 2]) {
+        const random = generator(seed * 1000 + operation * 3 + more);
+        const disk = new SimulatedDisk();
+        disk.fault = { operation, kind: "fail" };
+        const directory = newDirectory();
+        const storage = await fileStorage(directory, {
+          dangerouslyUnencrypted: true,
+          openFile: () => disk.open(),
+        });
+        let [acknowledged, after] = [0, 0];
+        for (const { batch } of script(seed)) {
+          await writeAgain(storage, batch);
+          acknowledged++;
+          if (disk.operations >= operation && after++ === more) break;
+        }
+        disk.powerCut(() => random(2) === 0);
+        await storage.close();
+        await verify(disk, directory, seed, acknowledged);
+      }
+    }
+  }
+});
+
+test("M-STO-03: a deleted record does not come back after a failed flush and a power cut", async () => {
+  const disk = new SimulatedDisk();
+  const directory = newDirectory();
+  const open = () =>
+    fileStorage(directory, { dangerouslyUnencrypted: true, openFile: () => disk.open() });
+  const storage = await open();
+  for (const key of ["first", "gone", "kept"]) await storage.write(putting(key, "1"));
+  await storage.write({ puts: [], deletes: ["first", "gone"], expect: [] });
+  // The record, in the place of "first"; then the flush, which was to flush the zeros over "gone", too.
+  disk.fault = { operation: disk.operations + 2, kind: "fail" };
+  const failed = { code: "STORAGE_FAILED", cause: { code: "EIO" } };
+  await expect(storage.write(putting("kept", "2"))).rejects.toMatchObject(failed);
+  disk.evict();
+  expect(await contents(storage)).toEqual(new Map([["kept", "1"]]));
+  await storage.write(putting("kept", "2"));
+  disk.powerCut(() => true);
+  await storage.close();
+  const again = await open();
+  expect(await contents(again)).toEqual(new Map([["kept", "2"]]));
+  await again.close();
+});
+
+/** Two handles on one disk, of which both know the same state, and what the first is to write. */
+async function twoHandles() {
+  const disk = new SimulatedDisk();
+  const directory = newDirectory();
+  let isFailing = (): boolean => false;
+  const failing = (file: StoreFile): StoreFile => ({
+    ...file,
+    write: (bytes, position) => {
+      if (isFailing()) throw Object.assign(new Error("i/o error"), { code: "EIO" });
+      file.write(bytes, position);
+    },
+  });
+  const open = () =>
+    fileStorage(directory, { dangerouslyUnencrypted: true, openFile: () => failing(disk.open()) });
+  const [first, second] = [await open(), await open()];
+  for (const key of ["a", "b", "gone"]) await first.write(putting(key, "1"));
+  await second.list("");
+  const batch = { ...putting("a", "2"), deletes: ["gone"] };
+  const failWrites = (condition: () => boolean): void => {
+    isFailing = condition;
+  };
+  return { disk, open, first, second, batch, failWrites };
+}
+
+test("M-STO-09 P-MP-01: what fails once a batch is committed is mended before others write", async () => {
+  const whole = await twoHandles();
+  const before = whole.disk.operations;
+  await whole.first.write(whole.batch);
+  const count = whole.disk.operations - before;
+  expect(count).toBeGreaterThan(5);
+  for (let operation = 1; operation <= count; operation++) {
+    for (const closes of [false, true]) {
+      const { disk, open, first, second, batch } = await twoHandles();
+      disk.fault = { operation: disk.operations + operation, kind: "fail" };
+      await writeAgain(first, batch);
+      if (closes) await first.close();
+      for (const value of ["2", "3"]) await second.write(putting("b", value));
+      const expected = new Map(Object.entries({ a: "2", b: "3" }));
+      expect(await contents(second)).toEqual(expected);
+      if (!closes) expect(await contents(first)).toEqual(expected);
+      const third = await open();
+      expect(await contents(third)).toEqual(expected);
+      expect(await third.get("a")).toMatchObject({ version: 2 });
+      for (const storage of [first, second, third]) await storage.close();
+    }
+  }
+});
+
+test("M-STO-09 P-MP-01: a batch whose end fails for good is acknowledged, and others complete it", async () => {
+  const { disk, open, first, second, batch, failWrites } = await twoHandles();
+  // The two records and the flush pass.
+  const flushed = disk.operations + 3;
+  failWrites(() => disk.operations >= flushed);
+  await first.write(batch);
+  await expect(async () => first.get("a")).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  await expect(first.write(batch)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+  // Who fails to complete it does not pass the lock on as if all were well.
+  await expect(open()).rejects.toMatchObject({ code: "STORAGE_FAILED", cause: { code: "EIO" } });
+  failWrites(() => false);
+  for (const value of ["2", "3"]) await second.write(putting("b", value));
+  const expected = new Map(Object.entries({ a: "2", b: "3" }));
+  expect(await contents(second)).toEqual(expected);
+  for (const storage of [first, second]) await storage.close();
+  const again = await open();
+  expect(await contents(again)).toEqual(expected);
+  await again.close();
+});
+
+test("M-STO-09 P-MP-01: who cannot complete the batch of another process leaves it to the next", async () => {
+  const { disk, open, first, second, batch, failWrites } = await twoHandles();
+  const third = await open();
+  const flushed = disk.operations + 3;
+  failWrites(() => disk.operations >= flushed);
+  await first.write(batch);
+  const failed = { code: "STORAGE_FAILED", cause: { code: "EIO" } };
+  await expect(second.write(putting("b", "2"))).rejects.toMatchObject(failed);
+  failWrites(() => false);
+  await third.write(putting("b", "3"));
+  expect(await contents(third)).toEqual(new Map(Object.entries({ a: "2", b: "3" })));
+  for (const storage of [first, second, third]) await storage.close();
 });
 
 test("M-STO-18: a full disk is reported as STORAGE_FAILED, and the store goes on", async () => {
