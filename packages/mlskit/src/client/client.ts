@@ -120,6 +120,8 @@ export class Client {
     transaction.put(META_KEY, encodeRecord(metaRecord, { instance, nextHandle: 0 }));
     const { identity, signer } = options;
     const created = await createIdentity(core, transaction, identity, suite, signer);
+    // A guard may remember a store that was lost. In this one is nothing to be frozen.
+    await core.storage.acceptRollback?.();
     await transaction.commit();
     return new this(core, created);
   }

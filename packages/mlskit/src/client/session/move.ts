@@ -43,6 +43,9 @@ export interface ImportRequest {
    * Guard against importing twice: asks a place that all devices share whether this move, named by
    * its id, goes to another target already, and notes that it goes to this one. False: it does. An
    * import that was interrupted claims again for the same target, and is to get the same answer.
+   *
+   * Without it, a store whose rollback guard remembers another one stays suspected: the client may
+   * have been there before.
    */
   readonly claim?: ((id: Uint8Array, target: Uint8Array) => MaybePromise<boolean>) | undefined;
 }
@@ -123,6 +126,8 @@ export async function importClient({ sealed, key, storage, claim }: ImportReques
   if (claim !== undefined) {
     const target = await targetOf(storage);
     if (!(await claim(sealed.slice(1, PREFIX_SIZE), target))) throw clientMoved();
+    // Before the client is there: an interruption between the two would freeze it.
+    await storage.acceptRollback?.();
   }
   const expect = records.map((record) => ({ key: record.key, version: 0 }));
   await storage.write({ puts: records, deletes: [TARGET_KEY], expect });
