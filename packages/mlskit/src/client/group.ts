@@ -44,6 +44,7 @@ import {
   type ProcessOptions,
   toReceiver,
 } from "./receiving/process.ts";
+import { expireBuffered, limitBuffer } from "./receiving/buffer.ts";
 import { replayBuffered } from "./receiving/replay.ts";
 import { describePendingProposals, type PendingProposal } from "./state/pending-proposals.ts";
 import {
@@ -548,6 +549,8 @@ export class Group {
       const { kept: handOuts } = limitHandOuts(state.handOuts, config);
       session.state = { ...state, resumptionPsks, handOuts };
       keepOnlyPast(session, past);
+      expireBuffered(session);
+      limitBuffer(session);
       const limits = { ...environment.limits, ...config };
       for (const { secretTree, context } of [...past, session.state.epoch]) {
         const change = secretTree.shrink(limits);

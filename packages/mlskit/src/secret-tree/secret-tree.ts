@@ -147,9 +147,17 @@ export class SecretTree {
       seek(this.#crypto, FRESH, generation, limits);
     }
     const { entry, sibling, nodes } = this.#locate(leaf, kind);
-    const { messageKey, next } = seek(this.#crypto, entry.ratchet, generation, limits);
-    const moved = { leaf, kind, ratchet: next };
-    const ratchets = [moved, ...sibling, ...this.#evict(moved, entry, limits)];
+    const { maximumSkippedKeys } = limits;
+    // What one ratchet may keep, all others being emptied for it.
+    const outOfOrderTolerance = Math.min(limits.outOfOrderTolerance, maximumSkippedKeys);
+    const { messageKey, next } = seek(this.#crypto, entry.ratchet, generation, {
+      ...limits,
+      outOfOrderTolerance,
+    });
+    const more = next.skipped.length - entry.ratchet.skipped.length;
+    const surplus = this.#skippedKeys + more - maximumSkippedKeys;
+    const evicted = this.#evict(surplus, keyFor(leaf, kind));
+    const ratchets = [{ leaf, kind, ratchet: next }, ...sibling, ...evicted];
     return { messageKey, change: { nodes, ratchets } };
   }
 
@@ -165,15 +173,18 @@ export class SecretTree {
   }
 
   /** Drops skipped keys beyond the limits; returns the rows that changed. */
-  shrink(limits: SecretTreeLimits): SecretTreeChange {
-    const ratchets: RatchetEntry[] = [];
+  shrink({ outOfOrderTolerance, maximumSkippedKeys }: SecretTreeLimits): SecretTreeChange {
+    const changed = new Map<RatchetKey, RatchetEntry>();
+    const change = (entry: RatchetEntry): void => {
+      changed.set(keyFor(entry.leaf, entry.kind), entry);
+      this.#put(entry);
+    };
     for (const entry of this.#ratchets.values()) {
-      if (entry.ratchet.skipped.length <= limits.outOfOrderTolerance) continue;
-      ratchets.push({ ...entry, ratchet: trim(entry.ratchet, limits.outOfOrderTolerance) });
+      if (entry.ratchet.skipped.length <= outOfOrderTolerance) continue;
+      change({ ...entry, ratchet: trim(entry.ratchet, outOfOrderTolerance) });
     }
-    const change = { nodes: [], ratchets };
-    this.apply(change);
-    return change;
+    this.#evict(this.#skippedKeys - maximumSkippedKeys).forEach(change);
+    return { nodes: NONE, ratchets: [...changed.values()] };
   }
 
   /** Overwrites everything. */
@@ -246,19 +257,13 @@ export class SecretTree {
     );
   }
 
-  /** Rows that lose skipped keys so that the whole tree stays within its limit. */
-  #evict(moved: RatchetEntry, before: RatchetEntry, limits: SecretTreeLimits): RatchetEntry[] {
-    let surplus =
-      this.#skippedKeys +
-      moved.ratchet.skipped.length -
-      before.ratchet.skipped.length -
-      limits.maximumSkippedKeys;
+  /** Rows other than the spared one, which lose so many skipped keys. */
+  #evict(surplus: number, spared?: RatchetKey): RatchetEntry[] {
     const evicted: RatchetEntry[] = [];
-    const self = keyFor(moved.leaf, moved.kind);
     for (const key of this.#skipping) {
       if (surplus <= 0) break;
       const entry = this.#ratchets.get(key);
-      if (key === self || entry === undefined) continue;
+      if (key === spared || entry === undefined) continue;
       const kept = Math.max(0, entry.ratchet.skipped.length - surplus);
       surplus -= entry.ratchet.skipped.length - kept;
       evicted.push({ ...entry, ratchet: trim(entry.ratchet, kept) });

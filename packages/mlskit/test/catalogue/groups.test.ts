@@ -428,6 +428,28 @@ describe("groups", () => {
     ]);
   });
 
+  test("M-GRP-14 M-SEC-05: a smaller buffer drops the oldest early messages at once, and says so", async () => {
+    const world = await testGroup({ members: 2 });
+    const [a, b] = world.groups as [Group, Group];
+    const { commit } = await a.commitImmediately();
+    const early = (await a.sendMany(["1", "2", "3", "4"])).map(({ bytes }) => bytes);
+    await kinds(b, early);
+    const dropped: string[] = [];
+    world.member(1).client.on(({ type }) => dropped.push(type));
+    const buffered = () => [...accessOf(b).peek().buffer.values()].map(({ bytes }) => bytes);
+    await b.configure({ bufferedMessages: 3 });
+    expect(buffered()).toEqual(early.slice(1));
+    await b.configure({ bufferedBytes: 2 * early[2]!.length });
+    expect(buffered()).toEqual(early.slice(2));
+    expect(dropped).toEqual(["bufferFull", "bufferFull"]);
+    world.clock.advance(100);
+    await b.configure({ bufferedSeconds: 50 });
+    expect(buffered()).toEqual([]);
+    const again = (await world.reopen(1, world.member(1).storage)).group;
+    expect(accessOf(again).peek().buffer.size).toBe(0);
+    expect(await again.process(commit, { accept: true })).toMatchObject({ replayed: [] });
+  });
+
   test("M-GRP-15: required capabilities and external senders have typed helpers, also later", async () => {
     const world = await testGroup({ members: 2, extensions: [required] });
     const [a, b] = world.groups as [Group, Group];

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { toHex, utf8 } from "../../src/codec/index.ts";
 import { Client, type Group, MlsError, type Storage } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
+import { accessOf } from "../../src/client/group.ts";
 import { type TestGroup, testGroup } from "../../src/testing/index.ts";
 
 async function dump(store: Storage): Promise<string> {
@@ -160,6 +161,51 @@ describe("hardening", () => {
     expect(outcomes.flatMap(({ kind }, i) => (kind === "application" ? [i] : []))).toEqual(
       Array.from({ length: 8 }, (_, i) => 50 + i),
     );
+  });
+
+  test("M-SEC-05: one sender alone cannot exceed the limit of skipped keys, and a lower limit counts at once", async () => {
+    const count = ({ group }: { group: Group }) =>
+      accessOf(group).peek().epoch.secretTree.skippedKeyCount;
+    const config = { outOfOrderTolerance: 32, maximumSkippedKeys: 8 };
+    const alone = await testGroup({ members: 2, config });
+    const sent = await alone.member(1).group.sendMany(Array.from({ length: 61 }, (_, i) => `${i}`));
+    const readable = (outcomes: readonly { kind: string }[]) =>
+      outcomes.flatMap(({ kind }, i) => (kind === "application" ? [i] : []));
+    for (const last of [32, 60]) {
+      await alone.member(0).group.process(sent[last]!.bytes);
+      expect(count(alone.member(0))).toBe(8);
+    }
+    const late = await alone.member(0).group.processMany(sent.map(({ bytes }) => bytes));
+    expect(readable(late)).toEqual(Array.from({ length: 8 }, (_, i) => 52 + i));
+
+    const world = await testGroup({ members: 3 });
+    const { group, storage } = world.member(0);
+    const early: Uint8Array[] = [];
+    for (const from of world.groups.slice(1)) {
+      const all = await from.sendMany(Array.from({ length: 21 }, (_, i) => `${i}`));
+      await group.process(all[20]!.bytes);
+      early.push(...all.slice(0, 20).map(({ bytes }) => bytes));
+    }
+    expect(count(world.member(0))).toBe(40);
+    const keys = [...accessOf(group).peek().epoch.secretTree.ratchets()]
+      .flatMap(({ ratchet }) => ratchet.skipped)
+      .map(({ key }) => key.bytes);
+    // The tolerance counts first; then the ratchet that began to skip first loses the oldest of its own.
+    await group.configure({ outOfOrderTolerance: 16, maximumSkippedKeys: 20 });
+    expect(count(world.member(0))).toBe(20);
+    expect(keys.filter((key) => key.every((byte) => byte === 0))).toHaveLength(20);
+    expect(count(await world.reopen(0, storage))).toBe(20);
+    const again = world.member(0).group;
+    await again.configure({ maximumSkippedKeys: 18 });
+    const kept = [18, 19, ...Array.from({ length: 16 }, (_, i) => 24 + i)];
+    expect(readable(await again.processMany(early))).toEqual(kept);
+    await world.member(1).group.process((await world.member(2).group.send("x")).bytes);
+    const ahead = await world.member(1).group.sendMany(["1", "2", "3"]);
+    await again.process(ahead[2]!.bytes);
+    expect(count(world.member(0))).toBe(2);
+    await again.configure({ maximumSkippedKeys: 0 });
+    expect(count(world.member(0))).toBe(0);
+    expect(readable(await again.processMany(ahead.map(({ bytes }) => bytes)))).toEqual([]);
   });
 
   test("M-SEC-11: no invalid or conflicting proposal stops a group from committing or sending", async () => {

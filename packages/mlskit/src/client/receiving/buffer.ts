@@ -17,8 +17,7 @@ import type { GroupSession } from "../session/session.ts";
 
 /** Keeps a message for later; the oldest make room. False if it is not kept. */
 export async function buffer(session: GroupSession, bytes: Uint8Array): Promise<boolean> {
-  const { bufferedMessages, bufferedBytes } = session.state.config;
-  if (bytes.length > bufferedBytes) return false;
+  if (bytes.length > session.state.config.bufferedBytes) return false;
   expireBuffered(session);
   const hash = messageHash(session, bytes);
   if (session.state.buffer.has(hash)) return true;
@@ -27,14 +26,20 @@ export async function buffer(session: GroupSession, bytes: Uint8Array): Promise<
   for (const other of kept.values()) number = Math.max(number, (other.number ?? 0) + 1);
   kept.set(hash, { bytes, receivedAt: session.environment.now, number });
   session.state = { ...session.state, buffer: kept };
+  limitBuffer(session);
+  await shareRoom(session);
+  return session.state.buffer.has(hash);
+}
+
+/** The oldest go for which the group's settings leave no room. */
+export function limitBuffer(session: GroupSession): void {
+  const { bufferedMessages, bufferedBytes } = session.state.config;
   while (
     session.state.buffer.size > bufferedMessages ||
     bufferedSize(session.state) > bufferedBytes
   ) {
     dropOldest(session);
   }
-  await shareRoom(session);
-  return session.state.buffer.has(hash);
 }
 
 /** What became of it is known. */
