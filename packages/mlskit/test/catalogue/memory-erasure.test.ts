@@ -1,9 +1,11 @@
 /** M-SEC-15: secrets that are dropped are overwritten in memory too, once that is durable. */
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { accessOf } from "../../src/client/group.ts";
 import type { GroupState } from "../../src/client/state/group-state.ts";
 import type { Group } from "../../src/index.ts";
-import { testGroup, type TestGroup } from "../../src/testing/index.ts";
+import { SecretTree } from "../../src/secret-tree/secret-tree.ts";
+import { memoryStorage } from "../../src/storage/memory.ts";
+import { FaultStorage, faultStorage, testGroup, type TestGroup } from "../../src/testing/index.ts";
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
 
@@ -42,6 +44,44 @@ test("M-SEC-15: the keys of past epochs are overwritten, deleted by hand, by set
   byAge.world.clock.advance(8 * 86_400);
   await byAge.world.member(0).client.group(byAge.world.groups[0]!.id);
   expect(isZero(byAge.secret)).toBe(true);
+});
+
+test("M-SEC-15: the encryption secret of another's Commit is overwritten once its epoch has begun", async () => {
+  const storage = () => faultStorage(memoryStorage());
+  const { groups, members } = await testGroup({ members: 2, storage });
+  const [a, b] = [groups[0]!, groups[1]!];
+  const { storage: store } = members[1]!;
+  if (!(store instanceof FaultStorage)) throw new Error("a store that fails was expected");
+  const begin = SecretTree.fromEncryptionSecret;
+  const roots: Uint8Array[] = [];
+  const made = vi.spyOn(SecretTree, "fromEncryptionSecret").mockImplementation((...args) => {
+    roots.push(args[2].bytes);
+    return begin(...args);
+  });
+  try {
+    for (const isAtOnce of [false, true]) {
+      const { commit } = await a.update();
+      await a.acceptCommit();
+      roots.length = 0;
+      const staged = await b.process(commit, { accept: isAtOnce });
+      const root = roots[0]!;
+      expect(root).toHaveLength(32);
+      if (staged.kind !== "commit") throw new Error("a Commit");
+      if (!isAtOnce) {
+        expect(isZero(root)).toBe(false);
+        // What failed can be tried again.
+        store.plan.failWrite = store.writes + 1;
+        await expect(staged.accept()).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+        expect(isZero(root)).toBe(false);
+        await staged.accept();
+      }
+      expect(isZero(root)).toBe(true);
+      expect((await b.process((await a.send("hello")).bytes)).kind).toBe("application");
+      expect((await a.process((await b.send("hello")).bytes)).kind).toBe("application");
+    }
+  } finally {
+    made.mockRestore();
+  }
 });
 
 /** The bytes of the secrets of a group, wherever it has some. */

@@ -84,6 +84,8 @@ export function mergeStaged(
     });
   }
   if (next !== undefined) {
+    // The epoch has begun with a copy of its own. RFC 9420 §9.2.
+    session.eraseLater(() => next.secretTree.erase());
     session.emit({ type: "commitAccepted", groupId, epoch: epoch + 1n, isOwn: false });
   }
   return announce(session, before, summary);
