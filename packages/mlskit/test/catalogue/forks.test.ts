@@ -105,6 +105,20 @@ describe("detecting a fork", () => {
     await expect(compareGroupInfo(a, forged)).rejects.toMatchObject({ code: "SIGNATURE_INVALID" });
     expect(found).toHaveLength(2);
   });
+
+  test("M-FRK-02: what an outsider signed itself is no evidence, whether or not it may join", async () => {
+    for (const externalCommits of [true, false]) {
+      const world = await testGroup({ members: 3 });
+      const [a, b] = world.groups as [Group, Group, Group];
+      const { client: outsider } = await world.newClient("outsider");
+      const { commit } = await outsider.joinExternally(await a.groupInfo());
+      await b.configure({ externalCommits });
+      const found = suspicions(world, 1);
+      await world.commit(0);
+      expect((await b.process(commit, { accept: true })).kind).toBe("stale");
+      expect(found).toEqual([]);
+    }
+  });
 });
 
 describe("recovering from a fork", () => {

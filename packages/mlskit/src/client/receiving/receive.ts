@@ -142,7 +142,7 @@ export function hasExpired(state: GroupSession["state"], now: bigint): boolean {
 }
 
 /**
- * Whether it is the Commit that won. Another one that is genuine is reported: somebody may have
+ * Whether it is the Commit that won. Another one that a member signed is reported: somebody may have
  * followed it.
  */
 async function isSecondEnvelope(
@@ -163,7 +163,8 @@ async function isSecondEnvelope(
     const { environment } = session;
     const genuine = await VerifiedContent.verify(past.crypto, opened, keys, wireTypes(environment));
     if (hasName(session, genuine.authenticated.auth.confirmationTag)) return true;
-    suspectFork(session, "secondCommit");
+    // The signature of a joiner is nobody's word: without the tag it may have joined nothing.
+    if (genuine.sender.type === "member") suspectFork(session, "secondCommit");
   } catch (error) {
     // Not genuine, or out of reach by now: no evidence of anything.
     if (!(error instanceof MlsError)) throw error;
