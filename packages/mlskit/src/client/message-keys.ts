@@ -60,8 +60,9 @@ export function exportReceivingKey(
     const { ownLeaf, context } = session.state.epoch;
     const { leafIndex, generation, epoch = context.epoch } = sender;
     const { secretTree, signatureKey } = keysOf(session, epoch);
-    const isLeaf = Number.isInteger(leafIndex) && leafIndex >= 0 && leafIndex !== ownLeaf;
-    if (!isLeaf || signatureKey(leafIndex) === undefined) {
+    const isLeaf =
+      Number.isInteger(leafIndex) && leafIndex >= 0 && leafIndex < secretTree.leafCount;
+    if (!isLeaf || leafIndex === ownLeaf || signatureKey(leafIndex) === undefined) {
       throw new UsageError("UNKNOWN_MEMBER", "no other member sends from this leaf", {
         details: { leafIndex, epoch },
       });

@@ -73,7 +73,7 @@ describe("M-APP-20: message keys are exported, which consumes them", () => {
   test("M-APP-20: what is no other member's key is refused, and changes nothing", async () => {
     const { a, b } = await two();
     const own = b.ownLeafIndex;
-    for (const leafIndex of [own, 7, -1, 0.5]) {
+    for (const leafIndex of [own, 7, -1, 0.5, 2 ** 31, 2 ** 32, Number.NaN]) {
       await expect(exportReceivingKey(b, { leafIndex, generation: 0 })).rejects.toThrow(
         failsWith("UNKNOWN_MEMBER"),
       );
