@@ -146,7 +146,7 @@ export function checkNotRepeated(
 }
 
 /** RFC 9420 §8.4, §12.1.4. */
-export function checkPskId(
+function checkPskId(
   epoch: PublicEpoch,
   id: PreSharedKeyId,
   types: RegisteredTypes,

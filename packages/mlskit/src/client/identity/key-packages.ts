@@ -77,7 +77,7 @@ const HOUR = 3600n;
 const DAY = 86_400n;
 
 /** An hour of tolerance for clocks, and less than the 84 days that peers accept. */
-export function defaultLifetime(now: bigint, duration: bigint = 83n * DAY): Lifetime {
+function defaultLifetime(now: bigint, duration: bigint = 83n * DAY): Lifetime {
   return { notBefore: now - HOUR, notAfter: now + duration };
 }
 

@@ -35,7 +35,7 @@ import { LeafNode } from "../../tree/nodes.ts";
 import type { BufferedMessage, UpdateRecord } from "../state/group-state.ts";
 import type { HandOut } from "../state/hand-out.ts";
 
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 
 /**
  * For reading what was accepted when it was stored: types that are not registered any more are read
@@ -213,7 +213,7 @@ export const proposalRecord: Codec<ProposalRecord> = struct<ProposalRecord>({
   leafPrivateKey: optional(secret),
 });
 
-export const privateKeysRecord: Codec<readonly { node: number; key: Secret }[]> = vector(
+const privateKeysRecord: Codec<readonly { node: number; key: Secret }[]> = vector(
   struct({ node: uint32, key: secret }),
 );
 
@@ -242,7 +242,7 @@ export interface EpochRecord {
   readonly initSecret: Secret;
 }
 
-export const epochRecord: Codec<EpochRecord> = struct({
+const epochRecord: Codec<EpochRecord> = struct({
   context: GroupContext,
   confirmationTag: opaque,
   interimTranscriptHash: opaque,

@@ -32,7 +32,7 @@ import { bufferedKey, GroupKeys, groupKey } from "./record-keys.ts";
 
 const STATUS: readonly GroupStatus[] = ["active", "pendingJoin", "suspended", "inactive"];
 
-export const statusCode = (status: GroupStatus): number => STATUS.indexOf(status);
+const statusCode = (status: GroupStatus): number => STATUS.indexOf(status);
 export const statusOf = (code: number): GroupStatus => STATUS[code] ?? "inactive";
 
 /** Writes the difference; `before` is undefined for a group that is new. */
