@@ -359,7 +359,8 @@ export class Group {
    */
   rebuild(lost: LostCommit, request: CommitRequest = {}): Promise<PendingCommitView | undefined> {
     return this.#access.operate(async (session) => {
-      const proposals = remainingProposals(session.state, lost);
+      session.requireActive();
+      const proposals = remainingProposals(session.state, lost, session.environment.now);
       if (proposals.length === 0 && session.state.proposals.size === 0) return undefined;
       return stageOwnCommit(session, { ...request, proposals });
     });
@@ -487,7 +488,10 @@ export class Group {
     return this.#access.operate((session) => dropProposal(session, reference));
   }
 
-  /** Keeps a proposal for our next Commit, by value, without telling anybody yet. */
+  /**
+   * Keeps a proposal for our next Commit, by value, without telling anybody yet. It goes, as the event
+   * `proposalDropped` tells, when another Commit leaves no reason for it.
+   */
   queue(proposal: Proposal): Promise<void> {
     return this.#access.operate(async (session) => {
       session.requireIdle();

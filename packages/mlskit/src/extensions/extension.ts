@@ -3,6 +3,7 @@ import {
   type Codec,
   decodeInPlace,
   encode,
+  equalBytes,
   opaque,
   struct,
   uint16,
@@ -137,6 +138,11 @@ export function readExternalSenders(
 
 export function makeExtension<T>(type: number, codec: Codec<T>, body: T): Extension {
   return { type, data: encode(codec, body) };
+}
+
+/** Whether two lists are the same, in the same order. */
+export function areSameExtensions(one: readonly Extension[], other: readonly Extension[]): boolean {
+  return equalBytes(encode(Extensions, one), encode(Extensions, other));
 }
 
 /** The list with this extension put in the place of one of its type, or appended. */

@@ -1,6 +1,6 @@
 /** What ties a successor or a branch to the group it follows from. RFC 9420 §11.2, §11.3, §12.4.3.1. */
-import { encode, equalBytes } from "../codec/index.ts";
-import { Extensions } from "../extensions/extension.ts";
+import { equalBytes } from "../codec/index.ts";
+import { areSameExtensions } from "../extensions/extension.ts";
 import type { ResumptionPskId } from "../key-schedule/pre-shared-key.ts";
 import { check } from "../rules.ts";
 import type { Environment } from "./environment.ts";
@@ -38,15 +38,11 @@ export async function checkReInitSuccessor(
   { reInit, members }: Predecessor,
   environment: Environment,
 ): Promise<void> {
-  const sameExtensions = equalBytes(
-    encode(Extensions, context.extensions),
-    encode(Extensions, reInit.extensions),
-  );
   const matches = {
     groupId: equalBytes(context.groupId, reInit.groupId),
     version: context.version === reInit.version,
     cipherSuite: context.cipherSuite === reInit.cipherSuite,
-    extensions: sameExtensions,
+    extensions: areSameExtensions(context.extensions, reInit.extensions),
   };
   const differing = Object.entries(matches).flatMap(([name, isEqual]) => (isEqual ? [] : [name]));
   check(

@@ -537,6 +537,61 @@ test("M-COM-15: a detached Commit leaves with its sealed secrets, and is applied
   expect((await b.process((await group.send("hello")).bytes)).kind).toBe("application");
 });
 
+test("M-COM-15 M-PROP-12: what was queued after a detached Commit was made waits for the next one", async () => {
+  const key = new Uint8Array(32).fill(7);
+  const [x, y] = [customProposal(CUSTOM, utf8("x")), customProposal(CUSTOM, utf8("y"))];
+  for (const isLost of [false, true]) {
+    const { world, a, b } = await three();
+    await a.queue(x);
+    const detached = await commitDetached(a, key, { proposals: [y] });
+    for (const proposal of [x, y]) await a.queue(proposal);
+    if (isLost) {
+      const { commit } = await b.update();
+      await a.process(commit, { accept: true });
+      expect(a.queuedProposals).toEqual([x, x, y]);
+      continue;
+    }
+    await world.deliver(detached.commit, 0);
+    const { group } = await world.reopen(0, world.member(0).storage);
+    expect((await acceptDetached(group, key, detached)).dropped).toEqual([]);
+    expect(group.queuedProposals).toEqual([x, y]);
+    world.assertAgreement();
+    const { summary } = await world.commit(0);
+    expect(summary.custom.map(({ proposal }) => proposal)).toEqual([x, y]);
+    expect(group.queuedProposals).toEqual([]);
+  }
+});
+
+test("M-COM-14: of a change of extensions that lost only the difference is made again", async () => {
+  const one = (text: string) => ({ type: ONE, data: utf8(text) });
+  const two = (text: string) => ({ type: TWO, data: utf8(text) });
+  const cases: readonly [CommitRequest, CommitRequest, ReturnType<typeof one>[] | undefined][] = [
+    [{ setExtension: two("ours") }, { setExtension: one("theirs") }, [one("theirs"), two("ours")]],
+    [{ setExtension: two("ours") }, { extensions: [] }, [two("ours")]],
+    [{ setExtension: one("ours") }, { setExtension: one("theirs") }, [one("ours")]],
+    [{ extensions: [] }, { setExtension: two("theirs") }, [two("theirs")]],
+    [{ setExtension: two("both") }, { setExtension: two("both") }, undefined],
+    [{ extensions: [] }, { extensions: [] }, undefined],
+  ];
+  for (const [ours, theirs, expected] of cases) {
+    const { world, a, b } = await three();
+    await world.commit(1, { setExtension: one("before") });
+    await a.commit(ours);
+    const { commit } = await b.commit(theirs);
+    const { group } = await world.reopen(0, world.member(0).storage);
+    const [outcome] = await world.deliver(commit, 1);
+    await b.acceptCommit();
+    if (outcome?.kind !== "commit" || outcome.discarded === undefined) throw new Error("no race");
+    const again = await group.rebuild(outcome.discarded);
+    expect(again?.summary.extensions).toEqual(expected);
+    if (again === undefined) continue;
+    await world.deliver(again.commit, 0);
+    await group.acceptCommit();
+    world.assertAgreement();
+    expect(b.extensions).toEqual(expected);
+  }
+});
+
 test("M-COM-16: the echo of an own Commit is recognised, and accepted in one call or by itself", async () => {
   for (const config of [PUBLIC, PRIVATE]) {
     const { world, a } = await three({ config });

@@ -379,6 +379,51 @@ test("M-PROP-12: what may go by value can be queued without being sent", async (
   expect(b.epochAuthenticator).toEqual(a.epochAuthenticator);
 });
 
+test("M-PROP-12 M-PROP-17: what is queued goes with its reason: nobody else is removed, and no Commit fails", async () => {
+  const { world, a, b } = await three();
+  const events: ClientEvent[] = [];
+  world.member(0).client.on((event) => {
+    if (event.type === "proposalDropped") events.push(event);
+  });
+  const { client: dave } = await world.newClient("dave");
+  const { client: eve } = await world.newClient("eve");
+  const [queued, used] = await dave.createKeyPackages(2);
+  const expiring = await eve.createKeyPackage({
+    lifetime: { notBefore: world.clock() - 10n, notAfter: world.clock() + 100n },
+  });
+  const list = { type: "groupContextExtensions", extensions: [{ type: 0xf0a1, data: utf8("on") }] };
+  const gone: Proposal[] = [
+    { type: "remove", removed: 2 },
+    { type: "add", keyPackage: keyPackageIn(queued!.bytes) },
+    { type: "add", keyPackage: keyPackageIn(expiring.bytes) },
+    list as Proposal,
+  ];
+  const kept = customProposal(CUSTOM, utf8("x"));
+  for (const proposal of [...gone, kept]) await a.queue(proposal);
+  world.clock.advance(200);
+  // Dave comes in, on the leaf of Carol.
+  const swap = { remove: [2], add: [used!.bytes] };
+  const winner = await b.commit({ swap, setExtension: { type: 0xf0a1, data: utf8("on") } });
+  const outcome = await a.process(winner.commit, { accept: true });
+  await b.acceptCommit();
+  if (outcome.kind !== "commit") throw new Error(outcome.kind);
+  expect(a.members()[2]).toMatchObject({ leafIndex: 2, identity: utf8("dave") });
+  const reasons = ["settled", "settled", "expired", "settled"];
+  expect(outcome.dropped).toEqual(
+    gone.map((proposal, i) => {
+      return { reference: undefined, proposal, isOwn: true, reason: reasons[i] };
+    }),
+  );
+  expect(events).toMatchObject(outcome.dropped);
+  expect(a.queuedProposals).toEqual([kept]);
+  const { group } = await world.reopen(0, world.member(0).storage);
+  expect(group.queuedProposals).toEqual([kept]);
+  const { commit, summary } = await group.commit();
+  expect([summary.removed, summary.added, summary.extensions]).toEqual([[], [], undefined]);
+  expect(summary.custom.map(({ proposal }) => proposal)).toEqual([kept]);
+  expect((await b.process(commit, { accept: true })).kind).toBe("commit");
+});
+
 test("M-PROP-13: a pending proposal is dropped by reference or with all others, on this side only", async () => {
   const { world, a, b, c } = await three();
   const sent = await b.proposeRemove(2);

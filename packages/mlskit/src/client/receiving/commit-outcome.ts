@@ -11,13 +11,14 @@ import type { StagedCommit } from "../../group/process-commit.ts";
 import type { GroupSession } from "../session/session.ts";
 import { comingEpoch } from "../state/coming-epoch.ts";
 import { incomingCredentials } from "../state/credentials-in-commit.ts";
-import type { GroupState } from "../state/group-state.ts";
+import type { GroupState, PendingCommit } from "../state/group-state.ts";
 import type {
   AuthenticatedInfo,
   CommitOutcome,
   Outcome,
   OwnCommitOutcome,
 } from "../state/outcome.ts";
+import type { LostCommit } from "../state/rebuild.ts";
 import { classifyRemovals } from "../state/removal.ts";
 
 export async function commitOutcome(
@@ -33,14 +34,14 @@ export async function commitOutcome(
   const { epoch } = before.epoch.context;
   const merge = async (now: GroupSession): Promise<CommitOutcome> => {
     requireEpoch(now.state, epoch);
-    const discarded = now.state.pending;
+    const { pending } = now.state;
     unbuffer(now, messageHash(now, bytes));
     const dropped = mergeStaged(now, staged, bytes);
     const replayed = await replayBuffered(receiver, now);
     return {
       ...describe(received, before, staged, types),
       isMerged: true,
-      discarded,
+      discarded: pending === undefined ? undefined : lostCommit(pending, before),
       dropped,
       replayed,
       accept: merged,
@@ -58,6 +59,10 @@ export async function commitOutcome(
     replayed: [],
     accept: () => receiver.operate(merge),
   };
+}
+
+function lostCommit({ summary, proposals }: PendingCommit, { epoch }: GroupState): LostCommit {
+  return { summary, proposals, extensionsBefore: epoch.context.extensions };
 }
 
 function merged(): never {

@@ -7,6 +7,7 @@ import { mapSecrets } from "../../key-schedule/key-schedule.ts";
 import { type PastMember, retire } from "../../group/past-epoch.ts";
 import type { StagedCommit } from "../../group/process-commit.ts";
 import type { GroupConfig } from "../state/config.ts";
+import { stillQueued } from "../state/dropped-proposals.ts";
 import { eraseState } from "../state/erase-state.ts";
 import { afterEpoch } from "../state/hand-out.ts";
 import { SecretTree } from "../../secret-tree/secret-tree.ts";
@@ -32,7 +33,7 @@ export function mergeEpoch(
   const ended: StoredPastEpoch = { ...retire(epoch, now), changes: memberChanges(summary) };
   const past = keepPast(state, [ended, ...state.past], now);
   const resumptionPsks = keepPsks(state, epoch.context.epoch, epoch.secrets.resumptionPsk);
-  const merged: GroupState = {
+  const after: GroupState = {
     ...state,
     status: summary.reInit === undefined ? "active" : "suspended",
     reInit: summary.reInit,
@@ -41,8 +42,6 @@ export function mergeEpoch(
     resumptionPsks,
     proposals: new Map(),
     setAside: new Map(),
-    // What a Commit of ours carried is settled with it, one way or the other.
-    queued: state.pending === undefined ? state.queued : [],
     pending: undefined,
     handOuts: afterEpoch(state.handOuts),
     joinCommit: undefined,
@@ -50,6 +49,7 @@ export function mergeEpoch(
     frozenUpTo: afterRollback(state, next, summary),
     ownUpdate: afterCommit(state, summary, now),
   };
+  const merged = { ...after, queued: stillQueued(state, after, now) };
   return { state: merged, erase: () => eraseState(state, merged) };
 }
 
@@ -170,7 +170,7 @@ function memberChanges(summary: CommitSummary): StoredPastEpoch["changes"] {
  * An epoch as it begins, with a secret tree of its own: should the write fail, the epoch can begin
  * again with nothing used up.
  */
-export function beginEpoch(next: Epoch): Epoch {
+function beginEpoch(next: Epoch): Epoch {
   const { crypto, tree } = next;
   const root = Secret.copyOf(untouchedSecret(next).bytes);
   return {

@@ -53,7 +53,8 @@ export type ClientEvent =
   /** The epoch ended without it. What was ours can be proposed again; see `proposeAgain` of mlskit/production. */
   | (GroupEvent & {
       readonly type: "proposalDropped";
-      readonly reference: Uint8Array;
+      /** Undefined if it was queued and never sent. */
+      readonly reference: Uint8Array | undefined;
       readonly isOwn: boolean;
       readonly proposal: Proposal;
       readonly reason: DropReason;

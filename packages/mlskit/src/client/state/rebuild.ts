@@ -1,8 +1,9 @@
 /** Wishes that a lost race left unfulfilled. RFC 9420 §14; catalogue M-COM-14. */
 import { equalBytes } from "../../codec/index.ts";
+import { type Extension, findExtension, withExtension } from "../../extensions/extension.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import type { Proposal } from "../../messages/proposal.ts";
-import { leafIndex } from "../../tree/tree-math.ts";
+import { reasonOf } from "./dropped-proposals.ts";
 import type { GroupState } from "./group-state.ts";
 
 /** What a Commit of ours wanted, when another one won. */
@@ -10,41 +11,46 @@ export interface LostCommit {
   readonly summary: CommitSummary;
   /** By value, in call order. */
   readonly proposals: readonly Proposal[];
+  /** GroupContext extensions of the epoch that it was made for. */
+  readonly extensionsBefore: readonly Extension[];
 }
 
 /** The proposals that still make sense in the group as it is now. */
 export function remainingProposals(
-  { epoch }: GroupState,
-  { summary, proposals }: LostCommit,
+  state: GroupState,
+  { summary, proposals, extensionsBefore }: LostCommit,
+  now: bigint,
 ): Proposal[] {
-  const { tree, crypto, context } = epoch;
-  const remaining: Proposal[] = [];
-  for (const proposal of proposals) {
+  const { crypto, context } = state.epoch;
+  const anew = proposals.map((proposal): Proposal => {
     switch (proposal.type) {
-      case "add": {
-        const { signatureKey } = proposal.keyPackage.leafNode;
-        if (tree.leafWithSignatureKey(signatureKey) === undefined) remaining.push(proposal);
-        break;
-      }
-      case "remove": {
-        // The leaf may have a new occupant by now, whom nobody wanted to remove.
-        const meant = summary.removed.find((member) => member.leafIndex === proposal.removed);
-        const now = tree.leaf(leafIndex(proposal.removed));
-        if (meant === undefined || now === undefined) break;
-        if (equalBytes(meant.leaf.signatureKey, now.signatureKey)) remaining.push(proposal);
-        break;
-      }
       case "psk": {
         const nonce = crypto.randomBytes(crypto.suite.kdf.size);
-        remaining.push({ ...proposal, psk: { ...proposal.psk, nonce } });
-        break;
+        return { ...proposal, psk: { ...proposal.psk, nonce } };
       }
-      case "groupContextExtensions":
-        if (summary.extensions !== context.extensions) remaining.push(proposal);
-        break;
+      case "groupContextExtensions": {
+        const extensions = rebase(proposal.extensions, extensionsBefore, context.extensions);
+        return { ...proposal, extensions };
+      }
       default:
-        remaining.push(proposal);
+        return proposal;
     }
-  }
-  return remaining;
+  });
+  const meant = (leaf: number) => summary.removed.find((one) => one.leafIndex === leaf)?.leaf;
+  return anew.filter((proposal) => reasonOf(proposal, meant, state, now) === "notCommitted");
+}
+
+/** The list of now with what was to change in the one before: what others changed stays. */
+function rebase(
+  wanted: readonly Extension[],
+  before: readonly Extension[],
+  now: readonly Extension[],
+): readonly Extension[] {
+  const changed = wanted.filter(({ type, data }) => {
+    const old = findExtension(before, type);
+    return old === undefined || !equalBytes(old, data);
+  });
+  const gone = before.filter(({ type }) => findExtension(wanted, type) === undefined);
+  const kept = now.filter(({ type }) => findExtension(gone, type) === undefined);
+  return changed.reduce<readonly Extension[]>(withExtension, kept);
 }
