@@ -592,6 +592,35 @@ test("M-COM-14: of a change of extensions that lost only the difference is made 
   }
 });
 
+test("M-COM-14: neither an expired Add nor the Remove of whoever has got the leaf since is made again", async () => {
+  const { world, a, b } = await three();
+  const { client: dave } = await world.newClient("dave");
+  const lifetime = { notBefore: world.clock() - 10n, notAfter: world.clock() + 100n };
+  const expiring = await dave.createKeyPackage({ lifetime });
+  const custom = customProposal(CUSTOM, utf8("x"));
+  await a.commit({ add: [expiring.bytes], remove: [2], psks: [utf8("id")], proposals: [custom] });
+  const { commit } = await b.commit({
+    swap: { remove: [2], add: [await newKeyPackage(world, "eve")] },
+  });
+  world.clock.advance(200);
+  const outcome = await a.process(commit, { accept: true });
+  await b.acceptCommit();
+  if (outcome.kind !== "commit" || outcome.discarded === undefined) throw new Error("no race");
+  const again = await a.rebuild(outcome.discarded);
+  expect(again?.summary).toMatchObject({ added: [], removed: [], custom: [{ proposal: custom }] });
+  expect(again?.summary.psks).toHaveLength(1);
+  await b.process(again!.commit, { accept: true });
+  await a.acceptCommit();
+  expect(a.members()[2]).toMatchObject({ identity: utf8("eve") });
+  expect(a.epochAuthenticator).toEqual(b.epochAuthenticator);
+  // A group that was closed is no group in which nothing is left to do.
+  await a.commit({ psks: [utf8("id")] });
+  const closing = await b.commit({ reInit });
+  const closed = await a.process(closing.commit, { accept: true });
+  if (closed.kind !== "reinit" || closed.discarded === undefined) throw new Error("no race");
+  await expect(a.rebuild(closed.discarded)).rejects.toMatchObject({ code: "GROUP_SUSPENDED" });
+});
+
 test("M-COM-16: the echo of an own Commit is recognised, and accepted in one call or by itself", async () => {
   for (const config of [PUBLIC, PRIVATE]) {
     const { world, a } = await three({ config });
