@@ -380,6 +380,10 @@ describe("known limits", () => {
     "openmls-merges-at-once": [
       "HandleCommit at OpenMLS: ABORTED: mls group error Message epoch differs from the group's epoch.",
     ],
+    "mls-go-reinit-psk": [
+      "HandleReInitWelcome at mlskit 0.1.0 :39409: ABORTED: the Welcome names no PSK of usage reinit",
+      "HandleReInitWelcome at mlskit 0.1.0 :39409: ABORTED: this client has a group with this id [GROUP_EXISTS, rule valn1403]",
+    ],
     "mls-go-reinit-leaf-key": [
       "HandleCommit at mls-go: INTERNAL: processing commit: decrypting path secret: decrypting path secret at level 2: parsing private key: crypto/ecdh: invalid private key size",
     ],

@@ -25,8 +25,8 @@ afterAll(() => {
   running.stop();
 });
 
-async function createGroup(): Promise<number> {
-  const group_id = utf8("group");
+async function createGroup(name = "group"): Promise<number> {
+  const group_id = utf8(name);
   const request = {
     group_id,
     cipher_suite: SUITE,
@@ -42,9 +42,12 @@ function createKeyPackage(): Promise<ResponseOf<"CreateKeyPackage">> {
 
 async function addBob(state_id: number, flags: Partial<typeof PLAIN> = {}) {
   const bob = await createKeyPackage();
-  const by_value = [{ proposal_type: utf8("add"), key_package: bob.key_package }];
-  const made = await at.call("Commit", { ...PLAIN, state_id, ...flags, by_value });
-  return { bob, made };
+  return { bob, made: await add(state_id, bob.key_package, flags) };
+}
+
+function add(state_id: number, key_package: Uint8Array, flags: Partial<typeof PLAIN> = {}) {
+  const by_value = [{ proposal_type: utf8("add"), key_package }];
+  return at.call("Commit", { ...PLAIN, state_id, ...flags, by_value });
 }
 
 function join(bob: ResponseOf<"CreateKeyPackage">, welcome: Uint8Array, ratchet_tree = EMPTY) {
@@ -150,6 +153,34 @@ test(
     const entered = await at.call("HandleBranch", { ...place, welcome, ratchet_tree: EMPTY });
     expect(await extensionsOf(entered.state_id)).toEqual(["5 00"]);
     expect(hex(entered.epoch_authenticator)).toBe(hex(branch.epoch_authenticator));
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-01 a Welcome that names no PSK of the older group leads neither to a branch nor to a successor",
+  async () => {
+    const alice = await createGroup();
+    const { bob, made } = await addBob(alice);
+    await at.call("HandlePendingCommit", { state_id: alice });
+    const { state_id } = await join(bob, made.welcome);
+    const again = await createKeyPackage();
+    const { welcome } = await add(await createGroup("no branch"), again.key_package);
+    const place = { state_id, transaction_id: again.transaction_id, ratchet_tree: EMPTY };
+    await expect(at.call("HandleBranch", { ...place, welcome })).rejects.toThrow(
+      /ABORTED: the Welcome names no PSK of usage branch$/,
+    );
+    const next = { cipher_suite: SUITE, group_id: utf8("next"), extensions: [] };
+    const { proposal } = await at.call("ReInitProposal", { state_id: alice, ...next });
+    const request = { ...PLAIN, state_id: alice, by_reference: [proposal] };
+    const { commit } = await at.call("ReInitCommit", request);
+    const handle = { state_id, proposal: [proposal], commit };
+    const { reinit_id, key_package } = await at.call("HandleReInitCommit", handle);
+    const other = await add(await createGroup("no successor"), key_package);
+    const entry = { reinit_id, welcome: other.welcome, ratchet_tree: EMPTY };
+    await expect(at.call("HandleReInitWelcome", entry)).rejects.toThrow(
+      /ABORTED: the Welcome names no PSK of usage reinit$/,
+    );
   },
   PATIENCE,
 );

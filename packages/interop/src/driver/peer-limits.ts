@@ -100,6 +100,21 @@ export const PEER_LIMITS: readonly PeerLimit[] = [
     applies: ({ script, isPeer }) => script === "race" && (isPeer("alice") || isPeer("bob")),
   },
   {
+    id: "mls-go-reinit-psk",
+    ...MLS_GO,
+    whose: "library",
+    evidence: "RFC sentence",
+    reason:
+      "as welcomer after a ReInit it names no PSK of the group that ended; RFC 9420 §11.2: “The Welcome message MUST specify a PreSharedKeyID of type resumption with usage reinit, where the group_id field matches the old group and the epoch field indicates the epoch after the Commit covering the ReInit”",
+    // Where the group keeps its id, the library refuses before the server can look.
+    error:
+      /^HandleReInitWelcome at mlskit .*(names no PSK of usage reinit$|\[GROUP_EXISTS, rule valn1403\]$)/,
+    applies: ({ config, script, isPeer }) =>
+      (config === "reinit" && isPeer(script === "all_same_actor" ? "alice" : "charlie")) ||
+      (script === "external_reinit" && isPeer("bob")) ||
+      (script === "reinit_then_branch" && isPeer("alice")),
+  },
+  {
     id: "mls-go-reinit-leaf-key",
     ...MLS_GO,
     whose: "library",

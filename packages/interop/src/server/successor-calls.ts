@@ -4,6 +4,7 @@ import { handshakes, withSuite } from "./actors.ts";
 import { acceptPending, commit, handleCommit } from "./commit-calls.ts";
 import { type Context, fromWire, type Handlers, joined, newState } from "./context.ts";
 import { createKeyPackage, lendKeyPackage } from "./key-packages.ts";
+import { UnexpectedOutcome } from "./outcomes.ts";
 import type { State } from "./registry.ts";
 
 type Names =
@@ -48,10 +49,7 @@ export function successorCalls(context: Context): Handlers<Names> {
 
     HandleReInitWelcome: async ({ reinit_id, welcome, ratchet_tree }) => {
       const { actor, encrypt } = registry.reinitialization(reinit_id);
-      const group = await actor.client.join(welcome, {
-        ratchetTree: present(ratchet_tree),
-        config: handshakes(encrypt),
-      });
+      const group = await follow(actor, "reinit", welcome, ratchet_tree, encrypt);
       registry.forget(reinit_id);
       return joined(context, newState(actor, group, encrypt));
     },
@@ -77,14 +75,31 @@ export function successorCalls(context: Context): Handlers<Names> {
       const { actor, encrypt } = registry.state(state_id);
       const transaction = registry.transaction(transaction_id);
       await lendKeyPackage(transaction.reference, transaction.actor, actor);
-      const group = await actor.client.join(welcome, {
-        ratchetTree: present(ratchet_tree),
-        config: handshakes(encrypt),
-      });
+      const group = await follow(actor, "branch", welcome, ratchet_tree, encrypt);
       await registry.release(transaction_id);
       return joined(context, newState(actor, group, encrypt));
     },
   };
+}
+
+/**
+ * Joins a group that follows from one of ours. The library would let us into any other group too,
+ * but that is not what was asked for. RFC 9420 §11.2, §11.3.
+ */
+async function follow(
+  { client }: State["actor"],
+  usage: "reinit" | "branch",
+  welcome: Uint8Array,
+  ratchetTree: Uint8Array,
+  encrypt: boolean,
+): Promise<State["group"]> {
+  const options = { ratchetTree: present(ratchetTree), config: handshakes(encrypt) };
+  const staged = await client.stageWelcome(welcome, options);
+  // That it is the right group of ours, and the right successor or branch, is checked by then.
+  if (!staged.psks.some((psk) => psk.type === "resumption" && psk.usage === usage)) {
+    throw new UnexpectedOutcome(`the Welcome names no PSK of usage ${usage}`);
+  }
+  return client.enter(staged, options);
 }
 
 /** The group has ended; a key package for its successor. */
