@@ -212,7 +212,10 @@ export class ClientTransaction {
     this.#transaction.delete(APP_PREFIX + key);
   }
 
-  /** If something is written and another process changes this before, the transaction fails. */
+  /**
+   * If something is written and another process changes this before, the transaction fails. Versions
+   * begin anew with a record: one that was deleted and put again as often looks unchanged.
+   */
   get(key: string): Promise<Uint8Array | undefined> {
     return this.#transaction.read(APP_PREFIX + key);
   }

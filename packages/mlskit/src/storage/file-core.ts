@@ -25,8 +25,10 @@ import type { StoredRecord } from "./storage.ts";
 
 /** The file grows in steps, so that most writes change no metadata and cannot run out of space. */
 const GROWTH = 65_536;
-/** Left free by batches that add something. */
+/** Left free by batches that make the store larger; and for each record, what deleting it takes. */
 const RESERVE = 4096;
+/** A deletion takes so much until the next batch; 96 bytes for a record of a group, encrypted. */
+const TOMBSTONE = 128;
 const READ_ATTEMPTS = 4;
 
 export class FileCore {
@@ -156,11 +158,7 @@ export class FileCore {
         const at = image.space.allocate(length);
         added.push({ at, length, kind, key, valueLength, version, mark });
       }
-      this.#grow(
-        image,
-        size,
-        changes.some(({ value }) => value !== undefined),
-      );
+      this.#grow(image, size, added);
       for (const [i, extent] of added.entries()) {
         const bytes = new Uint8Array(extent.length);
         encodeRecord(bytes, extent, changes[i]?.value ?? NO_BYTES, this.#salt);
@@ -224,10 +222,16 @@ export class FileCore {
   }
 
   /** Makes the file as long as what is allocated, by a large step if the disk allows it. */
-  #grow(image: Image, size: number, hasPuts: boolean): void {
-    const { space } = image;
-    // Deletions need space as well, and must go through on a full disk: they are the way out.
-    if (hasPuts && !space.hasGap(RESERVE)) space.extend(Math.max(space.end, size) + RESERVE);
+  #grow(image: Image, size: number, added: readonly Extent[]): void {
+    const { space, entries } = image;
+    let [growth, live] = [0, 0];
+    for (const { key, kind, length, mark } of added) {
+      growth += (kind === KIND_PUT ? length : 0) - (entries.get(key)?.length ?? 0);
+      live = mark.live;
+    }
+    // All others must go through on a full disk: they are the way out, and need room themselves.
+    const missing = growth > 0 ? space.missing(reserveFor(live), RESERVE) : 0;
+    if (missing > 0) space.extend(Math.max(space.end, size) + Math.max(missing, RESERVE));
     if (space.end <= size) return;
     const end = Math.ceil(Math.max(space.end, size + size / 8) / GROWTH) * GROWTH;
     try {
@@ -282,7 +286,7 @@ export class FileCore {
   #shrink(image: Image): void {
     const tail = image.space.gaps().at(-1);
     if (tail === undefined || tail.at + tail.length !== image.space.end) return;
-    const end = Math.ceil((tail.at + GROWTH) / GROWTH) * GROWTH;
+    const end = Math.ceil((tail.at + reserveFor(image.entries.size)) / GROWTH + 1) * GROWTH;
     if (image.space.end - end < Math.max(16 * GROWTH, end)) return;
     this.#file.truncate(end);
     image.space.truncate(end);
@@ -356,6 +360,8 @@ export class FileCore {
     return this.#image;
   }
 }
+
+const reserveFor = (records: number): number => RESERVE + records * TOMBSTONE;
 
 const NO_BYTES: Uint8Array = /* @__PURE__ */ new Uint8Array(0);
 const ZEROS: Uint8Array = /* @__PURE__ */ new Uint8Array(GROWTH);

@@ -33,8 +33,15 @@ export class FreeSpace {
     return this.#end;
   }
 
-  hasGap(length: number): boolean {
-    return this.#gaps.some((gap) => gap.length >= length);
+  /** How much there is too little of `total` free bytes, in gaps of at least `each`. */
+  missing(total: number, each: number): number {
+    let missing = total;
+    // The largest gap is usually the last.
+    for (let i = this.#gaps.length - 1; i >= 0 && missing > 0; i--) {
+      const length = this.#gaps[i]?.length ?? 0;
+      if (length >= each) missing -= length;
+    }
+    return Math.max(missing, 0);
   }
 
   gaps(): readonly Readonly<Gap>[] {
