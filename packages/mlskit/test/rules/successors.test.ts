@@ -401,10 +401,10 @@ describe("branches", () => {
     const staged = await join(bytes, [joiner], known);
     const check = () => checkSuccession(staged, () => parent, known);
     await expectRule(check, "mk-105", { as: "VAL", code: "INVALID_WELCOME" });
-    // A client does not get that far: the parent is a live group.
+    // So does a client, before it looks whether that group lives.
     const own = await bundleOf(await keyPackageOf(old.bob, 1));
     const forged = await paper(old.group, "branch", 1n, { joiner: own, parent, groupId });
-    await bobRefuses(old, forged.bytes, "valn1403");
+    await bobRefuses(old, forged.bytes, "mk-105");
   });
 
   test("valn1412 valn1414 mk-105 [CJ] ok: some members of the parent, which goes on unchanged", async () => {
