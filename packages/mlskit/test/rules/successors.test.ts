@@ -404,7 +404,7 @@ describe("branches", () => {
     // So does a client, before it looks whether that group lives.
     const own = await bundleOf(await keyPackageOf(old.bob, 1));
     const forged = await paper(old.group, "branch", 1n, { joiner: own, parent, groupId });
-    await bobRefuses(old, forged.bytes, "mk-105");
+    await bobRefuses(old, forged.bytes, "mk-105", { as: "VAL", code: "INVALID_WELCOME" });
   });
 
   test("valn1412 valn1414 mk-105 [CJ] ok: some members of the parent, which goes on unchanged", async () => {
