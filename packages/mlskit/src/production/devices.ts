@@ -2,6 +2,8 @@
 import { equalBytes, toHex } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { StateError } from "../errors.ts";
+import type { KeyPackage } from "../key-packages/key-package.ts";
+import type { Proposal } from "../messages/proposal.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import {
   activeGroupIds,
@@ -54,14 +56,20 @@ export async function addDevice(
   return runJob(
     client,
     name,
-    async (group) => {
-      if (leavesOf(group, device).length > 0) return undefined;
-      const bytes = await keyPackage(group);
-      const { signatureKey } = decodeKeyPackage(bytes, rules).leafNode;
-      if (!device.signatureKeys.some((key) => equalBytes(key, signatureKey))) {
-        throw new StateError("NO_MATCHING_KEY_PACKAGE", "the key package is of another device");
-      }
-      return { add: [bytes] };
+    {
+      wishes: async (group) => {
+        if (leavesOf(group, device).length > 0) return undefined;
+        const bytes = await keyPackage(group);
+        if (!isOf(decodeKeyPackage(bytes, rules), device)) {
+          throw new StateError("NO_MATCHING_KEY_PACKAGE", "the key package is of another device");
+        }
+        return { add: [bytes] };
+      },
+      isProposed: (own, group) => {
+        const isAdd = (proposal: Proposal): boolean =>
+          proposal.type === "add" && isOf(proposal.keyPackage, device);
+        return leavesOf(group, device).length === 0 && own.some(isAdd);
+      },
     },
     options,
   );
@@ -78,9 +86,18 @@ export async function removeDevice(
   return runJob(
     client,
     name,
-    (group) => {
-      const leaves = leavesOf(group, device);
-      return leaves.length === 0 ? undefined : { remove: leaves };
+    {
+      wishes: (group) => {
+        const leaves = leavesOf(group, device);
+        return leaves.length === 0 ? undefined : { remove: leaves };
+      },
+      isProposed: (own, group) => {
+        const removed = own.flatMap((proposal) => {
+          return proposal.type === "remove" ? [proposal.removed] : [];
+        });
+        const leaves = leavesOf(group, device);
+        return leaves.length > 0 && leaves.every((leaf) => removed.includes(leaf));
+      },
     },
     options,
   );
@@ -90,6 +107,10 @@ function leavesOf(group: Group, { signatureKeys }: Device): readonly number[] {
   return signatureKeys.flatMap((signatureKey) => {
     return group.findMembers({ signatureKey }).map(({ leafIndex }) => leafIndex);
   });
+}
+
+function isOf({ leafNode }: KeyPackage, { signatureKeys }: Device): boolean {
+  return signatureKeys.some((key) => equalBytes(key, leafNode.signatureKey));
 }
 
 const nameOf = ({ signatureKeys }: Device): string => signatureKeys.map(toHex).sort().join(".");

@@ -8,6 +8,7 @@ import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientTransaction } from "../client/client-transaction.ts";
 import type { Group } from "../client/group.ts";
 import type { Outcome } from "../client/state/outcome.ts";
+import { isUnreadable } from "../client/session/unreadable.ts";
 import { invalid } from "../client/receiving/failed-message.ts";
 import type { ProcessOptions } from "../client/receiving/process.ts";
 
@@ -29,7 +30,9 @@ const DEFAULT_BATCH = 100;
  * Processes messages of any groups in order, one transaction per batch, and yields the outcomes of
  * each batch when it is durable: one outcome for each message, at its place. A message that cannot be
  * used stops none of the others, see {@link Group.processMany}; neither does one that could be used later,
- * for which `error.retryable` is true: keep its bytes to process it again.
+ * for which `error.retryable` is true: keep its bytes to process it again. A group that cannot be read
+ * ({@link Client.unreadableGroups}) holds up no other; what comes for it is `invalid`, and is to be kept
+ * if the group may become readable.
  *
  * What is to be accepted must be accepted in the transaction: by the option, or in `onBatch`. Outcomes that
  * were yielded cannot be any more, and throw `TRANSACTION_CLOSED`.
@@ -87,8 +90,9 @@ async function processInside(
   try {
     group = await transaction.group(groupId);
   } catch (error) {
-    if (!MlsError.is(error, "GROUP_NOT_FOUND")) throw error;
-    return { kind: "unknownGroup", groupId };
+    if (MlsError.is(error, "GROUP_NOT_FOUND")) return { kind: "unknownGroup", groupId };
+    if (!isUnreadable(error)) throw error;
+    return { kind: "invalid", groupId, error };
   }
   const [outcome] = await group.processMany([bytes], options);
   return outcome as Outcome;

@@ -2,6 +2,7 @@
 import { bytesKey } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
+import type { Proposal } from "../messages/proposal.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
 import { Contender, type GroupTransport, type Wishes } from "./commit-or-propose.ts";
@@ -38,6 +39,13 @@ export interface JobResult {
   readonly left: readonly Uint8Array[];
 }
 
+/** What a job wants of every group. */
+export interface Job {
+  readonly wishes: Wishes;
+  /** Whether that comes true when somebody commits these proposals of ours. */
+  isProposed(own: readonly Proposal[], group: Group): boolean;
+}
+
 interface RunOptions extends JobOptions {
   /** Asked at the end for groups that have come to need the same meanwhile. */
   readonly more?: (() => Promise<readonly Uint8Array[]>) | undefined;
@@ -55,13 +63,13 @@ export function putJob(transaction: Transaction, name: string, job: JobRecord): 
 }
 
 /**
- * Carries wishes out in every group of a job. A group is ticked off when they have come true there,
+ * Carries out what a job wants in each of its groups. A group is ticked off when they have come true there,
  * each in a transaction of its own.
  */
 export async function runJob(
   client: Client,
   name: string,
-  wishes: Wishes,
+  work: Job,
   { transport, onProgress, signal, more }: RunOptions,
 ): Promise<JobResult> {
   const core = coreOfClient(client);
@@ -84,7 +92,7 @@ export async function runJob(
     }
     signal?.throwIfAborted();
     const groupId = groups[next] as Uint8Array;
-    const { result, error, isDone } = await step(client, groupId, wishes, transport, signal);
+    const { result, error, isDone } = await step(client, groupId, work, transport, signal);
     if (isDone) {
       left = left.filter((other) => bytesKey(other) !== bytesKey(groupId));
       done += 1;
@@ -102,7 +110,7 @@ export async function runJob(
 async function step(
   client: Client,
   groupId: Uint8Array,
-  wishes: Wishes,
+  { wishes, isProposed }: Job,
   transport: GroupTransport,
   signal: AbortSignal | undefined,
 ): Promise<Pick<JobProgress, "result" | "error"> & { readonly isDone: boolean }> {
@@ -125,7 +133,7 @@ async function step(
     await contender.handOutAll();
     signal?.throwIfAborted();
     if (!isActive(group)) return done("nothingToDo");
-    if (isProposed(group) && (await wishes(group)) !== undefined) return done("proposed");
+    if (isProposed(ownProposals(group), group)) return done("proposed");
     const { type } = await contender.carryOut(wishes, { signal });
     return done(type);
   } catch (error) {
@@ -137,7 +145,7 @@ async function step(
 }
 
 /** Undefined if it was deleted meanwhile. */
-async function findGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
+export async function findGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
   try {
     return await client.group(groupId);
   } catch (error) {
@@ -150,9 +158,11 @@ async function findGroup(client: Client, groupId: Uint8Array): Promise<Group | u
 export const isActive = ({ status }: Group): boolean =>
   status !== "inactive" && status !== "suspended";
 
-/** Our wishes wait for somebody to commit them. */
-function isProposed(group: Group): boolean {
-  return group.pendingProposals.some(({ bytes }) => bytes !== undefined);
+/** What we proposed in this epoch, for somebody to commit. */
+function ownProposals(group: Group): readonly Proposal[] {
+  return group.pendingProposals.flatMap(({ bytes, proposal }) => {
+    return bytes === undefined ? [] : [proposal];
+  });
 }
 
 /** Groups in which we could commit, and those of which nobody can tell as long as they are unreadable. */

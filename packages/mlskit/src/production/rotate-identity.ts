@@ -1,6 +1,6 @@
 /** A new signature key or credential in all groups. Catalogue M-UPD-08; rule P-KP-04. */
-import { decode, encode, equalBytes, opaque, toHex } from "../codec/index.ts";
-import { StateError } from "../errors.ts";
+import { encode, equalBytes, opaque } from "../codec/index.ts";
+import type { Proposal } from "../messages/proposal.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import {
   activeGroupIds,
@@ -15,10 +15,7 @@ import type { Group } from "../client/group.ts";
 import type { Identity } from "../client/identity/identity.ts";
 import { encodeRecord } from "../client/records/record-codecs.ts";
 import { retiredKey } from "../client/records/record-keys.ts";
-import { collectRetiredIdentities } from "./retired-identities.ts";
-
-const nameOf = ({ signatureKey }: Pick<Identity, "signatureKey">): string =>
-  `rotation/${toHex(signatureKey)}`;
+import { awaitedSuccessor, collectRetiredIdentities, rotationOf } from "./retired-identities.ts";
 
 /**
  * Continues as another identity of this client, which the authentication service knows already, in
@@ -33,7 +30,7 @@ export async function rotateIdentity(
   { from, to, ...options }: JobOptions & { readonly from: Identity; readonly to: Identity },
 ): Promise<JobResult> {
   const core = coreOfClient(client);
-  const name = nameOf(from);
+  const name = rotationOf(from.signatureKey);
   if ((await findJob(core, name)) === undefined) {
     const groups = await activeGroupIds(client);
     const details = encode(opaque, to.signatureKey);
@@ -47,7 +44,11 @@ export async function rotateIdentity(
   const result = await runJob(
     client,
     name,
-    (group) => (usesKey(group, from) ? { identity: to, forcePath: true } : undefined),
+    {
+      wishes: (group) => (usesKey(group, from) ? { identity: to, forcePath: true } : undefined),
+      isProposed: (own, group) =>
+        usesKey(group, from) && own.some((proposal) => isUpdateTo(proposal, to)),
+    },
     // By Welcomes for key packages of the old identity.
     { ...options, more: async () => (await client.groups()).filter(needsRotation).map(idOf) },
   );
@@ -62,7 +63,14 @@ function usesKey(group: Group, { signatureKey }: Identity): boolean {
   return own !== undefined && equalBytes(own.signatureKey, signatureKey);
 }
 
-/** Rotations that were begun and not finished, to be taken up after a start. */
+function isUpdateTo(proposal: Proposal, { signatureKey }: Identity): boolean {
+  return proposal.type === "update" && equalBytes(proposal.leafNode.signatureKey, signatureKey);
+}
+
+/**
+ * Rotations that were begun and not finished, to be taken up after a start. One whose `to` the
+ * application removed meanwhile is left out: the call that names another one takes it up.
+ */
 export async function unfinishedRotations(
   client: Client,
 ): Promise<readonly { readonly from: Identity; readonly to: Identity }[]> {
@@ -70,14 +78,10 @@ export async function unfinishedRotations(
   const identities = await client.identities();
   const found: { from: Identity; to: Identity }[] = [];
   for (const from of identities) {
-    const job = await findJob(core, nameOf(from));
-    if (job === undefined) continue;
-    const successor = decode(opaque, job.details, "job");
+    const successor = await awaitedSuccessor(core, from.signatureKey);
+    if (successor === undefined) continue;
     const to = identities.find(({ signatureKey }) => equalBytes(signatureKey, successor));
-    if (to === undefined) {
-      throw new StateError("SIGNER_NOT_FOUND", "the identity that takes over is gone");
-    }
-    found.push({ from, to });
+    if (to !== undefined) found.push({ from, to });
   }
   return found;
 }

@@ -16,7 +16,7 @@ export interface UnreadableGroup {
  * Whether an error on reading a group concerns it alone: its records are damaged or gone, or its signer
  * or tree is not at hand. A store that fails, or that a later release wrote, concerns all.
  */
-export function isUnreadable(error: unknown): boolean {
+export function isUnreadable(error: unknown): error is MlsError {
   if (!(error instanceof MlsError)) return false;
   const { blame, code, cause } = error;
   if (blame !== "storage") return blame !== "usage" && blame !== "provider";
