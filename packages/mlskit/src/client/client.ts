@@ -35,7 +35,7 @@ import {
   type JoinOptions,
   peekWelcome,
   reportFailure,
-  isFaultOfWelcome,
+  isFaultOfOthers,
   stageWelcome,
   type WelcomePeek,
 } from "./joining/join.ts";
@@ -353,7 +353,7 @@ export class Client {
     try {
       return await stageWelcome(this.#core, welcome, options);
     } catch (error) {
-      if (!isFaultOfWelcome(error)) throw error;
+      if (!isFaultOfOthers(error)) throw error;
       // Whether or not that can be stored.
       await reportFailure(this.#core, welcome, error).catch(() => undefined);
       throw error;

@@ -3,6 +3,7 @@ import { fromHex, fromUtf8, toHex, uint64, utf8 } from "../codec/index.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { EventLog } from "../client/records/event-log.ts";
 import type { ClientEvent } from "../client/state/events.ts";
+import { countOf } from "../client/state/settings.ts";
 import { decodeRecord, encodeRecord, RAW } from "../client/records/record-codecs.ts";
 import { EVENT_HEAD_KEY, EVENT_PREFIX, eventKey } from "../client/records/record-keys.ts";
 
@@ -19,6 +20,7 @@ export interface LoggedEvent {
 
 /** For `ClientOptions.eventLog`: every event is written together with the change that it tells of. */
 export function eventLog({ limit = 10_000 }: EventLogOptions = {}): EventLog {
+  const most = BigInt(countOf("limit", limit));
   return {
     append: async (storage, transaction, events) => {
       const head = await storage.get(EVENT_HEAD_KEY);
@@ -27,7 +29,7 @@ export function eventLog({ limit = 10_000 }: EventLogOptions = {}): EventLog {
       for (const [i, event] of events.entries()) {
         const sequence = first + BigInt(i);
         transaction.put(eventKey(sequence), encodeRecord(RAW, utf8(toJson(event))));
-        const surplus = sequence - BigInt(limit);
+        const surplus = sequence - most;
         if (surplus > 0n) transaction.delete(eventKey(surplus));
       }
       const next = first + BigInt(events.length);

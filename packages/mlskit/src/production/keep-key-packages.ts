@@ -1,5 +1,6 @@
 /** Looking after the stock of key packages while the application runs. Rule P-KP-01. */
 import type { Client } from "../client/client.ts";
+import { timeoutOf } from "../client/state/settings.ts";
 import type { KeyPackageDirectory } from "./key-package-directory.ts";
 import {
   maintainKeyPackages,
@@ -51,6 +52,7 @@ export function keepKeyPackages(
       options.onReport?.(await maintainKeyPackages(client, directory, options));
     });
   };
+  const stopTimer = every(interval, check);
   const stopListening = client.on((event) => {
     if (event.type === "keyPackageUsed") check();
     if (event.type !== "welcomeFailed") return;
@@ -59,7 +61,6 @@ export function keepKeyPackages(
     enqueue(() => suspectKeyPackage(client, reference));
     check();
   });
-  const stopTimer = every(interval, check);
   check();
   return async () => {
     isStopped = true;
@@ -70,7 +71,7 @@ export function keepKeyPackages(
 }
 
 function timer(seconds: number, run: () => void): () => void {
-  const id: unknown = setInterval(run, seconds * 1000);
+  const id: unknown = setInterval(run, timeoutOf("interval", seconds * 1000));
   // On Node it must not keep the process alive.
   if (typeof id === "object" && id !== null && "unref" in id && typeof id.unref === "function") {
     id.unref();

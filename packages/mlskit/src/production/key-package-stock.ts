@@ -10,6 +10,7 @@ import { referenceOf } from "../client/joining/join.ts";
 import type { KeyPackageDirectory } from "./key-package-directory.ts";
 import {
   defaultCapabilities,
+  eraseKeys,
   type KeyPackageOptions,
   listKeyPackages,
   makeKeyPackage,
@@ -18,7 +19,9 @@ import {
   type StoredKeyPackage,
   storeKeyPackage,
 } from "../client/identity/key-packages.ts";
+import type { Transaction } from "../client/records/transaction.ts";
 import { Mutex } from "../client/session/mutex.ts";
+import { countOf, secondsOf } from "../client/state/settings.ts";
 import { type StockRecord, type StockState, stockRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord, keyPackageRecord } from "../client/records/record-codecs.ts";
 import {
@@ -31,7 +34,7 @@ import {
 import { collectRetiredIdentities, retiredIdentities } from "./retired-identities.ts";
 
 export interface StockOptions {
-  /** Default: all identities that no other one is replacing. */
+  /** Default: all that no other one is replacing. Packages of others, but of those, are left alone. */
   readonly identities?: readonly Identity[] | undefined;
   /** Packages per identity, which has one suite and one credential. Default: 50. */
   readonly target?: number | undefined;
@@ -55,12 +58,23 @@ export interface StockReport {
 }
 
 const DAY = 86_400;
-const DEFAULTS = { target: 50, lastResortLifetime: 30 * DAY, grace: 14 * DAY };
+
+/** The options, checked and complete. */
+interface Rules {
+  readonly target: number;
+  readonly threshold: number;
+  readonly lastResortLifetime: bigint;
+  readonly grace: bigint;
+  readonly keyPackage: Omit<KeyPackageOptions, "lastResort">;
+}
 
 interface StockItem extends StoredKeyPackage, StockRecord {
   /** A last resort that entered a group. */
   readonly isUsed: boolean;
 }
+
+/** Whether a package may be handed out; undefined: its identity is looked after by another call. */
+type Judge = (item: StockItem) => boolean | undefined;
 
 /** One at a time for a client, so that no two fill the same gap. */
 const locks = new WeakMap<ClientCore, Mutex>();
@@ -100,6 +114,7 @@ export function suspectKeyPackage(client: Client, reference: Uint8Array): Promis
     const record = decodeRecord(keyPackageRecord, stored.value, core.stored);
     transaction.expect(key, stored.version);
     transaction.put(key, encodeRecord(keyPackageRecord, { ...record, isSuspect: true }));
+    eraseKeys(record);
   });
 }
 
@@ -109,17 +124,39 @@ async function maintain(
   directory: KeyPackageDirectory,
   options: StockOptions,
 ): Promise<StockReport> {
-  await noteClaims(core, directory);
+  const rules = rulesOf(core, options);
   const retired = await retiredIdentities(core);
   const identities =
     options.identities ??
     (await client.identities()).filter(({ signatureKey }) => !retired.has(bytesKey(signatureKey)));
-  for (const identity of identities) await fill(core, directory, identity, options);
-  const published = await publish(core, directory);
-  const withdrawn = await withdraw(core, directory, identities, options);
-  const deleted = await deleteKeys(core, retired, options);
+  const judge = judgeOf(core, identities, retired, rules);
+  await noteClaims(core, directory, judge);
+  for (const identity of identities) await fill(core, directory, identity, rules);
+  const published = await publish(core, directory, judge);
+  const withdrawn = await withdraw(core, directory, judge);
+  const deleted = await deleteKeys(core, retired, judge, rules);
   await collectRetiredIdentities(client);
   return { published, withdrawn, deleted };
+}
+
+/** @throws UsageError `INVALID_SETTING` */
+function rulesOf(
+  core: ClientCore,
+  {
+    target = 50,
+    threshold = core.options.keyPackageThreshold,
+    lastResortLifetime = 30 * DAY,
+    grace = 14 * DAY,
+    keyPackage = {},
+  }: StockOptions,
+): Rules {
+  return {
+    target: countOf("target", target),
+    threshold: countOf("threshold", threshold),
+    lastResortLifetime: secondsOf("lastResortLifetime", lastResortLifetime),
+    grace: secondsOf("grace", grace),
+    keyPackage,
+  };
 }
 
 /** Packages that were made here, oldest first. */
@@ -144,21 +181,34 @@ function setState(
   state: StockState,
 ): Promise<void> {
   if (items.length === 0) return Promise.resolve();
-  const record = encodeRecord(stockRecord, { state, since: core.options.clock() });
   return core.write(async (transaction) => {
     for (const { reference } of items) {
       // One that entered a group meanwhile is gone, and its record with it.
       if ((await transaction.get(stockKey(reference))) === undefined) continue;
-      transaction.put(stockKey(reference), record);
+      putState(core, transaction, reference, state);
     }
   });
 }
 
-async function noteClaims(core: ClientCore, directory: KeyPackageDirectory): Promise<void> {
+function putState(
+  core: ClientCore,
+  transaction: Transaction,
+  reference: Uint8Array,
+  state: StockState,
+): void {
+  const record: StockRecord = { state, since: core.options.clock() };
+  transaction.put(stockKey(reference), encodeRecord(stockRecord, record));
+}
+
+async function noteClaims(
+  core: ClientCore,
+  directory: KeyPackageDirectory,
+  judge: Judge,
+): Promise<void> {
   if (directory.claimed === undefined) return;
-  const offered = (await stock(core)).filter(
-    ({ state, isLastResort }) => state === "published" && !isLastResort,
-  );
+  const offered = (await stock(core)).filter((item) => {
+    return item.state === "published" && !item.isLastResort && judge(item) !== undefined;
+  });
   if (offered.length === 0) return;
   const claimed = await directory.claimed(offered.map(({ reference }) => reference));
   const keys = new Set(claimed.map(bytesKey));
@@ -166,15 +216,35 @@ async function noteClaims(core: ClientCore, directory: KeyPackageDirectory): Pro
   await setState(core, found, "claimed");
 }
 
-/** Makes what is missing: rules P-KP-01 and P-KP-02. Replaced packages count as missing. */
+/** Makes what is missing: rules P-KP-01 and P-KP-02. */
 async function fill(
   core: ClientCore,
   directory: KeyPackageDirectory,
   identity: Identity,
-  options: StockOptions,
+  rules: Rules,
 ): Promise<void> {
-  const { target = DEFAULTS.target, threshold = core.options.keyPackageThreshold } = options;
-  const isGood = judge(core, identity, options);
+  if ((await missing(core, directory, identity, rules)).length === 0) return;
+  await core.write(async (transaction) => {
+    const signer = await core.signerFor(transaction, identity.signatureKey);
+    // Counted anew: whoever fills the same gap from here on makes this write start over.
+    for (const lastResort of await missing(core, directory, identity, rules)) {
+      const request = { ...rules.keyPackage, lastResort };
+      const made = await makeKeyPackage(core, identity, signer, request);
+      const { reference } = storeKeyPackage(transaction, made, core.options.clock());
+      putState(core, transaction, reference, "made");
+    }
+  });
+}
+
+/** For each package that is to be made, whether it is a last resort. Replaced packages count as missing. */
+async function missing(
+  core: ClientCore,
+  { supportsLastResort = false }: KeyPackageDirectory,
+  identity: Identity,
+  rules: Rules,
+): Promise<readonly boolean[]> {
+  const { target, threshold } = rules;
+  const isGood = judgeFor(core, identity, rules);
   const own = (await stock(core)).filter(({ signatureKey, state }) => {
     if (bytesKey(signatureKey) !== bytesKey(identity.signatureKey)) return false;
     return state === "made" || state === "published";
@@ -183,26 +253,18 @@ async function fill(
   const available = good.filter(({ isLastResort }) => !isLastResort).length;
   const replaced = own.filter((item) => !item.isLastResort && !isGood(item)).length;
   const wanted = available < threshold ? target : Math.min(target, available + replaced);
-  const needsLast =
-    directory.supportsLastResort === true && !good.some(({ isLastResort }) => isLastResort);
-  if (wanted <= available && !needsLast) return;
-  await core.write(async (transaction) => {
-    const now = core.options.clock();
-    const signer = await core.signerFor(transaction, identity.signatureKey);
-    const record = encodeRecord(stockRecord, { state: "made", since: now });
-    const make = async (lastResort: boolean): Promise<void> => {
-      const request = { ...options.keyPackage, lastResort };
-      const made = await makeKeyPackage(core, identity, signer, request);
-      const { reference } = storeKeyPackage(transaction, made, now);
-      transaction.put(stockKey(reference), record);
-    };
-    for (let i = available; i < wanted; i++) await make(false);
-    if (needsLast) await make(true);
-  });
+  const ordinary = Array<boolean>(Math.max(0, wanted - available)).fill(false);
+  const needsLast = supportsLastResort && !good.some(({ isLastResort }) => isLastResort);
+  return needsLast ? [...ordinary, true] : ordinary;
 }
 
-async function publish(core: ClientCore, directory: KeyPackageDirectory): Promise<number> {
-  const made = (await stock(core)).filter(({ state }) => state === "made");
+/** What may be handed out. The rest is withdrawn: a directory that refuses it must not refuse all. */
+async function publish(
+  core: ClientCore,
+  directory: KeyPackageDirectory,
+  judge: Judge,
+): Promise<number> {
+  const made = (await stock(core)).filter((item) => item.state === "made" && judge(item) === true);
   if (made.length === 0) return 0;
   const packages: PublishedKeyPackage[] = made.map(({ bytes, reference, expiresAt }) => {
     return { bytes, reference, expiresAt };
@@ -216,16 +278,11 @@ async function publish(core: ClientCore, directory: KeyPackageDirectory): Promis
 async function withdraw(
   core: ClientCore,
   directory: KeyPackageDirectory,
-  identities: readonly Identity[],
-  options: StockOptions,
+  judge: Judge,
 ): Promise<number> {
-  const judges = new Map<string, (item: StockItem) => boolean>();
-  for (const identity of identities) {
-    judges.set(bytesKey(identity.signatureKey), judge(core, identity, options));
-  }
   const bad = (await stock(core)).filter((item) => {
     if (item.state === "withdrawn" || (item.state === "claimed" && !item.isExpired)) return false;
-    return judges.get(bytesKey(item.signatureKey))?.(item) !== true;
+    return judge(item) === false;
   });
   if (bad.length === 0) return 0;
   await directory.withdraw(bad.map(({ reference }) => reference));
@@ -240,14 +297,16 @@ async function withdraw(
 async function deleteKeys(
   core: ClientCore,
   retired: ReadonlySet<string>,
-  { grace = DEFAULTS.grace }: StockOptions,
+  judge: Judge,
+  { grace }: Rules,
 ): Promise<number> {
   const now = core.options.clock();
-  const over = (await stock(core)).filter(({ state, since, expiresAt, signatureKey }) => {
-    if (state !== "withdrawn") return false;
+  const over = (await stock(core)).filter((item) => {
+    const { state, since, expiresAt, signatureKey } = item;
+    if (state !== "withdrawn" || judge(item) === undefined) return false;
     const isRetired = retired.has(bytesKey(signatureKey));
     const end = isRetired || since > expiresAt ? since : expiresAt;
-    return end + BigInt(grace) <= now;
+    return end + grace <= now;
   });
   if (over.length === 0) return 0;
   await core.write(async (transaction) => {
@@ -256,11 +315,29 @@ async function deleteKeys(
   return over.length;
 }
 
+/** Of packages of these identities; of those that are being replaced none is to be handed out. */
+function judgeOf(
+  core: ClientCore,
+  identities: readonly Identity[],
+  retired: ReadonlySet<string>,
+  rules: Rules,
+): Judge {
+  const judges = new Map(
+    identities.map((identity) => {
+      return [bytesKey(identity.signatureKey), judgeFor(core, identity, rules)];
+    }),
+  );
+  return (item) => {
+    const key = bytesKey(item.signatureKey);
+    return judges.get(key)?.(item) ?? (retired.has(key) ? false : undefined);
+  };
+}
+
 /** Whether a package may be handed out, as far as this identity and the wishes go. */
-function judge(
+function judgeFor(
   core: ClientCore,
   identity: Identity,
-  { keyPackage = {}, lastResortLifetime = DEFAULTS.lastResortLifetime }: StockOptions,
+  { keyPackage, lastResortLifetime }: Rules,
 ): (item: StockItem) => boolean {
   const now = core.options.clock();
   const { provider, types } = core.options;
@@ -277,7 +354,7 @@ function judge(
     const { notBefore, notAfter } = leafNode.origin.lifetime;
     // Rule P-KP-03: a quarter of the lifetime is the least that a taker may expect.
     if ((notAfter - now) * 4n < notAfter - notBefore) return false;
-    return !item.isLastResort || now - item.createdAt < BigInt(lastResortLifetime);
+    return !item.isLastResort || now - item.createdAt < lastResortLifetime;
   };
 }
 

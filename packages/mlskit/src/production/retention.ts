@@ -13,6 +13,7 @@ import {
   groupIdOf,
   keyPackageKey,
 } from "../client/records/record-keys.ts";
+import { secondsOf } from "../client/state/settings.ts";
 import type { GroupSession } from "../client/session/session.ts";
 import { stepBack } from "../client/session/step-back.ts";
 import type { Transaction } from "../client/records/transaction.ts";
@@ -54,7 +55,8 @@ export async function applyRetention(
 ): Promise<RetentionReport> {
   const core = coreOfClient(client);
   const now = core.options.clock();
-  const oldestEnd = now - BigInt(endedGroups);
+  const oldestEnd = now - secondsOf("endedGroups", endedGroups);
+  const oldest = now - secondsOf("usedKeyPackages", usedKeyPackages);
   const failed: FailedRetention[] = [];
   let groups = 0;
   for (const { key, value } of await core.storage.list(GROUP_PREFIX)) {
@@ -66,7 +68,6 @@ export async function applyRetention(
       failed.push({ groupId: groupIdOf(key), error });
     }
   }
-  const oldest = now - BigInt(usedKeyPackages);
   const records = await core.write(async (transaction) => {
     return (await forgetGone(transaction, oldest, now)) + (await forgetEntered(core, transaction));
   });

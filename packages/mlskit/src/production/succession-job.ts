@@ -7,8 +7,12 @@ import type { ReInit } from "../messages/proposal.ts";
 import { type Client, coreOfClient, type NewGroup } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
 import { writeSuccessor } from "../client/joining/enter-group.ts";
+import { isFaultOfOthers } from "../client/joining/join.ts";
 import type { Group, Member } from "../client/group.ts";
 import { decodeKeyPackage } from "../client/state/messages.ts";
+import { secondsOf } from "../client/state/settings.ts";
+import { findGroup } from "./group-job.ts";
+import type { Transaction } from "../client/records/transaction.ts";
 import { type SuccessionRecord, successionRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
 import { jobKey } from "../client/records/record-keys.ts";
@@ -47,27 +51,38 @@ export async function continueSuccession(
   options: SuccessionOptions,
 ): Promise<SuccessionStep> {
   const core = coreOfClient(client);
+  const patience = secondsOf("patience", options.patience ?? DEFAULT_PATIENCE);
   const known = await readRecord(core, groupId);
   if (known?.made !== undefined) return handOut(client, core, groupId, known.made, options);
-  const group = await suspendedGroup(client, groupId);
+  const group = await findGroup(client, groupId);
   const reInit = group?.reInit;
-  if (group === undefined || reInit === undefined) {
+  if (group?.status !== "suspended" || reInit === undefined) {
     if (known !== undefined) await forget(core, groupId);
     return { type: "done" };
   }
   const start = known ?? { startedAt: core.options.clock(), keyPackages: [], made: undefined };
   const others = group.members().filter(({ isOwn }) => !isOwn);
   const record = await collect(core, group, others, reInit, start, options);
-  const until = turnOf(group, record.startedAt, options.patience ?? DEFAULT_PATIENCE);
+  const until = turnOf(group, record.startedAt, patience);
   if (core.options.clock() < until) return { type: "waiting", until };
   const packages = new Map(record.keyPackages.map(({ leaf, bytes }) => [leaf, bytes]));
   const missing = others.filter(({ leafIndex }) => !packages.has(leafIndex));
   if (missing.length > 0) return { type: "collecting", missing };
   const bytes = [...packages.values()];
-  const made = await writeSuccessor(core, groupId, bytes, options.request ?? {}, (write, next) => {
-    const now = { ...record, made: madeOf(reInit, next) };
-    write.put(keyOf(groupId), encodeRecord(successionRecord, now));
-  });
+  const note = (write: Transaction, next: CreatedSuccessor): void => {
+    putRecord(write, groupId, { ...record, made: madeOf(reInit, next) });
+  };
+  const made = await writeSuccessor(core, groupId, bytes, options.request ?? {}, note).catch(
+    async (error: unknown) => {
+      // Whichever of them is to blame: all are asked for anew.
+      if (isFaultOfOthers(error)) {
+        await core.write(async (write) =>
+          putRecord(write, groupId, { ...record, keyPackages: [] }),
+        );
+      }
+      throw error;
+    },
+  );
   return handOut(client, core, groupId, madeOf(reInit, made), options);
 }
 
@@ -87,31 +102,39 @@ async function collect(
   record: SuccessionRecord,
   options: SuccessionOptions,
 ): Promise<SuccessionRecord> {
-  const kept = record.keyPackages.filter(({ bytes }) => isUsable(core, bytes));
+  const kept = record.keyPackages.filter(({ bytes }) => isUsable(core, bytes, reInit));
   const leaves = new Set(kept.map(({ leaf }) => leaf));
   for (const member of others) {
     if (leaves.has(member.leafIndex)) continue;
     const bytes = await options.keyPackage(member, reInit);
-    if (bytes !== undefined) kept.push({ leaf: member.leafIndex, bytes });
+    if (bytes !== undefined && isUsable(core, bytes, reInit)) {
+      kept.push({ leaf: member.leafIndex, bytes });
+    }
   }
   const now = { ...record, keyPackages: kept };
-  await core.write(async (transaction) => {
-    transaction.put(keyOf(group.id), encodeRecord(successionRecord, now));
-  });
+  await core.write(async (transaction) => putRecord(transaction, group.id, now));
   return now;
 }
 
-function isUsable(core: ClientCore, bytes: Uint8Array): boolean {
-  const { origin } = decodeKeyPackage(bytes, core.options).leafNode;
-  return origin.source === "keyPackage" && origin.lifetime.notAfter > core.options.clock();
+/** One that nobody can use must not be kept: it would be in the way at every call. */
+function isUsable({ options }: ClientCore, bytes: Uint8Array, reInit: ReInit): boolean {
+  try {
+    const { cipherSuite, leafNode } = decodeKeyPackage(bytes, options);
+    const { origin } = leafNode;
+    if (cipherSuite !== reInit.cipherSuite || origin.source !== "keyPackage") return false;
+    return origin.lifetime.notAfter > options.clock();
+  } catch (error) {
+    if (!(error instanceof MlsError)) throw error;
+    return false;
+  }
 }
 
 /** Another member is first in every epoch, as with the commit delay of rule P-OWN-05. */
-function turnOf(group: Group, startedAt: bigint, patience: number): bigint {
+function turnOf(group: Group, startedAt: bigint, patience: bigint): bigint {
   const members = group.members();
   const rank = members.findIndex(({ isOwn }) => isOwn);
   const position = (Number(group.epoch % BigInt(members.length)) + rank) % members.length;
-  return startedAt + BigInt(position * patience);
+  return startedAt + BigInt(position) * patience;
 }
 
 async function handOut(
@@ -122,22 +145,16 @@ async function handOut(
   options: SuccessionOptions,
 ): Promise<SuccessionStep> {
   const { welcomes, ratchetTree } = made;
-  const group = await client.group(made.groupId);
+  const group = await findGroup(client, made.groupId);
+  if (group === undefined) {
+    await forget(core, groupId);
+    return { type: "done" };
+  }
   // The group may be in a later epoch by now, whose Commit is not the one that is handed out.
   const { confirmationTag = EMPTY_BYTES } = made;
   await options.deliver({ group, welcomes, ratchetTree, confirmationTag });
   await forget(core, groupId);
   return { type: "created", group };
-}
-
-async function suspendedGroup(client: Client, groupId: Uint8Array): Promise<Group | undefined> {
-  try {
-    const group = await client.group(groupId);
-    return group.status === "suspended" ? group : undefined;
-  } catch (error) {
-    if (MlsError.is(error, "GROUP_NOT_FOUND")) return undefined;
-    throw error;
-  }
 }
 
 async function readRecord(
@@ -147,6 +164,10 @@ async function readRecord(
   core.checkOpen();
   const stored = await core.storage.get(keyOf(groupId));
   return stored === undefined ? undefined : decodeRecord(successionRecord, stored.value);
+}
+
+function putRecord(transaction: Transaction, groupId: Uint8Array, record: SuccessionRecord): void {
+  transaction.put(keyOf(groupId), encodeRecord(successionRecord, record));
 }
 
 function forget(core: ClientCore, groupId: Uint8Array): Promise<void> {

@@ -302,6 +302,29 @@ describe("events", () => {
     ]);
   });
 
+  test("M-EVT-02 M-STO-16: what runs out is reported once, whether groups stay in memory or not", async () => {
+    for (const cache of ["keep", "reload"] as const) {
+      const world = await testGroup({ members: 3, cache });
+      const { clock } = world;
+      const { client, group } = world.member(1);
+      const events = listen(client);
+      clock.advance(82 * DAY);
+      const { client: dave } = await world.newClient("dave");
+      const { bytes } = await dave.createKeyPackage({ lifetime: 60n });
+      await group.proposeAdd(bytes);
+      clock.advance(61);
+      taken(events);
+      for (let i = 0; i < 3; i++) await reportExpiry(client);
+      const types = taken(events).map(({ type }) => type);
+      expect(types, cache).toEqual(["credentialExpiring", "proposalExpired"]);
+      // A new leaf is another one, and what it has comes from no key package.
+      await group.commitImmediately({ forcePath: true });
+      taken(events);
+      await reportExpiry(client);
+      expect(taken(events), cache).toEqual([]);
+    }
+  });
+
   test("M-EVT-05: a Welcome that failed is stored and numbered like everything else", async () => {
     const world = await testGroup({ members: 1, eventLog: eventLog() });
     const { client } = await world.newClient("bob");

@@ -1,10 +1,13 @@
 /** M-SEC-15: secrets that are dropped are overwritten in memory too, once that is durable. */
-import { describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { accessOf } from "../../src/client/group.ts";
 import type { GroupState } from "../../src/client/state/group-state.ts";
-import type { Group } from "../../src/index.ts";
+import { Transaction } from "../../src/client/records/transaction.ts";
+import { toHex } from "../../src/codec/index.ts";
+import { Secret } from "../../src/crypto/index.ts";
+import { Client, defaultProvider, type Group, memoryStorage } from "../../src/index.ts";
+import { declineWelcome, maintainKeyPackages } from "../../src/production/index.ts";
 import { SecretTree } from "../../src/secret-tree/secret-tree.ts";
-import { memoryStorage } from "../../src/storage/memory.ts";
 import { FaultStorage, faultStorage, testGroup, type TestGroup } from "../../src/testing/index.ts";
 
 const isZero = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
@@ -157,4 +160,104 @@ describe("M-SEC-15: nothing of a state that ended is left in memory", () => {
     await begun;
     expect(secrets.every(isZero)).toBe(true);
   });
+});
+
+describe("M-SEC-15: private keys of key packages are in memory only while they are used", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /** A client, and in how many arrays a private key of one of its key packages is left. */
+  async function watched() {
+    const world = await testGroup({ members: ["bob"] });
+    const provider = defaultProvider();
+    const suite = provider.suite(1);
+    const { clock, directory: authenticationService } = world;
+    const options = { storage: memoryStorage(), provider, clock, authenticationService };
+    const alice = await Client.create({ ...options, identity: "alice" });
+    world.directory.add(alice.identity);
+    const keys: string[] = [];
+    const held: Uint8Array[] = [];
+    const generate = suite.generateKeyPair.bind(suite);
+    vi.spyOn(suite, "generateKeyPair").mockImplementation(async () => {
+      const pair = await generate();
+      keys.push(toHex(pair.privateKey));
+      held.push(pair.privateKey);
+      return pair;
+    });
+    const copyOf = Secret.copyOf;
+    vi.spyOn(Secret, "copyOf").mockImplementation((bytes) => {
+      const secret = copyOf(bytes);
+      held.push(secret.bytes);
+      return secret;
+    });
+    const { put } = Transaction.prototype;
+    vi.spyOn(Transaction.prototype, "put").mockImplementation(function (
+      this: Transaction,
+      key,
+      value,
+    ) {
+      held.push(value);
+      put.call(this, key, value);
+    });
+    const left = (): number => {
+      return held.filter((bytes) => keys.some((key) => toHex(bytes).includes(key))).length;
+    };
+    const invite = async (keyPackage: Uint8Array): Promise<Uint8Array> => {
+      const { group } = await world.member(0).client.createGroupWith([keyPackage]);
+      return (await group.acceptCommit()).welcomes[0]!.bytes;
+    };
+    return { alice, left, invite, keys, held };
+  }
+
+  test("those that are made, kept in stock, listed and suspected", async () => {
+    const { alice, left, invite, keys, held } = await watched();
+    const [first] = await alice.createKeyPackages(2);
+    const directory = { supportsLastResort: true, publish: () => 0, withdraw: () => 0 };
+    await maintainKeyPackages(alice, directory, { target: 2 });
+    expect(await alice.keyPackages()).toHaveLength(5);
+    const welcome = await invite(first!.bytes);
+    await alice.peekWelcome(welcome);
+    await declineWelcome(alice, welcome);
+    expect((await alice.keyPackages()).filter(({ isSuspect }) => isSuspect)).toHaveLength(1);
+    expect([keys.length, held.length > 20, left()]).toEqual([10, true, 0]);
+  });
+
+  test("those that open a Welcome or make a group, but for the key of the leaf", async () => {
+    const { alice, left, invite } = await watched();
+    const [first, second, third] = await alice.createKeyPackages(3);
+    const welcome = await invite(first!.bytes);
+    const staged = await alice.stageWelcome(welcome);
+    expect(left()).toBe(1);
+    const joined = await alice.enter(staged);
+    expect(left()).toBe(1);
+    expect(joined.memberCount).toBe(2);
+    await alice.createGroup({ keyPackage: second!.reference });
+    expect(left()).toBe(2);
+    const broken = (await invite(third!.bytes)).slice();
+    broken[broken.length - 1]! ^= 1;
+    await expect(alice.stageWelcome(broken)).rejects.toMatchObject({ blame: "crypto" });
+    expect(left()).toBe(2);
+  });
+});
+
+test("M-SEC-15: what a transaction wrote is overwritten, whether or not it was stored", async () => {
+  const storage = faultStorage(memoryStorage());
+  for (const mode of ["stored", "failed", "dropped"] as const) {
+    const values = [1, 2, 3].map((byte) => new Uint8Array(8).fill(byte));
+    const transaction = new Transaction(storage);
+    transaction.put("app/a", values[0]!);
+    transaction.put("app/a", values[1]!);
+    transaction.put("app/b", values[2]!);
+    expect(isZero(values[1]!), mode).toBe(false);
+    if (mode === "dropped") transaction.abort();
+    else {
+      if (mode === "failed") storage.plan.failWrite = storage.writes + 1;
+      const done = transaction.commit();
+      if (mode === "failed") await expect(done).rejects.toMatchObject({ blame: "storage" });
+      else await done;
+    }
+    expect(values.every(isZero), mode).toBe(true);
+  }
+  expect((await storage.get("app/a"))?.value).toEqual(new Uint8Array(8).fill(2));
 });

@@ -9,6 +9,15 @@ import {
   memoryStorage,
   type Padding,
 } from "../../src/index.ts";
+import {
+  applyRetention,
+  continueSuccession,
+  eventLog,
+  keepKeyPackages,
+  type KeyPackageDirectory,
+  maintainKeyPackages,
+  reportExpiry,
+} from "../../src/production/index.ts";
 import { accessOf } from "../../src/client/group.ts";
 import { testGroup, type TestGroup } from "../../src/testing/index.ts";
 
@@ -51,6 +60,45 @@ const wrong: readonly (readonly [name: string, value: unknown])[] = [
   ["updatePolicy", { removal: "yes" }],
   ["updatePolicy", null],
 ];
+
+/** Seconds and numbers of what a production client does beside its groups. */
+const jobs: readonly (readonly [name: string, run: (client: Client, value: number) => unknown])[] =
+  [
+    ["endedGroups", (client, endedGroups) => applyRetention(client, { endedGroups })],
+    ["usedKeyPackages", (client, usedKeyPackages) => applyRetention(client, { usedKeyPackages })],
+    ["within", (client, within) => reportExpiry(client, { within })],
+    ["grace", (client, grace) => maintainKeyPackages(client, nowhere, { grace })],
+    ["target", (client, target) => maintainKeyPackages(client, nowhere, { target })],
+    ["threshold", (client, threshold) => maintainKeyPackages(client, nowhere, { threshold })],
+    [
+      "lastResortLifetime",
+      (client, lastResortLifetime) => maintainKeyPackages(client, nowhere, { lastResortLifetime }),
+    ],
+    [
+      "patience",
+      (client, patience) => {
+        const options = { keyPackage: () => undefined, deliver: () => 0, patience };
+        return continueSuccession(client, new Uint8Array(1), options);
+      },
+    ],
+    ["interval", async (client, interval) => keepKeyPackages(client, nowhere, { interval })],
+    ["limit", async (_, limit) => eventLog({ limit })],
+  ];
+
+const nowhere: KeyPackageDirectory = { publish: () => undefined, withdraw: () => undefined };
+
+test.each(jobs)(
+  "%s, given to a job: a number that cannot hold is refused before anything is written",
+  async (_, run) => {
+    const world = await testGroup({ members: 1 });
+    const { client } = world.member(0);
+    const before = await rowsOf(world);
+    for (const value of [Number.POSITIVE_INFINITY, Number.NaN, 0.0001, -1]) {
+      await expect(run(client, value)).rejects.toThrow(REFUSED);
+    }
+    expect(await rowsOf(world)).toEqual(before);
+  },
+);
 
 /** Settings as they come from code that nobody has checked. */
 const unchecked = (name: string, value: unknown): Partial<GroupConfig> => ({ [name]: value });

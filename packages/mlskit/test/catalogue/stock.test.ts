@@ -10,6 +10,7 @@ import {
 } from "../../src/production/index.ts";
 import { decodeMlsMessage, encodeMlsMessage } from "../../src/framing/mls-message.ts";
 import type { Welcome } from "../../src/messages/welcome.ts";
+import { coreOfClient } from "../../src/client/client.ts";
 import { MlsError } from "../../src/errors.ts";
 import { Client, type ClientEvent, type Group, KeyDirectory } from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
@@ -183,6 +184,80 @@ describe("the stock of key packages", () => {
     expect((await alice.keyPackages()).filter(({ isExpired }) => isExpired)).toHaveLength(12);
     clock.advance(14 * DAY);
     expect((await maintainKeyPackages(alice, directory, { target: 12 })).deleted).toBe(12);
+  });
+
+  test("P-KP-03: packages that expired before they were published do not keep new ones back", async () => {
+    const { alice, server, clock } = await world({ supportsLastResort: false });
+    const offline: KeyPackageDirectory = {
+      publish: () => Promise.reject(new Error("offline")),
+      withdraw: () => undefined,
+    };
+    await expect(maintainKeyPackages(alice, offline, { target: 12 })).rejects.toThrow("offline");
+    clock.advance(84 * DAY);
+    // The directory refuses a list with an expired package as a whole.
+    const report = await maintainKeyPackages(alice, server, { target: 12 });
+    expect(report).toEqual({ published: 12, withdrawn: 12, deleted: 0 });
+    expect(server.count("alice")).toBe(12);
+    clock.advance(14 * DAY);
+    expect((await maintainKeyPackages(alice, server, { target: 12 })).deleted).toBe(12);
+  });
+
+  test("P-KP-04: what was made for a replaced key or other capabilities is not published any more", async () => {
+    const { alice, server, service } = await world({ supportsLastResort: false });
+    const offline: KeyPackageDirectory = {
+      publish: () => Promise.reject(new Error("offline")),
+      withdraw: () => undefined,
+    };
+    await expect(maintainKeyPackages(alice, offline, { target: 12 })).rejects.toThrow("offline");
+    const from = alice.identity;
+    const to = await alice.addIdentity({ identity: "alice" });
+    service.add(to);
+    const transport = { deliver: () => 0 as never, catchUp: () => 0, propose: () => 0 };
+    await rotateIdentity(alice, { from, to, transport });
+    const report = await maintainKeyPackages(alice, server, { target: 12 });
+    expect(report).toEqual({ published: 12, withdrawn: 12, deleted: 0 });
+    const good = (await alice.keyPackages()).filter(({ signatureKey }) => {
+      return toHex(signatureKey) === toHex(to.signatureKey);
+    });
+    const offered = Array.from({ length: 12 }, () => toHex(server.take("alice")!));
+    expect(offered.sort()).toEqual(good.map(({ bytes }) => toHex(bytes)).sort());
+  });
+
+  test("P-KP-01: two clients on one store fill a gap once", async () => {
+    const { alice, server, service, clock } = await world({ supportsLastResort: false });
+    const { storage } = coreOfClient(alice).options;
+    const other = await Client.open({ storage, authenticationService: service, clock });
+    await Promise.all([alice, other].map((tab) => maintainKeyPackages(tab, server)));
+    expect(await alice.keyPackages()).toHaveLength(50);
+    expect(server.count("alice")).toBe(50);
+  });
+
+  test("P-KP-01: a call for some identities leaves the stock of others alone", async () => {
+    const { alice, service, clock } = await world();
+    const home = alice.identity;
+    const work = await alice.addIdentity({ identity: "alice at work", cipherSuite: 3 });
+    service.add(work);
+    const servers = [home, work].map((identity) => {
+      const server = new VirtualKeyPackageDirectory({ clock, supportsLastResort: false });
+      return { identities: [identity], server };
+    });
+    const reports: unknown[] = [];
+    for (let round = 0; round < 2; round++) {
+      for (const { identities, server } of servers) {
+        reports.push(await maintainKeyPackages(alice, server, { identities, target: 12 }));
+      }
+    }
+    const once = { published: 12, withdrawn: 0, deleted: 0 };
+    const nothing = { published: 0, withdrawn: 0, deleted: 0 };
+    expect(reports).toEqual([once, once, nothing, nothing]);
+    const counts = servers.map(({ server }) => [
+      server.count("alice"),
+      server.count("alice at work"),
+    ]);
+    expect(counts).toEqual([
+      [12, 0],
+      [0, 12],
+    ]);
   });
 
   test("P-KP-04: a new key, credential or capability replaces the whole stock", async () => {

@@ -143,6 +143,65 @@ describe("the successor of a group", () => {
     expect(successor.toHandOut.map(({ epoch }) => epoch)).toEqual([2n]);
   });
 
+  test("M-REI-07: a key package that is of no use is not kept, and asked for again", async () => {
+    const { world, id } = await closed();
+    const packages = new Map<string, Uint8Array>();
+    for (const { client, name } of world.members) packages.set(name, await freshPackage(client));
+    const carol = world.member(2).client;
+    const bad = [new Uint8Array(5), utf8("no"), (await carol.createKeyPackage()).bytes];
+    const options: SuccessionOptions = {
+      keyPackage: ({ identity }) => {
+        const name = fromUtf8(identity!);
+        return (name === "carol" ? bad.shift() : undefined) ?? packages.get(name);
+      },
+      deliver: () => undefined,
+      patience: 0,
+    };
+    const bob = world.member(1).client;
+    for (let i = 0; i < 3; i++) {
+      const step = await continueSuccession(bob, id, options);
+      const missing = step.type === "collecting" ? step.missing : [];
+      expect(missing.map(({ identity }) => fromUtf8(identity!))).toEqual(["carol"]);
+    }
+    expect((await continueSuccession(bob, id, options)).type).toBe("created");
+  });
+
+  test("M-REI-07: one that was kept and cannot be used for the successor is asked for again", async () => {
+    const { world, id } = await closed();
+    const carol = world.member(2).client;
+    const eve = (await world.newClient("eve")).client;
+    await eve.addIdentity({ identity: "eve", cipherSuite: 3 });
+    const packages = [await freshPackage(eve), await freshPackage(carol)];
+    const alice = await freshPackage(world.member(0).client);
+    const options: SuccessionOptions = {
+      keyPackage: ({ identity }) => (fromUtf8(identity!) === "alice" ? alice : packages.shift()),
+      deliver: () => undefined,
+      patience: 0,
+    };
+    const bob = world.member(1).client;
+    // Nobody vouches for Eve, who is no member either.
+    await expect(continueSuccession(bob, id, options)).rejects.toMatchObject({
+      code: "CREDENTIAL_REJECTED",
+    });
+    expect((await continueSuccession(bob, id, options)).type).toBe("created");
+  });
+
+  test("M-REI-07: a successor that was deleted before its Welcomes went out ends the job", async () => {
+    const { world, id, store } = await closed();
+    const packages = new Map<string, Uint8Array>();
+    for (const { client, name } of world.members) packages.set(name, await freshPackage(client));
+    const options: SuccessionOptions = {
+      keyPackage: (member) => packages.get(fromUtf8(member.identity!)),
+      deliver: () => Promise.reject(new Error("no network")),
+      patience: 0,
+    };
+    const bob = world.member(1).client;
+    await expect(continueSuccession(bob, id, options)).rejects.toThrow("no network");
+    await bob.deleteGroup(utf8("next"));
+    expect(await continueSuccession(bob, id, options)).toEqual({ type: "done" });
+    expect(await store(1).list("job/")).toEqual([]);
+  });
+
   test("M-REI-07: collecting, waiting and taking over are steps of a job that survives restarts", async () => {
     const { world, id, store } = await closed();
     const { clock } = world;

@@ -132,11 +132,13 @@ export async function makeKeyPackage(
   return { keyPackage, ...privateKeys, signer, crypto };
 }
 
+/** From here on its private keys are in the transaction only. */
 export function storeKeyPackage(
   transaction: Transaction,
-  { keyPackage, initKey, encryptionKey, crypto }: Awaited<ReturnType<typeof makeKeyPackage>>,
+  made: Awaited<ReturnType<typeof makeKeyPackage>>,
   createdAt: bigint,
 ): PublishedKeyPackage {
+  const { keyPackage, initKey, encryptionKey, crypto } = made;
   const reference = keyPackageRef(crypto, keyPackage);
   const record: KeyPackageRecord = {
     keyPackage,
@@ -146,6 +148,7 @@ export function storeKeyPackage(
     isSuspect: false,
   };
   transaction.put(keyPackageKey(reference), encodeRecord(keyPackageRecord, record));
+  eraseKeys(made);
   const bytes = encodeMlsMessage({ wireFormat: "keyPackage", message: keyPackage });
   return { bytes, reference, expiresAt: expiryOf(record) };
 }
@@ -173,6 +176,7 @@ export async function listKeyPackages(core: ClientCore): Promise<StoredKeyPackag
   const found: StoredKeyPackage[] = [];
   for (const { value } of await core.storage.list(KEY_PACKAGE_PREFIX)) {
     const record = decodeRecord(keyPackageRecord, value, core.stored);
+    eraseKeys(record);
     const { keyPackage, isSuspect, createdAt } = record;
     const crypto = core.options.provider.suite(keyPackage.cipherSuite);
     const expiresAt = expiryOf(record);
@@ -205,15 +209,42 @@ export async function findKeyPackage(
   return { keyPackage, initKey, encryptionKey, signer, version: stored.version };
 }
 
-/** Rule mk-101: gone in the transaction that enters the group, unless it is a last resort. */
+/** Whether the private half of this key package of ours is still here. */
+export async function hasKeyPackage(core: ClientCore, reference: Uint8Array): Promise<boolean> {
+  const stored = await core.storage.get(keyPackageKey(reference));
+  stored?.value.fill(0);
+  return stored !== undefined;
+}
+
+export function eraseKeys({
+  initKey,
+  encryptionKey,
+}: Pick<KeyPackageBundle, "initKey" | "encryptionKey">): void {
+  initKey.erase();
+  encryptionKey.erase();
+}
+
+/** Uses it up for a group whose keys are at hand already. */
 export async function consumeKeyPackage(
   core: ClientCore,
   transaction: Transaction,
   reference: Uint8Array,
 ): Promise<void> {
+  eraseKeys(await takeKeyPackage(core, transaction, reference));
+}
+
+/**
+ * A key package for a group that we enter now, which uses it up. Rule mk-101: gone in the transaction
+ * that enters the group, unless it is a last resort.
+ */
+export async function takeKeyPackage(
+  core: ClientCore,
+  transaction: Transaction,
+  reference: Uint8Array,
+): Promise<KeyPackageBundle & { readonly crypto: SuiteCrypto }> {
   const bundle = await findKeyPackage(core, reference);
   if (bundle === undefined) {
-    throw new StateError("NO_MATCHING_KEY_PACKAGE", "the key package is gone", {
+    throw new StateError("NO_MATCHING_KEY_PACKAGE", "this client has no such key package", {
       rule: "mk-60",
     });
   }
@@ -231,22 +262,7 @@ export async function consumeKeyPackage(
     reference,
     isLastResort: isLastResort(bundle.keyPackage),
   });
-}
-
-/** A key package for a group that we make ourselves, which uses it up. */
-export async function takeKeyPackage(
-  core: ClientCore,
-  transaction: Transaction,
-  reference: Uint8Array,
-): Promise<KeyPackageBundle & { readonly crypto: SuiteCrypto }> {
-  const bundle = await findKeyPackage(core, reference);
-  if (bundle === undefined) {
-    throw new StateError("NO_MATCHING_KEY_PACKAGE", "this client has no such key package", {
-      rule: "mk-60",
-    });
-  }
-  await consumeKeyPackage(core, transaction, reference);
-  return { ...bundle, crypto: core.options.provider.suite(bundle.keyPackage.cipherSuite) };
+  return { ...bundle, crypto: core.options.provider.suite(cipherSuite) };
 }
 
 /** Deletes a package of ours and remembers that there was one, see `ORPHAN_WELCOME`. */

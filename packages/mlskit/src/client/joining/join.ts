@@ -7,6 +7,7 @@ import type { Environment } from "../../group/environment.ts";
 import type { Epoch } from "../../group/epoch.ts";
 import { joinByExternalCommit } from "../../group/join-by-external-commit.ts";
 import {
+  type KeyPackageBundle,
   openGroupInfo,
   openWelcome,
   type OpenedWelcome,
@@ -24,7 +25,13 @@ import type { GroupConfig } from "../state/config.ts";
 import { type ClientEvent, epochBegins, ownEntry } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
 import type { Identity } from "../identity/identity.ts";
-import { defaultCapabilities, findKeyPackage, wasOurs } from "../identity/key-packages.ts";
+import {
+  defaultCapabilities,
+  eraseKeys,
+  findKeyPackage,
+  hasKeyPackage,
+  wasOurs,
+} from "../identity/key-packages.ts";
 import { findMembers, type MemberSelector } from "../state/members.ts";
 import { decodeGroupInfo, decodeWelcome } from "../state/messages.ts";
 import { checkStagedSuccession } from "./successor.ts";
@@ -53,11 +60,14 @@ export async function peekWelcome(core: ClientCore, bytes: Uint8Array): Promise<
   const opened = await open(core, bytes, environment);
   const { reference, psks } = opened;
   try {
-    const { groupInfo } = await openGroupInfo(opened, environment);
+    const { groupInfo, member } = await openGroupInfo(opened, environment);
+    member.erase();
     return { reference, psks, unverifiedGroupInfo: groupInfo };
   } catch (error) {
     if (!MlsError.is(error, "MISSING_PSK")) throw error;
     return { reference, psks, unverifiedGroupInfo: undefined };
+  } finally {
+    eraseOpened(opened);
   }
 }
 
@@ -69,7 +79,10 @@ export async function stageWelcome(
 ): Promise<StagedJoin> {
   const environment = joinEnvironment(core);
   const opened = await open(core, bytes, environment);
-  const staged = await stageJoin(opened, ratchetTree, environment);
+  const staged = await stageJoin(opened, ratchetTree, environment).catch((error: unknown) => {
+    eraseOpened(opened);
+    throw error;
+  });
   const succession = await checkStagedSuccession(core, staged, environment);
   await requireNoLiveGroup(core, staged.epoch.context.groupId, succession);
   await requireNotEntered(core, staged);
@@ -143,12 +156,14 @@ export async function referenceOf(
   welcome: Uint8Array,
 ): Promise<Uint8Array | undefined> {
   try {
-    return (await open(core, welcome, joinEnvironment(core))).reference;
+    const opened = await open(core, welcome, joinEnvironment(core));
+    eraseOpened(opened);
+    return opened.reference;
   } catch (error) {
     if (!(error instanceof MlsError) || error.blame === "storage") throw error;
   }
   for (const newMember of referencesOf(core, welcome)) {
-    if ((await findKeyPackage(core, newMember)) !== undefined) return newMember;
+    if (await hasKeyPackage(core, newMember)) return newMember;
   }
   return undefined;
 }
@@ -165,8 +180,8 @@ function referencesOf(core: ClientCore, welcome: Uint8Array): readonly Uint8Arra
   }
 }
 
-/** Whether a Welcome failed for a reason that lies in it, so that trying again is of no use. */
-export function isFaultOfWelcome(error: unknown): error is MlsError {
+/** Whether the reason lies in what others made, such as a Welcome, so that trying again is of no use. */
+export function isFaultOfOthers(error: unknown): error is MlsError {
   if (!(error instanceof MlsError) || isOfHook(error)) return false;
   return ["decode", "unsupported", "validation", "crypto", "policy"].includes(error.blame);
 }
@@ -192,13 +207,16 @@ async function open(
   environment: Environment,
 ): Promise<OpenedWelcome> {
   const welcome = decodeWelcome(bytes);
+  const read: KeyPackageBundle[] = [];
+  let opened: OpenedWelcome | undefined;
+  const find = async (reference: Uint8Array): Promise<KeyPackageBundle | undefined> => {
+    const bundle = await findKeyPackage(core, reference);
+    if (bundle !== undefined) read.push(bundle);
+    return bundle;
+  };
   try {
-    return await openWelcome(
-      core.options.provider,
-      welcome,
-      (reference) => findKeyPackage(core, reference),
-      environment,
-    );
+    opened = await openWelcome(core.options.provider, welcome, find, environment);
+    return opened;
   } catch (cause) {
     if (!MlsError.is(cause, "NO_MATCHING_KEY_PACKAGE")) throw cause;
     for (const { newMember } of welcome.secrets) {
@@ -209,7 +227,20 @@ async function open(
       });
     }
     throw cause;
+  } finally {
+    // Each attempt reads them anew; who joins still needs the key of the leaf.
+    for (const bundle of read) {
+      if (bundle === opened?.bundle) bundle.initKey.erase();
+      else eraseKeys(bundle);
+    }
   }
+}
+
+/** When nothing is derived from it any more. */
+function eraseOpened({ bundle, joinerSecret, pathSecret }: OpenedWelcome): void {
+  eraseKeys(bundle);
+  joinerSecret.erase();
+  pathSecret?.erase();
 }
 
 /** A GroupInfo on its own: everything that a joiner would check. Nothing is stored. */

@@ -28,20 +28,26 @@ export class Transaction implements RecordSink {
     return this.#isOpen;
   }
 
+  /** The bytes are the transaction's own from here on: at its end they are overwritten. */
   put(key: string, value: Uint8Array): void {
     this.checkOpen();
-    this.#writes.set(key, value);
+    this.#set(key, value);
   }
 
   delete(key: string): void {
     this.checkOpen();
-    this.#writes.set(key, undefined);
+    this.#set(key, undefined);
+  }
+
+  #set(key: string, value: Uint8Array | undefined): void {
+    this.#writes.get(key)?.fill(0);
+    this.#writes.set(key, value);
   }
 
   /** Takes back what was put under a prefix; what the store holds there is deleted as well. */
   deleteWritten(prefix: string): void {
     for (const key of this.#writes.keys()) {
-      if (key.startsWith(prefix)) this.#writes.set(key, undefined);
+      if (key.startsWith(prefix)) this.#set(key, undefined);
     }
   }
 
@@ -116,6 +122,8 @@ export class Transaction implements RecordSink {
       for (const action of this.#onAbort) action();
       if (error instanceof StorageError || error instanceof UsageError) throw error;
       throw new StorageError("STORAGE_FAILED", "the store could not write", { cause: error });
+    } finally {
+      this.#erase();
     }
     for (const action of this.#onCommit) action();
   }
@@ -124,6 +132,13 @@ export class Transaction implements RecordSink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     for (const action of this.#onAbort) action();
+    this.#erase();
+  }
+
+  /** Stores keep copies of their own; most records hold secrets. */
+  #erase(): void {
+    for (const value of this.#writes.values()) value?.fill(0);
+    this.#writes.clear();
   }
 
   #batch(): WriteBatch {

@@ -39,6 +39,11 @@ export function countOf(name: string, value: number): number {
   return value;
 }
 
+/** @throws UsageError `INVALID_SETTING` */
+export function secondsOf(name: string, value: number): bigint {
+  return BigInt(countOf(name, value));
+}
+
 /** What is undefined is left out, so that nobody removes a limit without saying so. */
 function changed<T extends object>(before: T, changes: Partial<T>, defaults: T): T {
   const known = new Map<string, unknown>(Object.entries(defaults));
