@@ -287,6 +287,19 @@ describe("identities", () => {
     });
   });
 
+  test("M-ID-10: identities are listed as they were made, also when earlier ones were removed", async () => {
+    const alice = await newClient("alice");
+    const made = [alice.identity, await alice.addIdentity({ identity: "alice" })];
+    for (let i = 0; i < 8; i++) {
+      await alice.removeIdentity(made.shift()!);
+      made.push(await alice.addIdentity({ identity: "alice" }));
+      expect(await alice.identities()).toEqual(made);
+    }
+    const both = ["bob", "carol"].map((identity) => alice.addIdentity({ identity }));
+    const [bob, carol] = await Promise.all(both);
+    expect(await alice.identities()).toEqual([...made, bob, carol]);
+  });
+
   test("M-ID-10: credentials of different types are different, though they look alike", async () => {
     const body = Uint8Array.of(1, 7);
     const types = { credentials: new Map([0xf0a0, 0xf0a1].map((type) => [type, skipOpaque])) };

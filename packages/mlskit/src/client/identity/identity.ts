@@ -54,6 +54,8 @@ export async function createIdentity(
   cipherSuite: number,
   signer: Signer | undefined,
 ): Promise<Identity> {
+  // Two that are made at the same time do not get the same place.
+  await core.raiseMeta(transaction);
   const crypto = core.options.provider.suite(cipherSuite);
   const credential = toCredential(input);
   if (signer !== undefined && signer.scheme !== crypto.suite.signature.scheme) {
@@ -66,7 +68,7 @@ export async function createIdentity(
     credential,
     publicKey,
     privateKey: keyPair === undefined ? undefined : new Secret(keyPair.privateKey),
-    order: (await core.storage.list(IDENTITY_PREFIX)).length,
+    order: ((await storedIdentities(core)).at(-1)?.order ?? -1) + 1,
   };
   const key = identityKey(publicKey);
   if ((await core.storage.get(key)) !== undefined) {
@@ -78,17 +80,21 @@ export async function createIdentity(
   return identityOf(record);
 }
 
+/** In the order in which they were made, without their private keys. */
+async function storedIdentities(core: ClientCore): Promise<IdentityRecord[]> {
+  const listed = await core.storage.list(IDENTITY_PREFIX);
+  const records = listed.map(({ value }) => decodeRecord(identityRecord, value, core.stored));
+  for (const { privateKey } of records) privateKey?.erase();
+  return records.sort((a, b) => a.order - b.order);
+}
+
 /** In the order in which they were made. */
 export async function listIdentities(
   core: ClientCore,
   { identity, cipherSuite, signatureKey }: IdentitySelector = {},
 ): Promise<Identity[]> {
   const wanted = identity === undefined ? undefined : toCredential(identity);
-  const records: IdentityRecord[] = [];
-  for (const { value } of await core.storage.list(IDENTITY_PREFIX)) {
-    records.push(decodeRecord(identityRecord, value, core.stored));
-  }
-  records.sort((a, b) => a.order - b.order);
+  const records = await storedIdentities(core);
   return records.map(identityOf).filter((known) => {
     if (cipherSuite !== undefined && known.cipherSuite !== cipherSuite) return false;
     if (signatureKey !== undefined && !equalBytes(known.signatureKey, signatureKey)) return false;
