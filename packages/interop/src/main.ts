@@ -14,7 +14,7 @@ import {
   program,
 } from "./driver/processes.ts";
 import { describeAll, describeJudged, describeScript, summary } from "./driver/report.ts";
-import { presentOrigin, record } from "./driver/result-file.ts";
+import { presentOrigin, record, type ResultFile } from "./driver/result-file.ts";
 import {
   add,
   countOf,
@@ -63,7 +63,6 @@ async function main(options: Options): Promise<number> {
   if (judging !== undefined) {
     for (const contest of contests) judged.push(await hear(judging, contest, chosen, options));
   }
-  if (options.json !== undefined) record(options.json, { results, judgements: summedUp(judged) });
   return conclude(results, judged);
 }
 
@@ -89,7 +88,11 @@ async function drive(
     provokesPeers: options.provokesPeers,
     jobs: options.jobs ?? (options.short ? 2 : 1),
     origin: presentOrigin(),
-    progress: (result) => console.log(describeScript(result)),
+    progress: (result, players) => {
+      console.log(describeScript(result));
+      const { expectedRuns } = result;
+      keep(options, { results: [{ ...players, expectedRuns, scripts: [result] }] });
+    },
   });
   console.log(`\n${summary(matrix).join("\n")}`);
   return matrix;
@@ -121,14 +124,16 @@ async function hear(
     forms: options.forms,
     rotates: options.short,
     origin: presentOrigin(),
-    progress: (row) => console.log(describeJudged(row)),
+    progress: (row, runner) => {
+      console.log(describeJudged(row));
+      keep(options, { judgements: [{ runner, rows: [row] }] });
+    },
   });
 }
 
-/** One judgement, for all are the same runner's. */
-function summedUp(judged: readonly Judgement[]): Judgement[] {
-  const [first] = judged;
-  return first === undefined ? [] : [{ ...first, rows: judged.flatMap(({ rows }) => rows) }];
+/** At once, for what comes later may take hours and be stopped. */
+function keep({ json }: Options, played: Partial<ResultFile>): void {
+  if (json !== undefined) record(json, { results: [], judgements: [], ...played });
 }
 
 /** The last line, and the exit code. */

@@ -26,8 +26,8 @@ export interface JudgeOptions {
   /** One suite and one form per configuration, in turn. */
   readonly rotates: boolean;
   readonly origin: Origin;
-  /** Told after every configuration in every suite. */
-  progress(row: JudgedConfig): void;
+  /** Told after every configuration in every suite, with the name of the runner. */
+  progress(row: JudgedConfig, runner: string): void;
 }
 
 /** What the runner writes about one run. */
@@ -51,6 +51,7 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
     const common = commonSuites(servers.map(({ description }) => description)).filter((suite) => {
       return options.onlySuites === undefined || options.onlySuites.includes(suite);
     });
+    const runner = options.program.version ?? options.program.at;
     const rows: JudgedConfig[] = [];
     for (const [turn, config] of options.configs.entries()) {
       const file = join(options.folder ?? OFFICIAL_FOLDER, `${config.name}.json`);
@@ -76,10 +77,10 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
           if (script !== undefined) for (const verdict of verdicts) count(row, script, verdict);
         }
         rows.push(row);
-        options.progress(row);
+        options.progress(row, runner);
       }
     }
-    return { runner: options.program.version ?? options.program.at, rows };
+    return { runner, rows };
   } finally {
     for (const { stop } of launched) stop();
   }

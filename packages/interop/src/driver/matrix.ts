@@ -22,6 +22,8 @@ import {
 } from "./results.ts";
 import { type RunOutcome, runScript } from "./run-script.ts";
 
+export type Players = Pick<MatrixResult, "servers" | "processes">;
+
 export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   readonly launchers: readonly Launcher[];
   /** Only these, of the suites that all servers carry. */
@@ -30,8 +32,8 @@ export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   /** How much is played at the same time, each time with servers of its own. Default: 1. */
   readonly jobs?: number | undefined;
   readonly origin: Origin;
-  /** Told after every script in every suite. */
-  progress(result: ScriptResult): void;
+  /** Told after every script in every suite, with the servers that played it. */
+  progress(result: ScriptResult, players: Players): void;
 }
 
 export async function runMatrix(options: MatrixOptions): Promise<MatrixResult> {
@@ -50,6 +52,7 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
   if (first === undefined) throw new Error("there must be a job");
   const servers = (await first.servers()).map(({ description }) => description);
   const names = servers.map(({ family }, i) => withVersion(family, options.launchers[i]?.version));
+  const players = { servers: [...new Set(names)], processes: servers.length };
   const suites = commonSuites(servers).filter((suite) => {
     return options.onlySuites === undefined || options.onlySuites.includes(suite);
   });
@@ -67,16 +70,11 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
       }
       const isClean = await runPlanned(options, await pool.servers(), portion);
       if (!isClean) failed = script;
-      if (countIn(result).runs === result.expectedRuns) options.progress(result);
+      if (countIn(result).runs === result.expectedRuns) options.progress(result, players);
     }
   };
   await Promise.all(pools.map(work));
-  return {
-    servers: [...new Set(names)],
-    processes: servers.length,
-    expectedRuns: expectedRuns(planOptions),
-    scripts,
-  };
+  return { ...players, expectedRuns: expectedRuns(planOptions), scripts };
 }
 
 export function withVersion(family: string, version: string | undefined): string {
