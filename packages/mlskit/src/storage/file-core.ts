@@ -57,7 +57,7 @@ export class FileCore {
   }
 
   /** Creates or recovers the file. Needs the lock. */
-  async open(directory: string): Promise<void> {
+  async open(directory: string, isInherited: boolean): Promise<void> {
     const header = new Uint8Array(FILE_HEADER_SIZE);
     const length = this.#file.read(header, 0);
     // A file without records whose header never became durable is a creation that was cut short.
@@ -69,7 +69,7 @@ export class FileCore {
     } else {
       this.#salt = decodeFileHeader(header);
     }
-    await this.#recover();
+    await this.#recover(isInherited);
   }
 
   async close(): Promise<void> {
@@ -260,24 +260,32 @@ export class FileCore {
   async #mend(): Promise<void> {
     this.#image = undefined;
     try {
-      await this.#recover();
+      await this.#recover(true);
     } catch (error) {
       this.#broken = failed("a batch could not be completed; open the store again", error);
       throw this.#broken;
     }
   }
 
-  /** Completes or removes what a dead writer left. Needs the lock. */
-  async #recover(): Promise<void> {
+  /**
+   * Completes or removes what a dead writer left. Needs the lock. `isDoubtful`: the flush of the last
+   * batch may have failed, after which memory shows what no other flush brings to the disk.
+   */
+  async #recover(isDoubtful: boolean): Promise<void> {
     const published = this.#published();
     const bytes = this.#readAll();
     const records = scanRecords(bytes, this.#salt);
     const image = interpret(records, published, bytes.length, true);
-    const litter = findLitter(bytes, image.space);
+    const litter = isDoubtful ? image.space.gaps() : findLitter(bytes, image.space);
+    for (const { at, length, mark } of isDoubtful ? records : []) {
+      if (mark.sequence === image.sequence) this.#write(bytes.subarray(at, at + length), at);
+    }
     bytes.fill(0);
     for (const { at, length } of litter) this.#erase(at, length);
-    if (litter.length > 0 && this.#isDurable) await this.#file.sync();
-    if (image.sequence !== published) this.#write(encodeSequence(image.sequence), SEQUENCE_OFFSET);
+    if ((isDoubtful || litter.length > 0) && this.#isDurable) await this.#file.sync();
+    if (isDoubtful || image.sequence !== published) {
+      this.#write(encodeSequence(image.sequence), SEQUENCE_OFFSET);
+    }
     this.#shrink(image);
     this.#image = image;
   }

@@ -58,11 +58,11 @@ export class FileLock {
   }
 
   /**
-   * Runs `prepare` under the lock, and marks the store as open. An exclusive owner keeps the lock, as
-   * soon as nobody else has the store open.
+   * Runs `prepare` under the lock, and marks the store as open. `isInherited`: as {@link acquire} says.
+   * An exclusive owner keeps the lock, as soon as nobody else has the store open.
    * @throws StorageError `STORE_LOCKED`
    */
-  async open(prepare: () => Promise<void>): Promise<void> {
+  async open(prepare: (isInherited: boolean) => Promise<void>): Promise<void> {
     const deadline = Date.now() + this.#timeout;
     for (let sharer = await this.#tryOpen(prepare); sharer !== undefined; ) {
       if (Date.now() > deadline) throw locked(sharer);
@@ -74,11 +74,12 @@ export class FileLock {
   }
 
   /** @returns who is in the way */
-  async #tryOpen(prepare: () => Promise<void>): Promise<LockOwner | undefined> {
-    let isSound = !(await this.acquire());
+  async #tryOpen(prepare: (isInherited: boolean) => Promise<void>): Promise<LockOwner | undefined> {
+    const isInherited = await this.acquire();
+    let isSound = !isInherited;
     try {
       // Also if somebody is in the way: the lock may have been taken over from a dead writer.
-      await prepare();
+      await prepare(isInherited);
       isSound = true;
       if (!this.#owner.exclusive) this.#take(this.#sharePath);
       const sharer = this.#owner.exclusive ? this.#sharer() : undefined;

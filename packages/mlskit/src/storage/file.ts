@@ -68,7 +68,7 @@ async function openStore(directory: string, options: FileSettings): Promise<File
     const { exclusive = false } = options;
     lock = new FileLock(directory, { timeout: lockTimeout(options), exclusive });
     const core = new FileCore(file, options.durability !== "none", options.onWrite);
-    await lock.open(() => core.open(directory));
+    await lock.open((isInherited) => core.open(directory, isInherited));
     return new FileStorage(core, lock);
   } catch (error) {
     lock?.close();

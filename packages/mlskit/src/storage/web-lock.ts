@@ -1,5 +1,6 @@
 /** Exclusion between tabs and workers by the Web Locks of the browser. P-MP-01. */
 import { StorageError } from "../errors.ts";
+import { failed } from "./batch.ts";
 
 export interface WebLockRequest {
   readonly mode: LockMode;
@@ -22,7 +23,7 @@ export async function takeWebLock(
     return await new Promise<() => void>((resolve, reject) => {
       const hold = (lock: Lock | null): Promise<void> =>
         new Promise((release) => {
-          if (lock === null) throw new Error("somebody else has the lock");
+          if (lock === null) throw locked();
           resolve(release);
         });
       const options =
@@ -30,8 +31,12 @@ export async function takeWebLock(
       locks.request(name, options, hold).catch(reject);
     });
   } catch (cause) {
-    throw new StorageError("STORE_LOCKED", "another tab or worker has the store open", { cause });
+    throw waiting.signal.aborted ? locked(cause) : failed("the browser gives no lock", cause);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function locked(cause?: unknown): StorageError {
+  return new StorageError("STORE_LOCKED", "another tab or worker has the store open", { cause });
 }

@@ -330,6 +330,27 @@ test("M-STO-09 P-MP-01: a batch whose end fails for good is acknowledged, and ot
   await again.close();
 });
 
+test("M-STO-03 P-MP-01: what a failed flush left in memory alone reaches the disk by who inherits the lock", async () => {
+  for (const isNew of [false, true]) {
+    const { disk, open, first, second, batch, failWrites } = await twoHandles();
+    const flush = disk.operations + 3;
+    disk.fault = { operation: flush, kind: "fail" };
+    failWrites(() => disk.operations >= flush);
+    const failed = { code: "STORAGE_FAILED", cause: { code: "EIO" } };
+    await expect(first.write(batch)).rejects.toMatchObject(failed);
+    failWrites(() => false);
+    const heir = isNew ? await open() : second;
+    for (const value of ["2", "3"]) await heir.write(putting("b", value));
+    const expected = await contents(heir);
+    expect(expected.get("b")).toBe("3");
+    disk.powerCut(() => true);
+    for (const storage of new Set([first, second, heir])) await storage.close();
+    const again = await open();
+    expect(await contents(again)).toEqual(expected);
+    await again.close();
+  }
+});
+
 test("M-STO-09 P-MP-01: who cannot complete the batch of another process leaves it to the next", async () => {
   const { disk, open, first, second, batch, failWrites } = await twoHandles();
   const third = await open();

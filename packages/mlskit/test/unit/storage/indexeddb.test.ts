@@ -105,6 +105,10 @@ if (Factory === undefined) {
     const missing = { code: "STORAGE_FAILED", cause: expect.any(TypeError) };
     await expect(indexedDbStorage("none", options)).rejects.toMatchObject(missing);
     await expect(deleteIndexedDbStorage("none")).rejects.toMatchObject(missing);
+    const noLocks = { request: () => Promise.reject(refusal) } as unknown as LockManager;
+    await expect(indexedDbStorage("none", { ...options, locks: noLocks })).rejects.toMatchObject(
+      refused,
+    );
     // In some browsers it is the property that throws.
     Object.defineProperty(globalThis, "indexedDB", { get: refuse, configurable: true });
     try {
