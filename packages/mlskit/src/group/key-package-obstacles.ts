@@ -1,5 +1,5 @@
 /** Whether a key package could be added to a group now, without building a Commit. RFC 9420 §10.1, §12.1.1. */
-import { MlsError } from "../errors.ts";
+import { MlsError, PolicyError } from "../errors.ts";
 import {
   checkInitKey,
   checkSuiteAndVersion,
@@ -41,7 +41,8 @@ export async function keyPackageObstacles(
     try {
       await run();
     } catch (error) {
-      if (!MlsError.is(error)) throw error;
+      // A service that gave no answer says nothing of the package.
+      if (!MlsError.is(error) || (error instanceof PolicyError && error.retryable)) throw error;
       obstacles.push(error);
     }
   }

@@ -23,6 +23,7 @@ import {
   type ProposalCandidate,
   type Signer,
 } from "../../src/index.ts";
+import { keyPackageObstacles } from "../../src/production/index.ts";
 import { decodeMlsMessage } from "../../src/wire.ts";
 import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 import { acceptAnyCredential } from "../support/environment.ts";
@@ -192,6 +193,54 @@ test("M-POL-07: hooks have a time limit, after which the message can still be pr
   await c.process(bytes, { accept: true });
   const { commit } = await c.commit();
   expect((await b.process(commit)).kind).toBe("commit");
+});
+
+test("M-POL-07 P-TX-08: a hook that fails over storing one proposal leaves a batch to go on", async () => {
+  let isOffline = false;
+  const { world, a, b } = await three({
+    policy: {
+      reviewProposal: ({ direction }) => {
+        if (isOffline && direction === "store") throw new Error("offline");
+        return true;
+      },
+    },
+    config: { autoAccept: true },
+  });
+  const { bytes } = await a.send("another");
+  const proposal = await a.proposeUpdate();
+  isOffline = true;
+  const outcomes = await b.processMany([proposal.bytes, bytes]);
+  expect(outcomes).toMatchObject([
+    { kind: "invalid", error: { code: "HOOK_FAILED", cause: { message: "offline" } } },
+    { kind: "application", data: utf8("another") },
+  ]);
+  await world.member(1).client.transaction(async (tx) => {
+    const inside = await tx.group(b.id);
+    const failure = { code: "HOOK_FAILED" };
+    await expect(inside.process(proposal.bytes)).rejects.toMatchObject(failure);
+    isOffline = false;
+    expect((await inside.process(proposal.bytes)).kind).toBe("proposal");
+  });
+  expect(b.pendingProposals).toHaveLength(1);
+});
+
+test("M-KP-17: a service that fails is no obstacle of a key package", async () => {
+  let isOffline = false;
+  const { world, a } = await three({
+    authenticationService: {
+      ...acceptAnyCredential,
+      validate: (identities) => {
+        if (isOffline) throw new Error("offline");
+        return identities.map(() => true as const);
+      },
+    },
+  });
+  const { client } = await world.newClient("dave");
+  const { bytes } = await client.createKeyPackage();
+  isOffline = true;
+  await expect(keyPackageObstacles(a, bytes)).rejects.toMatchObject({ code: "HOOK_FAILED" });
+  isOffline = false;
+  expect(await keyPackageObstacles(a, bytes)).toEqual([]);
 });
 
 describe("M-POL-07: whichever hook does not answer, nothing is consumed", () => {

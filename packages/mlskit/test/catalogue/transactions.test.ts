@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { fromUtf8, utf8 } from "../../src/codec/index.ts";
 import { type ClientTransaction, type Group, type Outcome } from "../../src/index.ts";
+import { eventLog } from "../../src/production/index.ts";
 import { fileStorage } from "../../src/storage/file.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import type { Storage, WriteBatch } from "../../src/storage/storage.ts";
@@ -414,34 +415,53 @@ describe("transactions", () => {
     expect((await c.process(commit, { accept: true })).kind).toBe("commit");
   });
 
-  test("P-TX-04: what ends while its transaction is written leaves no trace", async () => {
-    const inner = memoryStorage();
-    let writing: (() => Promise<unknown>) | undefined;
-    const storage: Storage = {
-      get: (key) => inner.get(key),
-      list: (prefix) => inner.list(prefix),
-      write: async (batch) => {
-        await writing?.();
-        await inner.write(batch);
-      },
-      close: () => undefined,
-    };
-    const world = await testGroup({
-      members: 2,
-      storage: (name) => (name === "member 0" ? storage : memoryStorage()),
+  for (const kept of ["no events", "events"] as const) {
+    test(`P-TX-04: what ends while its transaction is written leaves no trace (${kept} are kept)`, async () => {
+      const inner = memoryStorage();
+      let late: (() => Promise<unknown>) | undefined;
+      let gate: Promise<void> | undefined;
+      let open: () => void = () => undefined;
+      const storage: Storage = {
+        get: async (key) => {
+          // The number of the first event is asked for when the groups were written down already.
+          if (key === "event-head") await late?.();
+          return inner.get(key);
+        },
+        list: (prefix) => inner.list(prefix),
+        write: async (batch) => {
+          await late?.();
+          await inner.write(batch);
+        },
+        close: () => undefined,
+      };
+      const world = await testGroup({
+        members: 2,
+        storage: (name) => (name === "member 0" ? storage : memoryStorage()),
+        ...(kept === "events" ? { eventLog: eventLog() } : {}),
+        policy: { commitDefaults: async () => (await gate, {}) },
+      });
+      const { client, group } = world.member(0);
+      let ended: Promise<unknown> | undefined;
+      const other = await client.createGroup();
+      await client.transaction(async (tx) => {
+        const inside = await tx.group(group.id);
+        await inside.proposeUpdate();
+        await (await tx.group(other.id)).update();
+        gate = new Promise((resolve) => (open = resolve));
+        ended = inside.commit({ wireForm: "public" }).catch((error: unknown) => error);
+        // It goes on when the transaction is being written.
+        late = async () => {
+          open();
+          await ended;
+        };
+      });
+      late = undefined;
+      expect(await ended).toMatchObject({ code: "TRANSACTION_CLOSED" });
+      const { group: reopened } = await world.reopen(0, storage);
+      expect([group.pendingCommit, reopened.pendingCommit]).toEqual([undefined, undefined]);
+      expect(group.pendingProposals).toHaveLength(1);
     });
-    const { client, group } = world.member(0);
-    let late: Promise<unknown> = Promise.resolve();
-    await client.transaction(async (tx) => {
-      const inside = await tx.group(group.id);
-      await inside.send("in time");
-      writing = () => late;
-      late = inside.commit({ wireForm: "public" }).catch((error: unknown) => error);
-    });
-    expect(await late).toMatchObject({ code: "TRANSACTION_CLOSED" });
-    const { group: reopened } = await world.reopen(0, storage);
-    expect([group.pendingCommit, reopened.pendingCommit]).toEqual([undefined, undefined]);
-  });
+  }
 
   test("P-TX-06: the checkpoint changes together with the groups, or not at all", async () => {
     const { world, store } = await faultyWorld();

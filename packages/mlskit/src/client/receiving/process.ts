@@ -85,7 +85,9 @@ async function processGroupMessage(
     const received = await receiveMessage(session, bytes, decoded);
     return await outcomeOf(receiver, session, bytes, received, accept);
   } catch (error) {
-    const isBegun = session.state !== before;
+    const { epoch, status, proposals } = session.state;
+    const isBegun =
+      epoch !== before.epoch || status !== before.status || proposals !== before.proposals;
     session.state = before;
     let outcome: Outcome;
     try {

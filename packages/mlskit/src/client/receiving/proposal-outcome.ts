@@ -68,9 +68,9 @@ async function storeProposal(
   if (early?.isMerged === true) return early;
   const isAwaited = missing.some((one) => equalBytes(one, cached.reference));
   checkRoom(session.state, cached.sender, isAwaited);
-  remember(session, bytes, cached.reference);
   checkNotRepeated(cached, session.state.proposals, session.environment.types);
   await reviewStored(session, cached, authenticatedData);
+  remember(session, bytes, cached.reference);
   if (key !== undefined) useUp(session, key);
   const { wireFormat } = info;
   session.state = withProposal(session.state, { ...cached, bytes: undefined, wireFormat });

@@ -153,7 +153,10 @@ export class Transaction implements RecordSink {
 
   /** @throws UsageError `TRANSACTION_CLOSED` */
   checkOpen(): void {
-    if (this.#isOpen) return;
-    throw new UsageError("TRANSACTION_CLOSED", "the transaction has ended");
+    if (!this.#isOpen) throw transactionClosed();
   }
+}
+
+export function transactionClosed(): UsageError {
+  return new UsageError("TRANSACTION_CLOSED", "the transaction has ended");
 }

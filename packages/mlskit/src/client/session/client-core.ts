@@ -208,8 +208,10 @@ export class ClientCore {
       throw new StateError("GROUP_NOT_FOUND", "this client has no group with this id");
     }
     // Somebody may have written, and shown what he wrote, while it was read.
-    const now = this.#inMemory(handle);
-    if (now !== undefined && now.version > loaded.version) return now;
+    const now = this.#find(handle);
+    if (now?.state !== undefined && now.version > loaded.version) {
+      return isFresh(now) ? now : this.load(handle);
+    }
     return this.#show(handle, loaded.state, loaded.version);
   }
 
