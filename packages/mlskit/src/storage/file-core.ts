@@ -281,8 +281,10 @@ export class FileCore {
       if (mark.sequence === image.sequence) this.#write(bytes.subarray(at, at + length), at);
     }
     bytes.fill(0);
+    // What the last batch replaced may be all that the disk has, until the batch is there.
+    if (isDoubtful && this.#isDurable) await this.#file.sync();
     for (const { at, length } of litter) this.#erase(at, length);
-    if ((isDoubtful || litter.length > 0) && this.#isDurable) await this.#file.sync();
+    if (litter.length > 0 && this.#isDurable) await this.#file.sync();
     if (isDoubtful || image.sequence !== published) {
       this.#write(encodeSequence(image.sequence), SEQUENCE_OFFSET);
     }

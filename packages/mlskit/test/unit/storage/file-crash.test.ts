@@ -160,30 +160,32 @@ test("M-STO-03: power cuts at every operation lose no acknowledged batch and tea
   }
 });
 
-test("power cuts during recovery from a power cut are recovered from as well", async () => {
-  const seed = 2;
-  const operations = await countOperations(seed);
-  for (let operation = 5; operation <= operations; operation += 3) {
-    for (let second = 1; second <= 4; second++) {
-      const random = generator(operation * 10 + second);
-      const disk = new SimulatedDisk();
-      disk.fault = { operation, kind: "torn" };
-      const directory = newDirectory();
-      const acknowledged = await run(disk, directory, seed);
-      disk.powerCut(() => random(2) === 0);
-      disk.fault = { operation: disk.operations + second, kind: "torn" };
-      await fileStorage(directory, {
-        dangerouslyUnencrypted: true,
-        openFile: () => disk.open(),
-      }).then(
-        (storage) => storage.close(),
-        () => undefined,
-      );
-      disk.powerCut(() => random(2) === 0);
-      await verify(disk, directory, seed, acknowledged);
+for (const cause of ["a power cut", "the death of a process"]) {
+  test(`M-STO-03: power cuts during recovery from ${cause} are recovered from as well`, async () => {
+    const seed = 2;
+    const operations = await countOperations(seed);
+    for (let operation = 5; operation <= operations; operation += 3) {
+      for (let second = 1; second <= 8; second++) {
+        const random = generator(operation * 10 + second);
+        const disk = new SimulatedDisk();
+        disk.fault = { operation, kind: "torn" };
+        const directory = newDirectory();
+        const acknowledged = await run(disk, directory, seed);
+        if (cause === "a power cut") disk.powerCut(() => random(2) === 0);
+        disk.fault = { operation: disk.operations + second, kind: "torn" };
+        await fileStorage(directory, {
+          dangerouslyUnencrypted: true,
+          openFile: () => disk.open(),
+        }).then(
+          (storage) => storage.close(),
+          () => undefined,
+        );
+        disk.powerCut(() => random(2) === 0);
+        await verify(disk, directory, seed, acknowledged);
+      }
     }
-  }
-});
+  });
+}
 
 test("sto-6: an operation that fails is a StorageError with its cause, and nothing changed", async () => {
   const fault: Pick<DiskFault, "kind"> = { kind: "fail" };
