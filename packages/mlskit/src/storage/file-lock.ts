@@ -107,9 +107,21 @@ export class FileLock {
     if (!this.#isKept) fs.unlinkSync(this.#path);
   }
 
-  /** Keeps the lock for good: what it protects is not in order and this store cannot mend it. */
+  /**
+   * Leaves the lock to be inherited: what it protects is not in order and this store cannot mend it.
+   * Where there are no hard links, or the disk fails here as well, other processes have to wait for
+   * the end of this one.
+   */
   abandon(): void {
     abandoned.add(this.#owner.token);
+    try {
+      // The lock is the same file. In place and, with the space, as long as before: whatever happens,
+      // it is never empty or cut short, which would name nobody.
+      const text = JSON.stringify({ ...this.#owner, isAbandoned: true });
+      fs.writeFileSync(this.#ownerPath, `${text} `, { flag: "r+" });
+    } catch {
+      // The failure that led here is the one to report.
+    }
   }
 
   close(): void {

@@ -14,6 +14,8 @@ export interface LockOwner {
   readonly since: number;
   /** It keeps the lock until it closes the store, and touches it every {@link HEARTBEAT}. */
   readonly exclusive: boolean;
+  /** It runs, but gave up with the lock in its hands; whoever comes next has to recover. */
+  readonly isAbandoned: boolean;
 }
 
 /** How often a process shows that it has the store open, in milliseconds. */
@@ -22,20 +24,20 @@ export const HEARTBEAT = 5000;
 const SILENCE = 60_000;
 const CLOCK_TOLERANCE = 120_000;
 
-/** Owners in this process that gave up without cleaning; whoever comes next has to recover. */
+/** Those in this process that are, in case that they could not tell others. */
 export const abandoned: Set<string> = new Set();
 
 export function describeOwner(token: string, exclusive: boolean): LockOwner {
   const { started } = processOf(process.pid);
   const { pid } = process;
   const place = { host: os.hostname(), pidNamespace: pidNamespace() };
-  return { token, pid, ...place, started, since: Date.now(), exclusive };
+  return { token, pid, ...place, started, since: Date.now(), exclusive, isAbandoned: false };
 }
 
 export function readOwner(file: string): LockOwner | undefined {
   try {
-    // Earlier builds wrote neither of these.
-    const before = { exclusive: false, pidNamespace: undefined };
+    // Earlier builds wrote none of these.
+    const before = { exclusive: false, pidNamespace: undefined, isAbandoned: false };
     const owner: unknown = { ...before, ...JSON.parse(fs.readFileSync(file, "utf8")) };
     return isOwner(owner) ? owner : undefined;
   } catch {
@@ -45,9 +47,8 @@ export function readOwner(file: string): LockOwner | undefined {
 
 function isOwner(value: unknown): value is LockOwner {
   if (typeof value !== "object" || value === null) return false;
-  const { token, pid, host, pidNamespace, started, since, exclusive } = value as Partial<
-    Record<keyof LockOwner, unknown>
-  >;
+  const { token, pid, host, pidNamespace, started, since, exclusive, isAbandoned } =
+    value as Partial<Record<keyof LockOwner, unknown>>;
   return (
     typeof token === "string" &&
     /^[0-9a-f]{24}$/.test(token) &&
@@ -56,7 +57,8 @@ function isOwner(value: unknown): value is LockOwner {
     (pidNamespace === undefined || typeof pidNamespace === "string") &&
     typeof started === "string" &&
     typeof since === "number" &&
-    typeof exclusive === "boolean"
+    typeof exclusive === "boolean" &&
+    typeof isAbandoned === "boolean"
   );
 }
 
@@ -77,7 +79,7 @@ export function isBeating(owner: LockOwner, file: string): boolean {
 }
 
 function lifeOf(owner: LockOwner): "alive" | "dead" | "unknown" {
-  if (abandoned.has(owner.token)) return "dead";
+  if (owner.isAbandoned || abandoned.has(owner.token)) return "dead";
   if (owner.host !== os.hostname()) return "unknown";
   if (isOfFormerBoot(owner)) return "dead";
   if (owner.pidNamespace !== pidNamespace()) return "unknown";

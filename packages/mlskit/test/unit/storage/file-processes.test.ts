@@ -2,7 +2,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
+import path from "node:path";
 import { beforeAll, expect, test, vi } from "vitest";
+import { openNodeFile } from "../../../src/storage/file-device.ts";
+import { describeOwner } from "../../../src/storage/file-owner.ts";
 import { fileStorage } from "../../../src/storage/file.ts";
 import { compile } from "../../support/compile.ts";
 import { allBytes, temporaryDirectories } from "./directories.ts";
@@ -96,4 +99,20 @@ test("P-MP-01: the lock of a killed process is taken over, and its batch is whol
   expect((await storage.get("counter"))?.version).toBe(logged);
   expect(Buffer.from((await storage.get("counter"))!.value).toString()).toBe(`${logged}`);
   await storage.close();
+});
+
+test("P-MP-01: a process that cannot recover what it inherited leaves it to others while it lives", async () => {
+  const directory = newDirectory();
+  const open = (openFile = openNodeFile) =>
+    fileStorage(directory, { dangerouslyUnencrypted: true, openFile });
+  await (await open()).close();
+  const dead = { ...describeOwner("0".repeat(24), false), pid: 2 ** 30 };
+  fs.writeFileSync(path.join(directory, "lock"), JSON.stringify(dead));
+  const write = (): never => {
+    throw Object.assign(new Error("i/o error"), { code: "EIO" });
+  };
+  const failing = open((file) => Object.assign(openNodeFile(file), { write }));
+  await expect(failing).rejects.toMatchObject({ code: "STORAGE_FAILED", cause: { code: "EIO" } });
+  expect(await start("increment", directory, 1).exit).toBe(0);
+  expect(fs.readdirSync(directory)).toEqual(["records"]);
 });
