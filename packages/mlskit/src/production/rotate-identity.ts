@@ -46,8 +46,10 @@ export async function rotateIdentity(
     name,
     {
       wishes: (group) => (usesKey(group, from) ? { identity: to, forcePath: true } : undefined),
+      // Whoever leaves waits for others: a Commit of ours would end the proposal to remove us.
       isProposed: (own, group) =>
-        usesKey(group, from) && own.some((proposal) => isUpdateTo(proposal, to)),
+        usesKey(group, from) &&
+        (group.isLeaving || own.some((proposal) => isUpdateTo(proposal, to))),
     },
     // By Welcomes for key packages of the old identity.
     { ...options, more: async () => (await client.groups()).filter(needsRotation).map(idOf) },

@@ -391,6 +391,26 @@ describe("jobs over all groups", () => {
     expect(await client.identities()).toEqual([to]);
   });
 
+  test("M-UPD-08 M-MEM-09: a rotation does not undo that we are leaving a group", async () => {
+    const world = await testGroup({ members: 2 });
+    const [{ client, group }, { client: other, group: theirs }] = [
+      world.member(0),
+      world.member(1),
+    ];
+    const { bytes } = await group.leave();
+    const to = await client.addIdentity({ identity: "member 0" });
+    world.directory.add(to);
+    const rotation = { from: client.identity, to, transport: deliveryTo(other) };
+    expect(await rotateIdentity(client, rotation)).toMatchObject({ isDone: false, done: 0 });
+    expect([group.isLeaving, group.epoch]).toEqual([true, theirs.epoch]);
+    await theirs.process(bytes);
+    const { commit } = await theirs.commit();
+    await group.process(commit, { accept: true });
+    await theirs.acceptCommit();
+    expect(group.status).toBe("inactive");
+    expect((await rotateIdentity(client, rotation)).isDone).toBe(true);
+  });
+
   test("M-UPD-08: a group that is entered when a rotation stopped after its last group takes part too", async () => {
     const world = await testGroup({ members: 2 });
     const [{ client }, { client: other }] = [world.member(0), world.member(1)];

@@ -10,6 +10,7 @@ import {
   type RegisteredTypes,
 } from "../../src/index.ts";
 import { type TestGroup, testGroup } from "../../src/testing/index.ts";
+import { decodeMlsMessage } from "../../src/wire.ts";
 
 const CUSTOM = 0xf001;
 const [ONE, TWO] = [0xf0a1, 0xf0a2];
@@ -80,6 +81,70 @@ test("M-COM-14: of a change of extensions that lost only the difference is made 
     world.assertAgreement();
     expect(b.extensions).toEqual(expected);
   }
+});
+
+test("M-PROP-12: of a queued list of extensions only the difference is committed after others changed theirs", async () => {
+  const { world, a, b } = await three();
+  const [one, two] = [
+    { type: ONE, data: utf8("theirs") },
+    { type: TWO, data: utf8("ours") },
+  ];
+  await world.commit(1, { setExtension: { type: ONE, data: utf8("before") } });
+  await a.queue({ type: "groupContextExtensions", extensions: [...a.extensions, two] });
+  expect((await world.commit(1, { setExtension: one })).dropped).toEqual([]);
+  const { group } = await world.reopen(0, world.member(0).storage);
+  expect(group.queuedProposals).toEqual([
+    { type: "groupContextExtensions", extensions: [one, two] },
+  ]);
+  const { commit } = await group.commit();
+  await b.process(commit, { accept: true });
+  await group.acceptCommit();
+  expect(b.extensions).toEqual([one, two]);
+});
+
+test("M-PROP-12 M-COM-14: whoever is to enter again with the same key does, whoever commits in between", async () => {
+  for (const isQueued of [true, false]) {
+    const { world, a, b } = await three();
+    const { client: carol, group: former } = world.member(2);
+    const { bytes } = await carol.createKeyPackage();
+    const swap = { remove: [2], add: [bytes] };
+    if (isQueued) {
+      const decoded = decodeMlsMessage(bytes);
+      if (decoded.wireFormat !== "keyPackage") throw new Error("a key package was expected");
+      await a.queue({ type: "remove", removed: 2 });
+      await a.queue({ type: "add", keyPackage: decoded.message });
+    } else {
+      await a.commit({ swap });
+    }
+    const { commit } = await b.update();
+    const outcome = await a.process(commit, { accept: true });
+    await b.acceptCommit();
+    if (outcome.kind !== "commit") throw new Error(outcome.kind);
+    expect(outcome.dropped).toEqual([]);
+    const again = isQueued ? await a.commit() : await a.rebuild(outcome.discarded!);
+    expect(again?.summary.added.map(({ leafIndex }) => leafIndex)).toEqual([2]);
+    expect(again?.summary.removed.map(({ leafIndex }) => leafIndex)).toEqual([2]);
+    await b.process(again!.commit, { accept: true });
+    const { welcomes } = await a.acceptCommit();
+    await carol.deleteGroup(former.id);
+    const group = await carol.join(welcomes[0]!.bytes);
+    expect(group.epochAuthenticator).toEqual(b.epochAuthenticator);
+  }
+});
+
+test("M-PROP-12: whoever has entered again by the Commit of another member is not replaced once more", async () => {
+  const { world, a, b } = await three();
+  const { bytes } = await world.member(2).client.createKeyPackage();
+  const decoded = decodeMlsMessage(bytes);
+  if (decoded.wireFormat !== "keyPackage") throw new Error("a key package was expected");
+  await a.queue({ type: "remove", removed: 2 });
+  await a.queue({ type: "add", keyPackage: decoded.message });
+  const { commit } = await b.commit({ swap: { remove: [2], add: [bytes] } });
+  const outcome = await a.process(commit, { accept: true });
+  await b.acceptCommit();
+  if (outcome.kind !== "commit") throw new Error(outcome.kind);
+  expect(outcome.dropped.map(({ reason }) => reason)).toEqual(["settled", "settled"]);
+  expect(a.queuedProposals).toEqual([]);
 });
 
 test("M-COM-14: neither an expired Add nor the Remove of whoever has got the leaf since is made again", async () => {

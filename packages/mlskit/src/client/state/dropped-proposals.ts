@@ -1,6 +1,11 @@
 /** Proposals that an epoch ended without. RFC 9420 §12.4; catalogue M-PROP-19. */
 import { encode, equalBytes } from "../../codec/index.ts";
-import { areSameExtensions } from "../../extensions/extension.ts";
+import {
+  areSameExtensions,
+  type Extension,
+  findExtension,
+  withExtension,
+} from "../../extensions/extension.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
 import { Proposal } from "../../messages/proposal.ts";
 import type { LeafNode } from "../../tree/nodes.ts";
@@ -18,6 +23,7 @@ export type DropReason = "notCommitted" | "settled" | "expired";
 export interface DroppedProposal {
   /** ProposalRef in the epoch that ended; undefined if it was queued and never sent. */
   readonly reference: Uint8Array | undefined;
+  /** As it would be made now: of a list of extensions, what it changes is put into the present one. */
   readonly proposal: Proposal;
   readonly isOwn: boolean;
   readonly reason: DropReason;
@@ -34,18 +40,14 @@ export function droppedProposals(
   now: bigint,
 ): readonly DroppedProposal[] {
   if (after.status === "inactive") return [];
-  const dropped: Omit<DroppedProposal, "reason">[] = [];
-  for (const stored of before.proposals.values()) {
-    if (!isCovered(stored, summary)) dropped.push({ ...stored, isOwn: stored.bytes !== undefined });
-  }
-  for (const proposal of notCarried(before)) {
-    if (!after.queued.includes(proposal)) {
-      dropped.push({ reference: undefined, proposal, isOwn: true });
-    }
-  }
-  return dropped.map(({ reference, proposal, isOwn }) => {
-    return { reference, proposal, isOwn, reason: reasonOf(proposal, leafIn(before), after, now) };
+  const sent = [...before.proposals.values()].flatMap((stored) => {
+    const { reference, proposal, bytes } = stored;
+    return isCovered(stored, summary) ? [] : [{ reference, proposal, isOwn: bytes !== undefined }];
   });
+  return [
+    ...judge(sent, groupOf(before), after, now),
+    ...judgeQueue(before, after, now).filter(({ reason }) => reason !== "notCommitted"),
+  ];
 }
 
 /** Queued proposals that go on waiting: no Commit of ours had them, and they still make sense. */
@@ -54,9 +56,18 @@ export function stillQueued(
   after: GroupState,
   now: bigint,
 ): readonly Proposal[] {
-  return notCarried(before).filter((proposal) => {
-    return reasonOf(proposal, leafIn(before), after, now) === "notCommitted";
+  return stillWanted(judgeQueue(before, after, now));
+}
+
+function judgeQueue(
+  before: GroupState,
+  after: GroupState,
+  now: bigint,
+): readonly DroppedProposal[] {
+  const queued = notCarried(before).map((proposal) => {
+    return { reference: undefined, proposal, isOwn: true };
   });
+  return judge(queued, groupOf(before), after, now);
 }
 
 /** What a Commit of ours carried is settled with it, one way or the other. */
@@ -69,15 +80,46 @@ function notCarried({ queued, pending }: GroupState): readonly Proposal[] {
   });
 }
 
-const leafIn =
-  ({ epoch }: GroupState) =>
-  (leaf: number): LeafNode | undefined =>
-    epoch.tree.leaf(leafIndex(leaf));
+/** What the proposals of a list were made for. */
+interface Then {
+  readonly extensions: readonly Extension[];
+  leaf(index: number): LeafNode | undefined;
+}
 
-/** @param meant who had a leaf when the proposal was made */
-export function reasonOf(
+const groupOf = ({ epoch }: GroupState): Then => ({
+  extensions: epoch.context.extensions,
+  leaf: (index) => epoch.tree.leaf(leafIndex(index)),
+});
+
+/** The proposals of a list as they would be made now, each with the reason why it was not carried out. */
+export function judge<T extends { readonly proposal: Proposal }>(
+  list: readonly T[],
+  then: Then,
+  after: GroupState,
+  now: bigint,
+): (T & { readonly reason: DropReason })[] {
+  const { extensions } = after.epoch.context;
+  const anew = list.map((one) => {
+    const { proposal } = one;
+    if (proposal.type !== "groupContextExtensions") return one;
+    const rebased = rebase(proposal.extensions, then.extensions, extensions);
+    return { ...one, proposal: { ...proposal, extensions: rebased } };
+  });
+  const proposals = anew.map(({ proposal }) => proposal);
+  return anew.map((one) => ({ ...one, reason: reasonOf(one.proposal, proposals, then, after, now) }));
+}
+
+export function stillWanted(
+  judged: readonly Pick<DroppedProposal, "proposal" | "reason">[],
+): Proposal[] {
+  return judged.flatMap(({ proposal, reason }) => (reason === "notCommitted" ? [proposal] : []));
+}
+
+/** @param list what it would be committed with */
+function reasonOf(
   proposal: Proposal,
-  meant: (leaf: number) => LeafNode | undefined,
+  list: readonly Proposal[],
+  then: Then,
   after: GroupState,
   now: bigint,
 ): DropReason {
@@ -86,14 +128,19 @@ export function reasonOf(
   switch (proposal.type) {
     case "add": {
       const { leafNode } = proposal.keyPackage;
-      if (tree.leafWithSignatureKey(leafNode.signatureKey) !== undefined) return "settled";
+      const found = tree.leafWithSignatureKey(leafNode.signatureKey);
+      // Whoever goes by the same list may enter again.
+      const goes = list.some((other) => {
+        if (other.type !== "remove" || other.removed !== found) return false;
+        return reasonOf(other, list, then, after, now) === "notCommitted";
+      });
+      if (found !== undefined && !goes) return "settled";
       return isExpired(leafNode, now) ? "expired" : "notCommitted";
     }
     case "remove": {
-      // The leaf may have a new occupant by now, whom nobody wanted to remove.
-      const [then, present] = [meant(proposal.removed), leafIn(after)(proposal.removed)];
-      if (then === undefined || present === undefined) return "settled";
-      return equalBytes(then.signatureKey, present.signatureKey) ? "notCommitted" : "settled";
+      const { removed } = proposal;
+      const isSame = isSameMember(then.leaf(removed), groupOf(after).leaf(removed));
+      return isSame ? "notCommitted" : "settled";
     }
     case "groupContextExtensions": {
       const isSame = areSameExtensions(proposal.extensions, context.extensions);
@@ -102,6 +149,29 @@ export function reasonOf(
     default:
       return "notCommitted";
   }
+}
+
+/** The leaf may have a new occupant by now, whom nobody wanted to remove; even one with the same key. */
+function isSameMember(then: LeafNode | undefined, present: LeafNode | undefined): boolean {
+  if (then === undefined || present === undefined) return false;
+  if (!equalBytes(then.signatureKey, present.signatureKey)) return false;
+  const isFresh = present.origin.source === "keyPackage";
+  return !isFresh || equalBytes(then.encryptionKey, present.encryptionKey);
+}
+
+/** The list of now with what was to change in the one before: what others changed stays. */
+function rebase(
+  wanted: readonly Extension[],
+  before: readonly Extension[],
+  now: readonly Extension[],
+): readonly Extension[] {
+  const changed = wanted.filter(({ type, data }) => {
+    const old = findExtension(before, type);
+    return old === undefined || !equalBytes(old, data);
+  });
+  const gone = before.filter(({ type }) => findExtension(wanted, type) === undefined);
+  const kept = now.filter(({ type }) => findExtension(gone, type) === undefined);
+  return changed.reduce<readonly Extension[]>(withExtension, kept);
 }
 
 /** Whether the lifetime of a leaf from a key package is over. */
