@@ -2,6 +2,8 @@
 import { EMPTY_BYTES, toHex } from "../codec/index.ts";
 import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
+import { identityOf } from "../group/credential-checks.ts";
+import { eraseEpoch } from "../group/epoch.ts";
 import type { CreatedSuccessor } from "../group/successor.ts";
 import type { ReInit } from "../messages/proposal.ts";
 import { type Client, coreOfClient, type NewGroup } from "../client/client.ts";
@@ -12,11 +14,11 @@ import type { Group, Member } from "../client/group.ts";
 import { decodeKeyPackage } from "../client/state/messages.ts";
 import { secondsOf } from "../client/state/settings.ts";
 import { findGroup } from "./group-job.ts";
-import type { Transaction } from "../client/records/transaction.ts";
+import { Transaction } from "../client/records/transaction.ts";
 import { type SuccessionRecord, successionRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
 import { jobKey } from "../client/records/record-keys.ts";
-import type { SuccessorRequest } from "../client/joining/successor.ts";
+import { makeSuccessor, type SuccessorRequest } from "../client/joining/successor.ts";
 
 export interface SuccessionOptions {
   /** A fresh key package of a member for the new cipher suite; undefined: there is none yet. */
@@ -74,16 +76,47 @@ export async function continueSuccession(
   };
   const made = await writeSuccessor(core, groupId, bytes, options.request ?? {}, note).catch(
     async (error: unknown) => {
-      // Whichever of them is to blame: all are asked for anew.
       if (isFaultOfOthers(error)) {
-        await core.write(async (write) =>
-          putRecord(write, groupId, { ...record, keyPackages: [] }),
-        );
+        const keyPackages = await blameless(core, group, record.keyPackages, options.request ?? {});
+        await core.write(async (write) => putRecord(write, groupId, { ...record, keyPackages }));
       }
       throw error;
     },
   );
   return handOut(client, core, groupId, madeOf(reInit, made), options);
+}
+
+/**
+ * The key packages that stay after a failure, for nothing tells whose fault it was: each is tried alone
+ * with us. If we fail alone, none is to blame; if none does alone, all are asked for anew.
+ */
+async function blameless(
+  core: ClientCore,
+  group: Group,
+  kept: SuccessionRecord["keyPackages"],
+  request: SuccessorRequest,
+): Promise<SuccessionRecord["keyPackages"]> {
+  const { state } = await core.load(await core.handleOf(group.id));
+  const members = group.members();
+  const isUsableWith = async (others: SuccessionRecord["keyPackages"]): Promise<boolean> => {
+    const isAmong = ({ isOwn, leafIndex }: Member) =>
+      isOwn || others.some(({ leaf }) => leaf === leafIndex);
+    const two = members.filter(isAmong).map(identityOf);
+    const packages = others.map(({ bytes }) => bytes);
+    try {
+      const trial = new Transaction(core.storage);
+      const { next } = await makeSuccessor(core, trial, state, packages, request, two);
+      eraseEpoch(next, undefined);
+      return true;
+    } catch (error) {
+      if (!isFaultOfOthers(error)) throw error;
+      return false;
+    }
+  };
+  if (!(await isUsableWith([]))) return kept;
+  const usable: SuccessionRecord["keyPackages"][number][] = [];
+  for (const one of kept) if (await isUsableWith([one])) usable.push(one);
+  return usable.length === kept.length ? [] : usable;
 }
 
 function madeOf(

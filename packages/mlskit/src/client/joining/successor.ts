@@ -48,15 +48,21 @@ export interface BranchRequest extends SuccessorRequest {
   readonly extensions?: readonly Extension[] | undefined;
 }
 
-/** The successor of a suspended group. @throws StateError unless the group ended by a ReInit */
+/**
+ * The successor of a suspended group.
+ * @param members who has to be in it; without them: everybody
+ * @throws StateError unless the group ended by a ReInit
+ */
 export async function makeSuccessor(
   core: ClientCore,
   transaction: Transaction,
   state: GroupState,
   keyPackages: readonly Uint8Array[],
   request: SuccessorRequest,
+  members?: Predecessor["members"],
 ): Promise<CreatedSuccessor> {
-  const predecessor = predecessorFrom(state);
+  const whole = predecessorFrom(state);
+  const predecessor = { ...whole, members: members ?? whole.members };
   const options = await commonOptions(
     core,
     transaction,

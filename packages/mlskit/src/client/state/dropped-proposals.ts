@@ -106,7 +106,10 @@ export function judge<T extends { readonly proposal: Proposal }>(
     return { ...one, proposal: { ...proposal, extensions: rebased } };
   });
   const proposals = anew.map(({ proposal }) => proposal);
-  return anew.map((one) => ({ ...one, reason: reasonOf(one.proposal, proposals, then, after, now) }));
+  return anew.map((one) => ({
+    ...one,
+    reason: reasonOf(one.proposal, proposals, then, after, now),
+  }));
 }
 
 export function stillWanted(
