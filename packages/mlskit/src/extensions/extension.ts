@@ -145,6 +145,17 @@ export function areSameExtensions(one: readonly Extension[], other: readonly Ext
   return equalBytes(encode(Extensions, one), encode(Extensions, other));
 }
 
+/** Types that only one of two lists has, or that have another body in each. */
+export function changedTypes(
+  one: readonly Extension[],
+  other: readonly Extension[],
+): readonly number[] {
+  return [...new Set([...one, ...other].map(({ type }) => type))].filter((type) => {
+    const [a, b] = [findExtension(one, type), findExtension(other, type)];
+    return a === undefined || b === undefined || !equalBytes(a, b);
+  });
+}
+
 /** The list with this extension put in the place of one of its type, or appended. */
 export function withExtension(
   extensions: readonly Extension[],

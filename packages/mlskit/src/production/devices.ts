@@ -8,6 +8,7 @@ import { type Client, coreOfClient } from "../client/client.ts";
 import {
   activeGroupIds,
   findJob,
+  isToLeave,
   type JobOptions,
   type JobResult,
   putJob,
@@ -68,7 +69,8 @@ export async function addDevice(
       isProposed: (own, group) => {
         const isAdd = (proposal: Proposal): boolean =>
           proposal.type === "add" && isOf(proposal.keyPackage, device);
-        return leavesOf(group, device).length === 0 && own.some(isAdd);
+        if (leavesOf(group, device).length > 0) return false;
+        return isToLeave(own, group) || own.some(isAdd);
       },
     },
     options,

@@ -171,3 +171,8 @@ export async function activeGroupIds(client: Client): Promise<readonly Uint8Arra
   const unreadable = await client.unreadableGroups();
   return [...groups.map(({ id }) => id), ...unreadable.flatMap(({ groupId }) => groupId ?? [])];
 }
+
+/** Whoever leaves waits for others: a Commit of ours would end the proposal to remove us. */
+export function isToLeave(own: readonly Proposal[], group: Group): boolean {
+  return own.some((one) => one.type === "remove" && one.removed === group.ownLeafIndex);
+}

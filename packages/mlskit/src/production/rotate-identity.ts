@@ -6,6 +6,7 @@ import {
   activeGroupIds,
   findJob,
   isActive,
+  isToLeave,
   type JobOptions,
   type JobResult,
   putJob,
@@ -46,10 +47,9 @@ export async function rotateIdentity(
     name,
     {
       wishes: (group) => (usesKey(group, from) ? { identity: to, forcePath: true } : undefined),
-      // Whoever leaves waits for others: a Commit of ours would end the proposal to remove us.
       isProposed: (own, group) =>
         usesKey(group, from) &&
-        (group.isLeaving || own.some((proposal) => isUpdateTo(proposal, to))),
+        (isToLeave(own, group) || own.some((proposal) => isUpdateTo(proposal, to))),
     },
     // By Welcomes for key packages of the old identity.
     { ...options, more: async () => (await client.groups()).filter(needsRotation).map(idOf) },

@@ -77,7 +77,11 @@ export async function continueSuccession(
   const made = await writeSuccessor(core, groupId, bytes, options.request ?? {}, note).catch(
     async (error: unknown) => {
       if (isFaultOfOthers(error)) {
-        const keyPackages = await blameless(core, group, record.keyPackages, options.request ?? {});
+        const { keyPackages: all } = record;
+        // Whoever cannot judge accuses nobody.
+        const keyPackages = await blameless(core, group, all, options.request ?? {}).catch(
+          () => all,
+        );
         await core.write(async (write) => putRecord(write, groupId, { ...record, keyPackages }));
       }
       throw error;

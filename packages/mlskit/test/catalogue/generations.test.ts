@@ -1,8 +1,11 @@
 /** Own generations as others see them: P-TX-02, P-TX-04, P-MP-04, M-STO-16. */
 import { describe, expect, test } from "vitest";
-import { Client } from "../../src/index.ts";
+import { utf8 } from "../../src/codec/index.ts";
+import { createSigner, type Signer } from "../../src/crypto/index.ts";
+import { Client, defaultProvider, type Storage } from "../../src/index.ts";
 import { faultStorage, testGroup } from "../../src/testing/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
+import { acceptAnyCredential } from "../support/environment.ts";
 
 describe("memory does not run ahead of the store", () => {
   test("P-TX-04: after a failed write the next generation is what the store knows", async () => {
@@ -82,4 +85,51 @@ test("P-MP-04: an epoch that begins and is used in one transaction reserves noth
       expect((await other.process(bytes)).kind).toBe("application");
     }
   }
+});
+
+test("P-MP-04 P-TX-04: a message that is too late for its transaction reserves nothing", async () => {
+  const suite = defaultProvider().suite(1);
+  const keys = createSigner(suite, await suite.generateSignatureKeyPair());
+  let gate: Promise<void> | undefined;
+  let open: () => void = () => undefined;
+  const signer: Signer = {
+    ...keys,
+    sign: async (message) => {
+      await gate;
+      return keys.sign(message);
+    },
+  };
+  const inner = memoryStorage();
+  let late: (() => Promise<unknown>) | undefined;
+  const storage: Storage = {
+    get: (key) => inner.get(key),
+    list: (prefix) => inner.list(prefix),
+    write: async (batch) => {
+      await late?.();
+      await inner.write(batch);
+    },
+    close: () => undefined,
+  };
+  const options = { storage, authenticationService: acceptAnyCredential };
+  const first = await Client.create({ ...options, identity: "a", signer });
+  const { id } = await first.createGroup({ config: { generationBlock: 16 } });
+  await (await first.group(id)).send("reserves a block");
+  const client = await Client.open({ ...options, signers: [signer] });
+  const group = await client.group(id);
+  let ended: Promise<unknown> | undefined;
+  await client.transaction(async (tx) => {
+    const inside = await tx.group(id);
+    gate = new Promise((resolve) => (open = resolve));
+    ended = inside.send("too late").catch((error: unknown) => error);
+    late = async () => {
+      open();
+      await ended;
+    };
+    tx.put("note", utf8("in time"));
+  });
+  [late, gate] = [undefined, undefined];
+  expect(await ended).toMatchObject({ code: "TRANSACTION_CLOSED" });
+  const { generation } = await group.send("next");
+  const reopened = await (await Client.open({ ...options, signers: [signer] })).group(id);
+  expect((await reopened.send("after a restart")).generation).toBeGreaterThan(generation);
 });

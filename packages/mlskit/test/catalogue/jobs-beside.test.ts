@@ -56,6 +56,24 @@ describe("a proposal of ours that waits", () => {
     expect(names(made)).toBe(2);
   });
 
+  test("M-MD-01 M-UPD-08: to leave is not undone by a job, and one that was dropped stops none", async () => {
+    const { made, client, group, progress, options } = await world();
+    const device = {
+      signatureKeys: [(await made.newClient("phone")).client.identity.signatureKey],
+    };
+    const to = await client.addIdentity({ identity: "alice" });
+    made.directory.add(to);
+    const rotation = { ...options, from: client.identity, to };
+    await group.leave();
+    const noPackage = () => Promise.reject(new Error("none is asked for"));
+    expect(await addDevice(client, device, noPackage, options)).toMatchObject({ done: 0 });
+    expect(await rotateIdentity(client, rotation)).toMatchObject({ done: 0 });
+    expect(progress).toEqual(["proposed", "proposed"]);
+    await group.dropAllProposals();
+    expect(await rotateIdentity(client, rotation)).toMatchObject({ isDone: true });
+    expect(ownKey(group)).toEqual(to.signatureKey);
+  });
+
   test("M-MD-01: to remove one of its leaves is not enough for a device that has two", async () => {
     const { made, client, group, stolen, progress, options } = await world();
     const [second] = await made.add(["stolen too"]);

@@ -59,7 +59,10 @@ test("M-COM-14: of a change of extensions that lost only the difference is made 
   const cases: readonly [CommitRequest, CommitRequest, ReturnType<typeof one>[] | undefined][] = [
     [{ setExtension: two("ours") }, { setExtension: one("theirs") }, [one("theirs"), two("ours")]],
     [{ setExtension: two("ours") }, { extensions: [] }, [two("ours")]],
-    [{ setExtension: one("ours") }, { setExtension: one("theirs") }, [one("ours")]],
+    [{ setExtension: one("ours") }, { setExtension: one("theirs") }, undefined],
+    // What others gave up or revoked does not come back.
+    [{ setExtension: one("ours") }, { extensions: [] }, undefined],
+    [{ extensions: [] }, { setExtension: one("theirs") }, undefined],
     [{ extensions: [] }, { setExtension: two("theirs") }, [two("theirs")]],
     [{ setExtension: two("both") }, { setExtension: two("both") }, undefined],
     [{ extensions: [] }, { extensions: [] }, undefined],
@@ -100,6 +103,37 @@ test("M-PROP-12: of a queued list of extensions only the difference is committed
   await b.process(commit, { accept: true });
   await group.acceptCommit();
   expect(b.extensions).toEqual([one, two]);
+});
+
+test("M-PROP-19: a proposed list of extensions counts as committed only if what it changes came about", async () => {
+  const two = { type: TWO, data: utf8("ours") };
+  for (const isCommitted of [true, false]) {
+    const { world, a, b } = await three();
+    const { bytes, reference } = await a.propose({
+      type: "groupContextExtensions",
+      extensions: [two],
+    });
+    await world.deliver(bytes, 0);
+    const one = { type: ONE, data: utf8("theirs") };
+    const pending = isCommitted
+      ? await b.commit()
+      : await b.commit({ setExtension: one, exclude: [reference] });
+    const outcome = await a.process(pending.commit, { accept: true });
+    if (outcome.kind !== "commit") throw new Error(outcome.kind);
+    const extensions = [one, two];
+    expect(outcome.dropped).toEqual(
+      isCommitted
+        ? []
+        : [
+            {
+              reference,
+              proposal: { type: "groupContextExtensions", extensions },
+              isOwn: true,
+              reason: "notCommitted",
+            },
+          ],
+    );
+  }
 });
 
 test("M-PROP-12 M-COM-14: whoever is to enter again with the same key does, whoever commits in between", async () => {

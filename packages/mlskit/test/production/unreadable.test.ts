@@ -1,6 +1,6 @@
 /** One group that cannot be read holds up nothing else. M-STO-15, M-STO-18, P-MP-06, M-ID-10. */
 import { expect, test } from "vitest";
-import { Client, type Group } from "../../src/index.ts";
+import { Client, type Group, type Storage, StorageError } from "../../src/index.ts";
 import {
   applyRetention,
   type GroupTransport,
@@ -261,6 +261,64 @@ for (const cache of ["keep", "reload"] as const) {
     expect(group.epochAuthenticator).toEqual(fast.epochAuthenticator);
   });
 }
+
+test("P-CR-04 a store that is put back under an open client is read as it is", async () => {
+  const store = new MapStorage();
+  const world = await testGroup({
+    storage: (name) => (name === "member 0" ? store : new MapStorage()),
+  });
+  const { client, group } = world.member(0);
+  const before = store.copy();
+  for (let i = 0; i < 3; i++) await group.configure({ resumptionPsks: i + 1 });
+  store.records.clear();
+  for (const [key, record] of before.records) store.records.set(key, record);
+  await group.configure({ resumptionPsks: 9 });
+  const { group: reopened } = await world.reopen(0, store);
+  expect(reopened.config.resumptionPsks).toBe(9);
+  await client.close();
+});
+
+test("P-BUF-02 P-TX-05 a read that fails while room is made leaves the other group's messages", async () => {
+  const store = new MapStorage();
+  let failing = "";
+  const storage: Storage = {
+    get: (key) => store.get(key),
+    list: (prefix) => {
+      if (prefix === failing) throw new StorageError("STORAGE_FAILED", "no disk");
+      return store.list(prefix);
+    },
+    write: (batch) => store.write(batch),
+    close: () => undefined,
+  };
+  const world = await testGroup({
+    members: 2,
+    config: { bufferedSeconds: 60 },
+    storage: (name) => (name === "member 0" ? storage : new MapStorage()),
+  });
+  const other = await world.member(1).client.createGroup();
+  await other.add([(await world.member(0).client.createKeyPackage()).bytes]);
+  const { welcomes } = await other.acceptCommit();
+  const mine = await world.member(0).client.join(welcomes[0]!.bytes);
+  await other.update();
+  await other.acceptCommit();
+  await mine.process((await other.send("early")).bytes);
+  world.clock.advance(3600);
+  const { client, group } = await world.reopen(0, storage);
+  const peer = world.member(1).group;
+  await peer.update();
+  await peer.acceptCommit();
+  const { bytes } = await peer.send("early as well");
+  const kept = (await store.list("g1/b")).map(({ key }) => key);
+  expect(kept).toHaveLength(1);
+  await client.transaction(async (tx) => {
+    const inside = await tx.group(group.id);
+    failing = "g1/";
+    await expect(inside.process(bytes)).rejects.toMatchObject({ code: "STORAGE_FAILED" });
+    failing = "";
+    tx.put("note", utf8("goes on"));
+  });
+  expect((await store.list("g1/b")).map(({ key }) => key)).toEqual(kept);
+});
 
 /** Member 0 with one group of each kind: its tree in the store, or elsewhere. */
 async function treeWorld() {

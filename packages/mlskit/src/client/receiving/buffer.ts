@@ -147,7 +147,6 @@ class OtherBuffer {
     const messages = (this.#messages ??= await this.#open());
     const oldest = messages.shift();
     if (oldest !== undefined) {
-      transaction.delete(oldest[0]);
       try {
         const { groupId, epoch } = await host.contextOf(this.#handle);
         this.#session.emit({ type: "bufferFull", groupId, epoch });
@@ -155,6 +154,7 @@ class OtherBuffer {
         // A group that cannot be read keeps no other from its messages.
         if (!isUnreadable(error)) throw error;
       }
+      transaction.delete(oldest[0]);
     }
     const left = new Map(messages);
     this.record = bufferedTotal({ buffer: left }) ?? { size: 0, oldest: 0n };

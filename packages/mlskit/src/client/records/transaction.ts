@@ -19,6 +19,7 @@ export class Transaction implements RecordSink {
   /** Handles of states of groups that are deleted. */
   readonly deleted: Set<number> = new Set();
   #isOpen = true;
+  #isSealed = false;
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -100,6 +101,19 @@ export class Transaction implements RecordSink {
     return found;
   }
 
+  /** From here on only what this returns adds to the write: what came later would be half of something. */
+  seal(): RecordSink & Pick<Transaction, "expect"> {
+    this.checkOpen();
+    this.#isSealed = true;
+    return {
+      put: (key, value) => this.#writes.set(key, value),
+      delete: (key) => this.#writes.set(key, undefined),
+      expect: (key, version) => {
+        this.#expect(key, version);
+      },
+    };
+  }
+
   /** Runs after the write; must not throw. */
   onCommit(action: () => void): void {
     this.#onCommit.push(action);
@@ -112,7 +126,7 @@ export class Transaction implements RecordSink {
 
   /** @throws StorageError; nothing was written then */
   async commit(): Promise<void> {
-    this.checkOpen();
+    if (!this.#isOpen) throw transactionClosed();
     this.#isOpen = false;
     if (this.#writes.size > 0) for (const [key, version] of this.#read) this.#expect(key, version);
     try {
@@ -153,10 +167,10 @@ export class Transaction implements RecordSink {
 
   /** @throws UsageError `TRANSACTION_CLOSED` */
   checkOpen(): void {
-    if (!this.#isOpen) throw transactionClosed();
+    if (!this.#isOpen || this.#isSealed) throw transactionClosed();
   }
 }
 
-export function transactionClosed(): UsageError {
+function transactionClosed(): UsageError {
   return new UsageError("TRANSACTION_CLOSED", "the transaction has ended");
 }

@@ -202,6 +202,7 @@ export class ClientCore {
   async load(handle: number): Promise<FreshState> {
     const known = this.#inMemory(handle);
     if (known !== undefined) return known;
+    const before = this.#find(handle)?.version;
     const loaded = await this.#read(handle);
     if (loaded === undefined) {
       this.forget(handle);
@@ -209,8 +210,8 @@ export class ClientCore {
     }
     // Somebody may have written, and shown what he wrote, while it was read.
     const now = this.#find(handle);
-    if (now?.state !== undefined && now.version > loaded.version) {
-      return isFresh(now) ? now : this.load(handle);
+    if (isShown(now) && now.version !== before && now.version > loaded.version) {
+      return isFresh(now) || this.options.cache === "reload" ? now : this.load(handle);
     }
     return this.#show(handle, loaded.state, loaded.version);
   }
@@ -369,6 +370,7 @@ export class ClientCore {
   async finish(transaction: Transaction, sessions: readonly GroupSession[]): Promise<void> {
     this.#checkStore();
     for (const session of sessions) session.flush();
+    const sealed = transaction.seal();
     const events = [...transaction.events];
     for (const session of sessions) events.push(...session.events);
     const { eventLog } = this.options;
@@ -380,8 +382,8 @@ export class ClientCore {
     // One at a time, so that listeners hear events in the order of their numbers.
     await this.#logLock.run(async () => {
       // Nothing is logged in a store whose client went elsewhere.
-      transaction.expect(MOVED_KEY, 0);
-      const first = await eventLog.append(this.storage, transaction, events);
+      sealed.expect(MOVED_KEY, 0);
+      const first = await eventLog.append(this.storage, sealed, events);
       await transaction.commit();
       this.#publish(transaction, sessions, events, first);
     });
@@ -500,8 +502,12 @@ function clientClosed(): UsageError {
 /** Resolves when all who hold a lock or wait for it now are done. */
 const idle = (lock: Mutex): Promise<void> => lock.run(async () => undefined);
 
+function isShown(known: LoadedState | undefined): known is FreshState {
+  return known?.state !== undefined;
+}
+
 function isFresh(known: LoadedState | undefined): known is FreshState {
-  return known?.state !== undefined && !known.isStale;
+  return isShown(known) && !known.isStale;
 }
 
 /** Attempts at an operation that other processes keep overtaking; one that writes all the time can win many. */

@@ -10,7 +10,7 @@ import type { ClientEvent } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
 import { GroupKeys } from "../records/record-keys.ts";
 import { readOnly } from "./snapshot.ts";
-import { type Transaction, transactionClosed } from "../records/transaction.ts";
+import type { Transaction } from "../records/transaction.ts";
 import { isReserved, reserveBlock } from "./reserve.ts";
 import { hasSecretTree, writeGroup, writeRatchets } from "../records/write-group.ts";
 
@@ -52,8 +52,6 @@ export class GroupSession {
   /** Epochs with keys that this session used up; seldom more than one. */
   #usedEpochs: readonly bigint[] = [];
   #isTouched = false;
-  /** What comes later would be shown, but not written. */
-  #isFlushed = false;
   /** Rule P-MP-03: nothing is written, but what was used from memory must still be in force. */
   #mustBeCurrent = false;
   readonly events: ClientEvent[] = [];
@@ -79,7 +77,7 @@ export class GroupSession {
 
   set state(state: GroupState) {
     if (state === this.#state) return;
-    this.#checkOpen();
+    this.transaction.checkOpen();
     this.#isTouched = true;
     this.#state = state;
   }
@@ -96,7 +94,7 @@ export class GroupSession {
   }
 
   #write(epoch: bigint, change: SecretTreeChange): void {
-    this.#checkOpen();
+    this.transaction.checkOpen();
     if (!this.#usedEpochs.includes(epoch)) this.#usedEpochs = [...this.#usedEpochs, epoch];
     this.#isTouched = true;
     writeRatchets(this.transaction, this.#state.handle, epoch, change);
@@ -105,12 +103,12 @@ export class GroupSession {
   /** The same for a message of ours. Rule P-MP-04. */
   useOwnKey(change: SecretTreeChange | undefined): void {
     if (change === undefined) return;
+    this.transaction.checkOpen();
     const { epoch, config } = this.#state;
     const { secretTree, ownLeaf, crypto } = epoch;
     const number = epoch.context.epoch;
     // First, also if blocks were switched off since: the store must never hear of a lower generation.
     if (isReserved(secretTree, change, ownLeaf)) {
-      this.#checkOpen();
       this.#mustBeCurrent = true;
       secretTree.apply(change);
       return;
@@ -142,7 +140,6 @@ export class GroupSession {
 
   /** Puts the difference between the first and the last state into the transaction. */
   flush(): void {
-    this.#isFlushed = true;
     if (!this.#isTouched && !this.#mustBeCurrent) return;
     const keys = new GroupKeys(this.#state.handle);
     this.transaction.expect(keys.version, this.version);
@@ -155,11 +152,6 @@ export class GroupSession {
       this.transaction.deleteWritten(keys.nodes(epoch));
       this.transaction.deleteWritten(keys.ratchets(epoch));
     }
-  }
-
-  #checkOpen(): void {
-    if (this.#isFlushed) throw transactionClosed();
-    this.transaction.checkOpen();
   }
 
   /** Whether our ratchet may go on. @throws StateError `RATCHET_EXHAUSTED` */

@@ -1,10 +1,16 @@
 /** Which pending proposals a Commit carried out. RFC 9420 §12.4. */
 import { equalBytes } from "../../codec/index.ts";
 import type { CommitSummary } from "../../group/commit-summary.ts";
+import { changedTypes, type Extension } from "../../extensions/extension.ts";
 import type { CachedProposal } from "../../group/proposal-entry.ts";
+import type { GroupState } from "./group-state.ts";
 
 /** Told by what the Commit did, which is all that is kept of one of our own. */
-export function isCovered({ proposal, sender }: CachedProposal, summary: CommitSummary): boolean {
+export function isCovered(
+  { proposal, sender }: CachedProposal,
+  summary: CommitSummary,
+  { epoch }: Pick<GroupState, "epoch">,
+): boolean {
   switch (proposal.type) {
     case "add": {
       const { encryptionKey } = proposal.keyPackage.leafNode;
@@ -23,7 +29,7 @@ export function isCovered({ proposal, sender }: CachedProposal, summary: CommitS
     case "externalInit":
       return summary.isExternal;
     case "groupContextExtensions":
-      return summary.extensions !== undefined;
+      return isCarriedOut(proposal.extensions, epoch.context.extensions, summary.extensions);
     case "custom":
       return summary.custom.some((committed) => {
         if (committed.proposal.proposalType !== proposal.proposalType) return false;
@@ -31,4 +37,15 @@ export function isCovered({ proposal, sender }: CachedProposal, summary: CommitS
         return equalBytes(committed.proposal.body, proposal.body);
       });
   }
+}
+
+/** Whether a Commit left us with what a list was to change; it may have changed more than that. */
+function isCarriedOut(
+  wanted: readonly Extension[],
+  before: readonly Extension[],
+  now: readonly Extension[] | undefined,
+): boolean {
+  if (now === undefined) return false;
+  const missing = new Set(changedTypes(wanted, now));
+  return !changedTypes(before, wanted).some((type) => missing.has(type));
 }

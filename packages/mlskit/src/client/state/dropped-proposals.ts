@@ -2,6 +2,7 @@
 import { encode, equalBytes } from "../../codec/index.ts";
 import {
   areSameExtensions,
+  changedTypes,
   type Extension,
   findExtension,
   withExtension,
@@ -42,7 +43,9 @@ export function droppedProposals(
   if (after.status === "inactive") return [];
   const sent = [...before.proposals.values()].flatMap((stored) => {
     const { reference, proposal, bytes } = stored;
-    return isCovered(stored, summary) ? [] : [{ reference, proposal, isOwn: bytes !== undefined }];
+    return isCovered(stored, summary, before)
+      ? []
+      : [{ reference, proposal, isOwn: bytes !== undefined }];
   });
   return [
     ...judge(sent, groupOf(before), after, now),
@@ -162,19 +165,23 @@ function isSameMember(then: LeafNode | undefined, present: LeafNode | undefined)
   return !isFresh || equalBytes(then.encryptionKey, present.encryptionKey);
 }
 
-/** The list of now with what was to change in the one before: what others changed stays. */
+/** The list of now with what was to change in the one before. What others changed stays: it may have been revoked. */
 function rebase(
   wanted: readonly Extension[],
   before: readonly Extension[],
   now: readonly Extension[],
 ): readonly Extension[] {
-  const changed = wanted.filter(({ type, data }) => {
-    const old = findExtension(before, type);
-    return old === undefined || !equalBytes(old, data);
-  });
-  const gone = before.filter(({ type }) => findExtension(wanted, type) === undefined);
-  const kept = now.filter(({ type }) => findExtension(gone, type) === undefined);
-  return changed.reduce<readonly Extension[]>(withExtension, kept);
+  const byOthers = new Set(changedTypes(before, now));
+  let list = now;
+  for (const type of changedTypes(before, wanted)) {
+    if (byOthers.has(type)) continue;
+    const data = findExtension(wanted, type);
+    list =
+      data === undefined
+        ? list.filter((one) => one.type !== type)
+        : withExtension(list, { type, data });
+  }
+  return list;
 }
 
 /** Whether the lifetime of a leaf from a key package is over. */
