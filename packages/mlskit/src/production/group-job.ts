@@ -6,7 +6,8 @@ import type { Proposal } from "../messages/proposal.ts";
 import { type Client, coreOfClient } from "../client/client.ts";
 import type { ClientCore } from "../client/session/client-core.ts";
 import { Contender, type GroupTransport, type Wishes } from "./commit-or-propose.ts";
-import type { Group } from "../client/group.ts";
+import { accessOf, type Group } from "../client/group.ts";
+import { leaverOf } from "../client/state/commit-delay.ts";
 import { type JobRecord, jobRecord } from "./production-records.ts";
 import { decodeRecord, encodeRecord } from "../client/records/record-codecs.ts";
 import { jobKey } from "../client/records/record-keys.ts";
@@ -174,5 +175,7 @@ export async function activeGroupIds(client: Client): Promise<readonly Uint8Arra
 
 /** Whoever leaves waits for others: a Commit of ours would end the proposal to remove us. */
 export function isToLeave(own: readonly Proposal[], group: Group): boolean {
-  return own.some((one) => one.type === "remove" && one.removed === group.ownLeafIndex);
+  const { types } = accessOf(group).options;
+  const sender = { type: "member", leafIndex: group.ownLeafIndex } as const;
+  return own.some((proposal) => leaverOf({ proposal, sender }, types) === sender.leafIndex);
 }

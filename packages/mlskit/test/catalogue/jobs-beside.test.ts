@@ -10,8 +10,9 @@ import {
   rotateIdentity,
   unfinishedRotations,
 } from "../../src/production/index.ts";
-import { Client, type Group, type Identity } from "../../src/index.ts";
-import { type TestGroup, testGroup } from "../../src/testing/index.ts";
+import { SELF_REMOVE, selfRemove, selfRemoveType } from "../../src/drafts/index.ts";
+import { Client, type Group, type Identity, type RegisteredTypes } from "../../src/index.ts";
+import { type TestGroup, testGroup, type TestGroupOptions } from "../../src/testing/index.ts";
 
 /** Accepts each Commit, and tells all clients that are in the group. */
 function transportOf(world: TestGroup, sender: Client): GroupTransport & { commits: number } {
@@ -36,16 +37,16 @@ const ownKey = (group: Group) => group.members().find(({ isOwn }) => isOwn)?.sig
 const names = (world: TestGroup) => world.member(1).group.members().length;
 
 describe("a proposal of ours that waits", () => {
-  async function world() {
-    const made = await testGroup({ members: ["alice", "bob", "stolen"] });
+  async function world(options: TestGroupOptions = {}) {
+    const made = await testGroup({ members: ["alice", "bob", "stolen"], ...options });
     const { client, group } = made.member(0);
     const stolen = { signatureKeys: [made.member(2).client.identity.signatureKey] };
     const progress: JobProgress["result"][] = [];
-    const options = {
+    const job = {
       transport: transportOf(made, client),
       onProgress: ({ result }: JobProgress) => progress.push(result),
     };
-    return { made, client, group, stolen, progress, options };
+    return { made, client, group, stolen, progress, options: job };
   }
 
   test("M-MD-01: for something else keeps no stolen device in the group", async () => {
@@ -72,6 +73,22 @@ describe("a proposal of ours that waits", () => {
     await group.dropAllProposals();
     expect(await rotateIdentity(client, rotation)).toMatchObject({ isDone: true });
     expect(ownKey(group)).toEqual(to.signatureKey);
+  });
+
+  test("M-MD-01 M-UPD-08: neither is a SelfRemove", async () => {
+    const types: RegisteredTypes = {
+      proposals: new Map([[SELF_REMOVE, selfRemoveType]]),
+      credentials: new Map(),
+    };
+    const { made, client, group, progress, options } = await world({
+      types,
+      config: { handshake: { send: "public", accept: "both" } },
+    });
+    const to = await client.addIdentity({ identity: "alice" });
+    made.directory.add(to);
+    await group.propose(selfRemove());
+    await rotateIdentity(client, { ...options, from: client.identity, to });
+    expect([progress, group.epoch]).toEqual([["proposed"], 1n]);
   });
 
   test("M-MD-01: to remove one of its leaves is not enough for a device that has two", async () => {

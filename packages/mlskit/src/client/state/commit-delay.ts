@@ -38,8 +38,8 @@ export function commitDelayFor(
 }
 
 /** Whom the proposal removes, be it by a type of the application's or a draft's, such as SelfRemove. */
-function leaverOf(
-  { proposal, sender }: StoredProposal,
+export function leaverOf(
+  { proposal, sender }: Pick<StoredProposal, "proposal" | "sender">,
   types: RegisteredTypes,
 ): number | undefined {
   if (proposal.type === "remove") return proposal.removed;

@@ -39,7 +39,10 @@ export function isCovered(
   }
 }
 
-/** Whether a Commit left us with what a list was to change; it may have changed more than that. */
+/**
+ * Whether a Commit left us with what a list was to change; it may have changed more than that. What another
+ * proposal of the same Commit changed once more counts as settled by others.
+ */
 function isCarriedOut(
   wanted: readonly Extension[],
   before: readonly Extension[],
