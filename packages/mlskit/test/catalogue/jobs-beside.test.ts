@@ -79,6 +79,7 @@ describe("a proposal of ours that waits", () => {
     const types: RegisteredTypes = {
       proposals: new Map([[SELF_REMOVE, selfRemoveType]]),
       credentials: new Map(),
+      extensions: new Set(),
     };
     const { made, client, group, progress, options } = await world({
       types,
