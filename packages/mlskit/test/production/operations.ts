@@ -2,6 +2,7 @@
 import { utf8 } from "../../src/codec/index.ts";
 import { acceptDetached, commitDetached, type Group } from "../../src/index.ts";
 import type { CrashWorld } from "./crash-world.ts";
+import { ACCEPTING_OPERATIONS } from "./accepting-operations.ts";
 import {
   bobCommits,
   everybody,
@@ -383,41 +384,6 @@ const receiveOperations: readonly Operation[] = [
     return commit;
   }),
   inGroup(
-    "stage a Commit and accept it",
-    async (world, id) => {
-      const commit = await bobCommits(await world.client("bob").group(id), world);
-      return async (group) => {
-        const outcome = await group.process(commit, { accept: false });
-        if (outcome.kind === "commit") await outcome.accept();
-      };
-    },
-    true,
-  ),
-  inGroup(
-    "stage our own Commit by its echo and accept it",
-    async (world, id) => {
-      const { commit } = await (await world.alice.group(id)).update();
-      await world.deliver(commit, id);
-      return async (group) => {
-        const outcome = await group.process(commit, { accept: false });
-        if (outcome.kind === "ownCommit") await outcome.accept();
-      };
-    },
-    true,
-  ),
-  inGroup(
-    "look at a proposal and accept it",
-    async (world, id) => {
-      const { bytes } = await (await world.client("bob").group(id)).proposeUpdate();
-      await (await world.client("carol").group(id)).process(bytes, { accept: true });
-      return async (group) => {
-        const outcome = await group.process(bytes, { accept: false });
-        if (outcome.kind === "proposal") await outcome.accept();
-      };
-    },
-    true,
-  ),
-  inGroup(
     "process many",
     async (world, id) => {
       const bob = await world.client("bob").group(id);
@@ -612,4 +578,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...receiveOperations,
   ...joinOperations,
   ...successorOperations,
+  ...ACCEPTING_OPERATIONS,
 ];
