@@ -5,10 +5,13 @@ import { loadSync } from "@grpc/proto-loader";
 
 const path = fileURLToPath(new URL("../proto/mls_client.proto", import.meta.url));
 
-/** Trees and Welcomes of large groups are larger than gRPC's default of 4 MB. */
+/** Of both sides. */
 export const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  // Trees and Welcomes of large groups are larger than gRPC's default of 4 MB.
   "grpc.max_receive_message_length": -1,
   "grpc.max_send_message_length": -1,
+  // A server that was just started listens a little later, not a whole second.
+  "grpc.initial_reconnect_backoff_ms": 100,
 };
 
 /** Methods by name. */

@@ -1,5 +1,5 @@
 /** The document that is made of results. */
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, linkSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -159,6 +159,19 @@ test("M-INT-06 what is played again takes the place of its like, with its own da
     { results: [], judgements: [{ ...heard, runner: "runner 4" }] },
   );
   expect(two).toHaveLength(2);
+});
+
+test("M-INT-06 who reads results while others are recorded, or after a killed driver, finds all of them", () => {
+  const folder = mkdtempSync(join(tmpdir(), "interop-results-"));
+  const [path, opened] = [join(folder, "peer.json"), join(folder, "opened.json")];
+  record(path, file);
+  // As whoever has opened the file sees it.
+  linkSync(path, opened);
+  const before = readFileSync(opened, "utf8");
+  record(path, { results: [], judgements: [judgement] });
+  expect(readFileSync(opened, "utf8")).toBe(before);
+  expect(readResults(path)).toEqual({ results: [matrix], judgements: [judgement] });
+  expect(readdirSync(folder).sort()).toEqual(["opened.json", "peer.json"]);
 });
 
 test("the document in the repository is made of the results in the repository", () => {

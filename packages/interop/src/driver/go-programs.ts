@@ -1,6 +1,6 @@
 /** Programs of others that the Go module proxy hands out: a peer, and a second judge. */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,6 +50,7 @@ function build({ name, folder, path, version }: GoProgram): Found {
   if (go.status !== 0) return { missing: `${name}: there is no Go toolchain` };
   const [compiler = "go"] = /\bgo\d[.\w]*/.exec(go.stdout) ?? [];
   const copy = mkdtempSync(join(tmpdir(), `interop-${folder}-`));
+  process.once("exit", () => rmSync(copy, { recursive: true, force: true }));
   cpSync(module, copy, { recursive: true });
   const at = join(copy, "program");
   // A copy, for building adds checksums to go.sum.

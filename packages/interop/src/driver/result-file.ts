@@ -1,6 +1,6 @@
 /** The files in which results are recorded, and what is played again after them. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
@@ -53,7 +53,10 @@ export function resultText(file: ResultFile): string {
 export function record(path: string, played: ResultFile): void {
   const known = existsSync(path) ? readResults(path) : { results: [], judgements: [] };
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, resultText(withPlayed(known, played)));
+  // Whoever is killed meanwhile must not leave half of what took hours.
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, resultText(withPlayed(known, played)));
+  renameSync(draft, path);
 }
 
 export function withPlayed(known: ResultFile, played: ResultFile): ResultFile {
