@@ -67,6 +67,8 @@ async function main(options: Options): Promise<number> {
 }
 
 function skip(reason: string, remedy?: string): void {
+  // The driver and the second judge miss the same.
+  if (skipped.includes(reason)) return;
   console.log(`skipped: ${reason}${remedy === undefined ? "" : ` (${remedy})`}`);
   skipped.push(reason);
 }
@@ -88,6 +90,7 @@ async function drive(
     provokesPeers: options.provokesPeers,
     jobs: options.jobs ?? (options.short ? 2 : 1),
     origin: presentOrigin(),
+    skip,
     progress: (result, players) => {
       console.log(describeScript(result));
       const { expectedRuns } = result;
@@ -124,6 +127,7 @@ async function hear(
     forms: options.forms,
     rotates: options.short,
     origin: presentOrigin(),
+    skip,
     progress: (row, runner) => {
       console.log(describeJudged(row));
       keep(options, { judgements: [{ runner, rows: [row] }] });

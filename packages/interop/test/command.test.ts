@@ -1,19 +1,19 @@
 /** The command as a whole: what it exits with. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { LONG_CONFIG, OFFICIAL_CONFIGS } from "../src/driver/configs.ts";
+import { loadConfigs, LONG_CONFIG, OFFICIAL_CONFIGS } from "../src/driver/configs.ts";
 import { BadUsage, parseOptions } from "../src/driver/options.ts";
 import { readResults } from "../src/driver/result-file.ts";
 
 const program = fileURLToPath(new URL("../build/main.js", import.meta.url));
 const PATIENCE = 300_000;
 
-function interop(args: readonly string[], path = process.env["PATH"]) {
-  const env = { ...process.env, PATH: path };
+function interop(args: readonly string[], path = process.env["PATH"], temporary = tmpdir()) {
+  const env = { ...process.env, PATH: path, TMPDIR: temporary };
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     encoding: "utf8",
     env,
@@ -77,7 +77,7 @@ describe.runIf(existsSync(program))("npm run interop", () => {
       const { status, lastLine } = interop(["--broken", "exporter", ...script]);
       expect(lastLine).toMatch(/^interop: 0 passed, 0 vacuous, 0 limited, 0 unsettled, 1 failed, /);
       expect(status).toBe(1);
-      expect(interop(["--self", "--script", "no such script"]).status).toBe(1);
+      expect(interop(["--self", "--configs", nowhere, "--config", "application"]).status).toBe(1);
     },
     PATIENCE,
   );
@@ -113,6 +113,49 @@ describe.runIf(existsSync(program))("npm run interop", () => {
   );
 
   test(
+    "M-INT-02 exits with 2 if something that was asked for has no such name, although other things do",
+    () => {
+      const { status, stderr, stdout } = interop([
+        "--self",
+        ...found,
+        ...script,
+        "--script",
+        "typo",
+      ]);
+      expect(stderr).toContain('there is no script "typo" in application, ');
+      expect(stdout).not.toContain("passed");
+      expect(status).toBe(2);
+    },
+    PATIENCE,
+  );
+
+  test(
+    "M-INT-02 exits with 1 if a server of ours ends, and records nothing of what it played last",
+    () => {
+      const folderOfPeer = mkdtempSync(join(tmpdir(), "interop-ending-"));
+      const [peer, json] = [join(folderOfPeer, "peer.mjs"), join(folderOfPeer, "results.json")];
+      const built = (name: string): string => {
+        return JSON.stringify(String(new URL(`server/${name}.js`, pathToFileURL(program))));
+      };
+      writeFileSync(
+        peer,
+        `import { honest } from ${built("distortion")};
+import { serve } from ${built("serve")};
+const distortion = { ...honest, incomingCommit: () => process.exit(3) };
+await serve({ port: Number(process.argv[2]), distortion });
+`,
+      );
+      const run = ["--run", `${process.execPath} ${peer} {port}`, "--json", json];
+      const { status, stderr, stdout } = interop([...run, ...found, ...script]);
+      expect(stderr).toMatch(/mlskit \S+ :\d+ has ended/);
+      expect(stdout).not.toContain("FAILED");
+      expect(existsSync(json)).toBe(false);
+      expect(status).toBe(1);
+    },
+    PATIENCE,
+  );
+
+  test(
     "M-INT-02 what Go says when it cannot build is told, with the address that refused",
     () => {
       const programs = mkdtempSync(join(tmpdir(), "interop-go-"));
@@ -127,7 +170,10 @@ describe.runIf(existsSync(program))("npm run interop", () => {
         `#!/bin/sh\n[ "$1" = version ] && exit 0\n${echo}\nexit 1\n`,
       );
       chmodSync(join(programs, "go"), 0o755);
-      const { status, lastLine } = interop([...found, ...script], programs);
+      const temporary = mkdtempSync(join(tmpdir(), "interop-temporary-"));
+      const { status, lastLine } = interop([...found, ...script], programs, temporary);
+      // Nor do the copies that it was to build in stay behind.
+      expect(readdirSync(temporary)).toEqual([]);
       const reason =
         "example.org/peer@v1: reading https://proxy.example/peer.zip: 403 Forbidden server response: This module version is not available.";
       expect(lastLine).toBe(
@@ -172,4 +218,35 @@ test("peers are named by address or command, with a version that they do not tel
   for (const wrong of [["--client"], ["--jobs", "0"], ["--suite", "x"], ["--what"]]) {
     expect(() => parseOptions(wrong)).toThrow(BadUsage);
   }
+});
+
+describe("M-INT-02 names of what is not there are errors, even beside others", () => {
+  const nowhere = join(tmpdir(), "interop-nothing-here");
+  const choice = { folder: nowhere, configs: undefined, scripts: undefined };
+
+  test("a suite that mlskit does not carry", () => {
+    expect(parseOptions(["--suite", "7", "--suite", "1"]).suites).toEqual([7, 1]);
+    const wrong = ["--suite", "1", "--suite", "9"];
+    expect(() => parseOptions(wrong)).toThrow(new BadUsage("mlskit has no suite 9"));
+  });
+
+  test("a configuration; one of the working group's is missing, not misspelt", () => {
+    const { configs, missing } = loadConfigs({ ...choice, configs: ["strict", "commit"] });
+    expect(configs.map(({ name }) => name)).toEqual(["strict"]);
+    expect(missing).toEqual(["commit"]);
+    const wrong = { ...choice, configs: ["strict", "comit"] };
+    expect(() => loadConfigs(wrong)).toThrow(BadUsage);
+    expect(() => loadConfigs(wrong)).toThrow(
+      /^there is no configuration "comit", only application, .*, strict$/,
+    );
+  });
+
+  test("a script, in the configurations that were asked for", () => {
+    const scripts = ["race", "second_signer"];
+    const [config] = loadConfigs({ ...choice, scripts }).configs;
+    expect(config?.scripts.map(({ name }) => name)).toEqual(scripts);
+    const wrong = { ...choice, configs: ["strict", "commit"], scripts: ["race", "rase"] };
+    const message = 'there is no script "rase" in strict, commit (absent)';
+    expect(() => loadConfigs(wrong)).toThrow(new BadUsage(message));
+  });
 });

@@ -1,15 +1,18 @@
 /** What is made of the answers of the working group's runner, which a program of a few lines plays. */
-import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { judge } from "../src/driver/judge.ts";
+import type { Launcher } from "../src/driver/processes.ts";
 import { countOf, isRight, type JudgedConfig } from "../src/driver/results.ts";
 import type { Script } from "../src/driver/script.ts";
 import { PATIENCE, server } from "./play.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "interop-judge-"));
 writeFileSync(join(folder, "branch.json"), "{}");
+/** There as soon as the runner has played. */
+const played = join(folder, "played");
 
 const WICKR = { alice: "mlskit 0.1.0 :1", bob: "Wickr MLS on port 2" };
 const passed = { cipher_suite: 1, encrypt_flag: false, actors: WICKR };
@@ -32,17 +35,25 @@ const STEPS: Script["steps"] = [
 ];
 
 /** The judgement on one configuration of one script, in both forms, of which this is said. */
-async function judged(...verdicts: readonly object[]): Promise<JudgedConfig> {
+function judged(...verdicts: readonly object[]): Promise<JudgedConfig> {
+  return judgedWith(server(), verdicts);
+}
+
+async function judgedWith(
+  launcher: Launcher,
+  verdicts: readonly object[],
+  progress: () => void = () => undefined,
+): Promise<JudgedConfig> {
   const at = join(folder, "runner");
   // It plays all scripts of a file, whatever was asked for.
   const all = { base: [passed, passed], with_extensions: verdicts };
   const said = JSON.stringify({ scripts: all });
-  writeFileSync(at, `#!/bin/sh\necho '${said}'\n`);
+  writeFileSync(at, `#!/bin/sh\ntouch '${played}'\necho '${said}'\n`);
   chmodSync(at, 0o755);
   const scripts = [{ name: "with_extensions", steps: STEPS, actors: ["alice", "bob"] }];
   const { rows, runner } = await judge({
     program: { at, version: "v1" },
-    launchers: [server()],
+    launchers: [launcher],
     configs: [
       { name: "branch", scripts },
       { name: "ours", scripts },
@@ -52,7 +63,8 @@ async function judged(...verdicts: readonly object[]): Promise<JudgedConfig> {
     forms: [false, true],
     rotates: false,
     origin: { date: "2026-01-02", commit: "0123456789" },
-    progress: () => undefined,
+    skip: () => undefined,
+    progress,
   });
   expect(runner).toBe("v1");
   const [row, ...more] = rows;
@@ -112,6 +124,22 @@ test(
     const others = { alice: "mlspp", bob: "Wickr MLS on port 2" };
     const all = await judged(passed, { ...passed, actors: others });
     expect(all).toMatchObject({ runs: 2, passed: 2, mixed: 1 });
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-02 where a server of ours ends, the second judge has judged nothing",
+  async () => {
+    rmSync(played, { force: true });
+    const ending: Launcher = {
+      start: async () => ({ ...(await server().start()), isGone: () => existsSync(played) }),
+    };
+    const told: string[] = [];
+    const verdicts = [passed, failed(WICKR, "it is gone")];
+    const judgement = judgedWith(ending, verdicts, () => told.push("a row"));
+    await expect(judgement).rejects.toThrow(/^mlskit .* has ended/);
+    expect(told).toEqual([]);
   },
   PATIENCE,
 );

@@ -8,30 +8,17 @@ import { isGood, total, vanishedLimits } from "../src/driver/results.ts";
 import type { Script } from "../src/driver/script.ts";
 import type { CallName } from "../src/protocol.ts";
 import { isRefusal } from "../src/server/outcomes.ts";
-import { errors, PATIENCE, play, server } from "./play.ts";
-
-type Message = Record<string, unknown>;
-/** The call as it is, for answers that a peer gives in its own way. */
-type Pass = (request: Message) => Promise<Message>;
-/** Any other call of the same server. */
-type CallOther = (name: CallName, request: Message) => Promise<Message>;
-type Habit = (pass: Pass, request: Message, call: CallOther) => Promise<Message>;
-type Habits = Partial<Record<CallName, Habit>>;
-
-/** Our server under another name and with a peer's habits. */
-function peer(name: string, habits: Habits) {
-  return server(undefined, (connection: Connection) => {
-    const call = connection.call.bind(connection) as CallOther;
-    const act = (callName: CallName, request: Message): unknown => {
-      const habit = habits[callName];
-      const pass: Pass = (given) => call(callName, given);
-      return habit === undefined ? pass(request) : habit(pass, request, call);
-    };
-    connection.call = act as Connection["call"];
-    const { description } = connection;
-    connection.description = { ...description, name, family: familyOf(name), isOurs: false };
-  });
-}
+import {
+  type CallOther,
+  errors,
+  type Habit,
+  type Habits,
+  type Message,
+  PATIENCE,
+  peer,
+  play,
+  server,
+} from "./play.ts";
 
 const extensions: readonly [] = [];
 const members = ["bob"];
@@ -361,6 +348,34 @@ test(
       expect(errors(matrix)).toEqual([]);
       expect(matrix.scripts[0]?.observations.includes(note)).toBe(provokesPeers);
     }
+  },
+  PATIENCE,
+);
+
+test(
+  "M-INT-02 a suite that a peer lacks is told, and the others are played",
+  async () => {
+    const small = server(undefined, (connection: Connection) => {
+      const { description } = connection;
+      connection.description = {
+        ...description,
+        name: "P",
+        family: "P",
+        suites: [1],
+        isOurs: false,
+      };
+    });
+    const told: string[] = [];
+    const changes = {
+      configs: [{ name: "branch", scripts: [BRANCH] }],
+      onlySuites: [1, 4],
+      forms: [false],
+      skip: (reason: string) => told.push(reason),
+    };
+    const matrix = await play({ configs: [], launchers: [server(), small] }, changes);
+    expect(told).toEqual(["suites 4: P lacks them"]);
+    expect(matrix.scripts.map(({ suite }) => suite)).toEqual([1]);
+    expect(isGood(matrix)).toBe(true);
   },
   PATIENCE,
 );

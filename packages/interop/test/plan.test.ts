@@ -1,6 +1,7 @@
 /** Which runs are planned, without running them. */
 import { expect, test } from "vitest";
 import { expectedRuns, plan, type PlanOptions } from "../src/driver/plan.ts";
+import { chooseSuites } from "../src/driver/suites.ts";
 
 const script = (name: string, actors: number) => ({
   name,
@@ -84,4 +85,18 @@ test("casts of large scripts are drawn, and all of them mix", () => {
     expect(runs).toHaveLength(16);
     for (const { cast } of runs) expect(new Set(cast).size).toBe(2);
   }
+});
+
+test("M-INT-02 suites are those that all carry, and what somebody lacks is told", () => {
+  const carrying = (family: string, suites: readonly number[]) => {
+    return { name: `${family} :1`, family, suites, isOurs: family === "mlskit" };
+  };
+  const ours = carrying("mlskit", [1, 2, 3, 4]);
+  const servers = [ours, carrying("Peer", [1, 3, 77]), ours, carrying("Other", [1, 2, 3])];
+  const skipped = ["suites 2, 4: Peer lacks them", "suites 4: Other lacks them"];
+  expect(chooseSuites(servers, undefined)).toEqual({ suites: [1, 3], skipped });
+  expect(chooseSuites(servers, [3, 1, 3])).toEqual({ suites: [1, 3], skipped: [] });
+  const onlyPeer = ["suites 2: Peer lacks them"];
+  expect(chooseSuites(servers, [2, 1])).toEqual({ suites: [1], skipped: onlyPeer });
+  expect(chooseSuites([ours], [2])).toEqual({ suites: [2], skipped: [] });
 });

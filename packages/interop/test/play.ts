@@ -1,9 +1,10 @@
 /** Servers in this process, and the driver playing with them. */
 import { loadConfigs, LONG_CONFIG } from "../src/driver/configs.ts";
-import { Connection } from "../src/driver/connection.ts";
+import { Connection, familyOf } from "../src/driver/connection.ts";
 import { type MatrixOptions, runMatrix } from "../src/driver/matrix.ts";
 import type { Launcher } from "../src/driver/processes.ts";
 import type { MatrixResult } from "../src/driver/results.ts";
+import type { CallName } from "../src/protocol.ts";
 import { distortionOf, type Fault } from "../src/server/broken.ts";
 import { serve } from "../src/server/serve.ts";
 
@@ -24,9 +25,33 @@ export function server(fault?: Fault, disguise?: (connection: Connection) => voi
           connection.close();
           running.stop();
         },
+        isGone: () => false,
       };
     },
   };
+}
+
+export type Message = Record<string, unknown>;
+/** The call as it is, for answers that a peer gives in its own way. */
+export type Pass = (request: Message) => Promise<Message>;
+/** Any other call of the same server. */
+export type CallOther = (name: CallName, request: Message) => Promise<Message>;
+export type Habit = (pass: Pass, request: Message, call: CallOther) => Promise<Message>;
+export type Habits = Partial<Record<CallName, Habit>>;
+
+/** Our server under another name and with a peer's habits. */
+export function peer(name: string, habits: Habits): Launcher {
+  return server(undefined, (connection: Connection) => {
+    const call = connection.call.bind(connection) as CallOther;
+    const act = (callName: CallName, request: Message): unknown => {
+      const habit = habits[callName];
+      const pass: Pass = (given) => call(callName, given);
+      return habit === undefined ? pass(request) : habit(pass, request, call);
+    };
+    connection.call = act as Connection["call"];
+    const { description } = connection;
+    connection.description = { ...description, name, family: familyOf(name), isOurs: false };
+  });
 }
 
 export interface Choice {
@@ -48,6 +73,7 @@ export function play(choice: Choice, changes: Partial<MatrixOptions> = {}): Prom
     seed: "test",
     provokesPeers: false,
     origin: { date: "2026-01-02", commit: "0123456789" },
+    skip: () => undefined,
     progress: () => undefined,
     ...changes,
   });

@@ -29,6 +29,11 @@ export class CallError extends Error {
     return ![DEADLINE_EXCEEDED, UNAVAILABLE, UNIMPLEMENTED, CANCELLED].includes(this.code);
   }
 
+  /** Whether nobody was there, or not any more. */
+  get isUnanswered(): boolean {
+    return this.code === grpc.status.UNAVAILABLE;
+  }
+
   /** Ours tells apart what it refuses and what went wrong in it. */
   get isRefusalOfOurs(): boolean {
     return this.code === grpc.status.ABORTED;
@@ -89,6 +94,12 @@ export class Connection {
         },
       );
     });
+  }
+
+  /** Whether it was cut and could not be made again; asking makes it try. */
+  get isLost(): boolean {
+    const state = this.#client.getChannel().getConnectivityState(true);
+    return state === grpc.connectivityState.TRANSIENT_FAILURE;
   }
 
   close(): void {

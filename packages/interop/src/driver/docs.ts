@@ -77,7 +77,7 @@ const COMMANDS: readonly string[] = [
   "",
   "`--spread` plays every cast at least once, and one that mixes implementations in every suite and form; `--json FILE`",
   "records what was played in the place of its like; `npm run interop -- --help` lists all options. What",
-  "is absent (the official scripts, Go, a module) is named in the last line and counted as skipped. A peer that was",
+  "is absent (the official scripts, Go, a module, a suite of a peer) is named in the last line and counted as skipped. A peer that was",
   "asked for and does not start is a failure.",
   "",
 ];

@@ -8,12 +8,14 @@ import { join } from "node:path";
 import { OFFICIAL_FOLDER } from "./configs.ts";
 import type { CallName } from "../protocol.ts";
 import { type Connection, familyOf, isOursByName } from "./connection.ts";
-import { commonSuites, withVersion } from "./matrix.ts";
+import { withVersion } from "./matrix.ts";
 import { limitsOf } from "./peer-limits.ts";
 import { rotate } from "./plan.ts";
-import { type Launcher, type Peer, startAll } from "./processes.ts";
+import type { Launcher, Peer } from "./processes.ts";
 import type { JudgedConfig, Judgement, Origin } from "./results.ts";
 import type { Config, Script, Step } from "./script.ts";
+import { ServerPool } from "./server-pool.ts";
+import { chooseSuites } from "./suites.ts";
 
 export interface JudgeOptions {
   readonly program: Peer;
@@ -26,6 +28,8 @@ export interface JudgeOptions {
   /** One suite and one form per configuration, in turn. */
   readonly rotates: boolean;
   readonly origin: Origin;
+  /** Told what cannot be played, and why. */
+  skip(reason: string): void;
   /** Told after every configuration in every suite, with the name of the runner. */
   progress(row: JudgedConfig, runner: string): void;
 }
@@ -41,16 +45,16 @@ interface Verdict {
 }
 
 export async function judge(options: JudgeOptions): Promise<Judgement> {
-  const launched = await startAll(options.launchers);
+  const pool = new ServerPool(options.launchers);
   try {
-    const servers = launched.map(({ connection }) => connection);
+    const servers = await pool.servers();
     const names = servers.map(({ description }, i) => {
       return withVersion(description.family, options.launchers[i]?.version);
     });
     const clients = [...new Set(names)];
-    const common = commonSuites(servers.map(({ description }) => description)).filter((suite) => {
-      return options.onlySuites === undefined || options.onlySuites.includes(suite);
-    });
+    const descriptions = servers.map(({ description }) => description);
+    const { suites: common, skipped } = chooseSuites(descriptions, options.onlySuites);
+    for (const reason of skipped) options.skip(reason);
     const runner = options.program.version ?? options.program.at;
     const rows: JudgedConfig[] = [];
     for (const [turn, config] of options.configs.entries()) {
@@ -71,18 +75,21 @@ export async function judge(options: JudgeOptions): Promise<Judgement> {
           listed: {},
           failures: [],
         };
-        for (const [name, verdicts] of play({ ...options, forms }, servers, file, suite)) {
+        const present = await pool.servers();
+        for (const [name, verdicts] of play({ ...options, forms }, present, file, suite)) {
           // The runner plays all scripts of a file.
           const script = config.scripts.find((asked) => asked.name === name);
           if (script !== undefined) for (const verdict of verdicts) count(row, script, verdict);
         }
+        if (row.failures.length > 0) await pool.settle();
+        pool.survey();
         rows.push(row);
         options.progress(row, runner);
       }
     }
     return { runner, rows };
   } finally {
-    for (const { stop } of launched) stop();
+    pool.close();
   }
 }
 

@@ -1,5 +1,5 @@
 /** Runs all that is planned for some servers, and says of each run what it shows. */
-import { CallError, type Connection, type ServerDescription } from "./connection.ts";
+import { CallError, type Connection } from "./connection.ts";
 import { limitsOf, verdictOn } from "./peer-limits.ts";
 import {
   expectedRuns,
@@ -8,7 +8,7 @@ import {
   type PlannedRun,
   type PlannedScript,
 } from "./plan.ts";
-import { type Launched, type Launcher, startAll } from "./processes.ts";
+import type { Launcher } from "./processes.ts";
 import {
   type Count,
   countIn,
@@ -21,17 +21,21 @@ import {
   type ScriptResult,
 } from "./results.ts";
 import { type RunOutcome, runScript } from "./run-script.ts";
+import { ServerPool } from "./server-pool.ts";
+import { chooseSuites } from "./suites.ts";
 
 export type Players = Pick<MatrixResult, "servers" | "processes">;
 
 export interface MatrixOptions extends Omit<PlanOptions, "suites" | "servers"> {
   readonly launchers: readonly Launcher[];
-  /** Only these, of the suites that all servers carry. */
+  /** Only these, as far as all servers carry them. */
   readonly onlySuites: readonly number[] | undefined;
   readonly provokesPeers: boolean;
   /** How much is played at the same time, each time with servers of its own. Default: 1. */
   readonly jobs?: number | undefined;
   readonly origin: Origin;
+  /** Told what cannot be played, and why. */
+  skip(reason: string): void;
   /** Told after every script in every suite, with the servers that played it. */
   progress(result: ScriptResult, players: Players): void;
 }
@@ -43,7 +47,7 @@ export async function runMatrix(options: MatrixOptions): Promise<MatrixResult> {
   try {
     return await runAll(options, pools);
   } finally {
-    for (const pool of pools) pool.stop();
+    for (const pool of pools) pool.close();
   }
 }
 
@@ -53,9 +57,8 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
   const servers = (await first.servers()).map(({ description }) => description);
   const names = servers.map(({ family }, i) => withVersion(family, options.launchers[i]?.version));
   const players = { servers: [...new Set(names)], processes: servers.length };
-  const suites = commonSuites(servers).filter((suite) => {
-    return options.onlySuites === undefined || options.onlySuites.includes(suite);
-  });
+  const { suites, skipped } = chooseSuites(servers, options.onlySuites);
+  for (const reason of skipped) options.skip(reason);
   const planOptions = { ...options, suites, servers: servers.length };
   const portions = plan(planOptions).flatMap((script) => portionsOf(script, options));
   const scripts = [...new Set(portions.map(({ result }) => result))];
@@ -68,7 +71,7 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
         pool.stop();
         failed = undefined;
       }
-      const isClean = await runPlanned(options, await pool.servers(), portion);
+      const isClean = await runPlanned(options, pool, portion);
       if (!isClean) failed = script;
       if (countIn(result).runs === result.expectedRuns) options.progress(result, players);
     }
@@ -79,33 +82,6 @@ async function runAll(options: MatrixOptions, pools: readonly ServerPool[]): Pro
 
 export function withVersion(family: string, version: string | undefined): string {
   return version === undefined ? family : `${family} ${version}`;
-}
-
-/** The servers in use. */
-class ServerPool {
-  readonly #launchers: readonly Launcher[];
-  #launched: readonly Launched[] | undefined;
-
-  constructor(launchers: readonly Launcher[]) {
-    this.#launchers = launchers;
-  }
-
-  /** Those that run, or fresh ones. */
-  async servers(): Promise<readonly Connection[]> {
-    this.#launched ??= await startAll(this.#launchers);
-    return this.#launched.map(({ connection }) => connection);
-  }
-
-  stop(): void {
-    for (const { stop } of this.#launched ?? []) stop();
-    this.#launched = undefined;
-  }
-}
-
-export function commonSuites(servers: readonly ServerDescription[]): number[] {
-  const [first, ...rest] = servers;
-  if (first === undefined) throw new Error("there is no server");
-  return first.suites.filter((suite) => rest.every(({ suites }) => suites.includes(suite)));
 }
 
 /** The runs of a script in one suite and form: what is played with the same servers. */
@@ -132,15 +108,18 @@ function groups<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): 
 /** Whether no run failed. */
 async function runPlanned(
   { provokesPeers }: MatrixOptions,
-  servers: readonly Connection[],
+  pool: ServerPool,
   { script, runs, result }: Portion,
 ): Promise<boolean> {
   let isClean = true;
   for (const run of runs) {
     const { suite, encrypt, seed } = run;
-    const cast = castOf(script, run, servers);
+    const cast = castOf(script, run, await pool.servers());
     const setting = { suite, encrypt, seed, provokesPeers, cast };
     const outcome = await runScript(script.script, setting);
+    const error = outcome.failure?.error;
+    if (error instanceof CallError && error.isUnanswered) await pool.settle();
+    pool.survey();
     isClean &&= outcome.failure === undefined;
     count(result, script, run, cast, outcome);
   }

@@ -1,4 +1,5 @@
 /** The driver's command line. */
+import { defaultProvider } from "mlskit";
 import type { Casts } from "./plan.ts";
 import type { Peer } from "./processes.ts";
 import { type Fault, FAULTS, isFault } from "../server/broken.ts";
@@ -61,6 +62,9 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --json FILE          where the results go, in the place of what was played before
                        with the same servers, script and suite
   --docs               only write docs/interop.md from packages/interop/results`;
+
+/** Ours takes part in everything. */
+const OWN_SUITES: readonly number[] = defaultProvider().suites;
 
 type Draft = { -readonly [Key in keyof Options]: Options[Key] };
 
@@ -139,7 +143,9 @@ const VALUES: Readonly<Record<string, ((draft: Draft, value: string) => void) | 
   "--seed": (draft, value) => (draft.seed = value),
   "--json": (draft, value) => (draft.json = value),
   "--suite": (draft, value) => {
-    draft.suites = [...(draft.suites ?? []), wholeNumber(value)];
+    const suite = wholeNumber(value);
+    if (!OWN_SUITES.includes(suite)) throw new BadUsage(`mlskit has no suite ${suite}`);
+    draft.suites = [...(draft.suites ?? []), suite];
   },
   "--form": (draft, value) => {
     if (value !== "public" && value !== "private") throw new BadUsage(`"${value}" is no form`);

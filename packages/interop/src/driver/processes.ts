@@ -15,6 +15,8 @@ export interface Launcher {
 export interface Launched {
   readonly connection: Connection;
   stop(): void;
+  /** Whether it has ended, as far as one can know. */
+  isGone(): boolean;
 }
 
 /** A server of ours in a process of its own. */
@@ -74,7 +76,7 @@ export function listening({ at, version }: Peer): Launcher {
     version,
     async start() {
       const connection = await Connection.open(at);
-      return { connection, stop: () => connection.close() };
+      return { connection, stop: () => connection.close(), isGone: () => connection.isLost };
     },
   };
 }
@@ -98,6 +100,7 @@ function launched(connection: Connection, child: ChildProcess): Launched {
       connection.close();
       child.kill();
     },
+    isGone: () => child.exitCode !== null || child.signalCode !== null,
   };
 }
 
