@@ -14,10 +14,22 @@ export async function checkEpoch(
 ): Promise<void> {
   world.members = members;
   world.tally.epochs += 1;
-  compare(world, "epoch authenticators differ", authenticators);
-  await compareStates(world, members);
+  checkEntered(world, authenticators);
+  await compareStates(world, members, authenticators);
   await compareExports(world, members);
   await exchangeMessages(world, members);
+}
+
+/** What members gave when they entered an epoch: all the same, and something new. */
+export function checkEntered(world: World, authenticators: ReadonlyMap<string, Uint8Array>): void {
+  compare(world, "epoch authenticators differ", authenticators);
+  const [entered] = authenticators.values();
+  if (entered === undefined) return;
+  if (world.authenticator !== undefined && sameBytes(entered, world.authenticator)) {
+    const servers = world.serversOf([...authenticators.keys()]);
+    throw new CheckError("a new epoch has the authenticator of the one before", servers);
+  }
+  world.authenticator = entered;
 }
 
 function compare(world: World, complaint: string, values: ReadonlyMap<string, Uint8Array>): void {
@@ -30,15 +42,24 @@ function compare(world: World, complaint: string, values: ReadonlyMap<string, Ui
   }
 }
 
-async function compareStates(world: World, members: readonly string[]): Promise<void> {
+async function compareStates(
+  world: World,
+  members: readonly string[],
+  authenticators: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
   const values = new Map<string, Uint8Array>();
   for (const actor of members) {
     const { state_auth_secret } = await world.call(actor, "StateAuth", {
       state_id: world.state(actor),
     });
-    if (isAnswered(world, actor, "StateAuth", state_auth_secret)) {
-      values.set(actor, state_auth_secret);
-    }
+    if (!isAnswered(world, actor, "StateAuth", state_auth_secret)) continue;
+    values.set(actor, state_auth_secret);
+    const entered = authenticators.get(actor);
+    if (entered === undefined) continue;
+    world.tally.authenticators += 1;
+    if (sameBytes(entered, state_auth_secret)) continue;
+    const complaint = "StateAuth differs from what the call gave that began the epoch";
+    throw new CheckError(complaint, world.serversOf([actor]));
   }
   compare(world, "StateAuth differs", values);
 }
@@ -92,6 +113,8 @@ const LARGE = 12;
 
 /** Everybody to everybody; in large groups each to the next, and the first to all. */
 async function exchangeMessages(world: World, members: readonly string[]): Promise<void> {
+  // One is given bad messages, by whoever writes to it first: the creator only if no other may be.
+  let provoked = world.firstToProvoke([...members.slice(1), ...members.slice(0, 1)]);
   for (const [at, sender] of members.entries()) {
     const isFirst = at === 0;
     const next = members[(at + 1) % members.length];
@@ -105,8 +128,9 @@ async function exchangeMessages(world: World, members: readonly string[]): Promi
     for (const [i, receiver] of receivers.entries()) {
       // The first to open a pair opens it in the wrong order.
       const order = i === 0 ? [...messages].reverse() : messages;
-      const isProvoked = isFirst && i === 0;
+      const isProvoked = receiver === provoked;
       for (const message of order) await unprotect(world, receiver, message, isProvoked);
+      if (isProvoked) provoked = undefined;
     }
   }
 }

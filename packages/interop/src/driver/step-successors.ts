@@ -1,7 +1,7 @@
 /** Steps in which a group ends and goes on under other parameters, or has a branch. */
 import { EMPTY } from "../bytes.ts";
 import type { ResponseOf } from "../protocol.ts";
-import { checkEpoch } from "./checks.ts";
+import { checkEntered, checkEpoch } from "./checks.ts";
 import {
   checkFirstPath,
   checkForm,
@@ -14,7 +14,7 @@ import type { Step } from "./script.ts";
 import { createKeyPackage, provokeMember } from "./step-joins.ts";
 import { anotherSuite, nextGroupId } from "./step-proposals.ts";
 import { refused, tamperings } from "./tampering.ts";
-import { CheckError, type World } from "./world.ts";
+import type { World } from "./world.ts";
 
 type StepOf<Action extends Step["action"]> = Extract<Step, { action: Action }>;
 
@@ -122,12 +122,7 @@ async function endGroup(
     if (member === provoked) await provokeMember(world, member, commit, [proposal]);
     keep(member, await world.call(member, "HandleReInitCommit", request));
   }
-  const [first, ...rest] = new Set([...authenticators.values()].map((bytes) => bytes.join()));
-  if (first === undefined || rest.length > 0) {
-    const servers = world.serversOf(everybody);
-    throw new CheckError("authenticators differ after the ReInit", servers);
-  }
-  world.tally.authenticators += others.length;
+  checkEntered(world, authenticators);
   return successors;
 }
 

@@ -67,6 +67,8 @@ export class World {
   suite: number;
   /** Of the last ReInit that was proposed. */
   successor: Successor | undefined;
+  /** Of the last epoch in which it was checked. */
+  authenticator: Uint8Array | undefined;
   /** The Commit that began the present epoch. */
   lastCommit: Uint8Array | undefined;
   readonly tally: Tally = {
