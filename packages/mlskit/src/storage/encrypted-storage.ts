@@ -215,7 +215,17 @@ export class EncryptedStorage implements Storage {
       }
       if (old.length > 0 && rows.length === 0) await this.#reseal([]);
       if (old.length > 0) continue;
+      await this.#dropOldKeys();
+    }
+  }
+
+  /** Another process may do so at the same time, or change the key. */
+  async #dropOldKeys(): Promise<void> {
+    try {
       await this.#replaceHeader(dropOldDataKeys(this.#header.value), this.#storeKey);
+    } catch (error) {
+      if (!MlsError.is(error, "STORAGE_CONFLICT")) throw error;
+      await this.#reload();
     }
   }
 

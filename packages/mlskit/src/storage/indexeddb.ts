@@ -13,7 +13,7 @@ import {
   type StoreProtection,
 } from "./protection.ts";
 import type { Storage, StoredRecord, WriteBatch } from "./storage.ts";
-import { takeWebLock } from "./web-lock.ts";
+import { takeWebLock, WriteTurns } from "./web-lock.ts";
 
 /** The key is best a non-extractable CryptoKey, which may be kept in IndexedDB itself. */
 export type IndexedDbStorageOptions = IndexedDbEnvironment & StoreProtection;
@@ -41,11 +41,14 @@ export async function indexedDbStorage<O extends IndexedDbStorageOptions>(
   options: O,
 ): Promise<ProtectedStorage<O>> {
   checkProtection(options);
-  const unlock = await lock(name, options);
+  const locks = options.locks ?? (globalThis.navigator as Navigator | undefined)?.locks;
+  const unlock = await lock(name, locks, options);
   let storage: IndexedDbStorage;
   try {
     const factory = options.factory ?? globalThis.indexedDB;
-    storage = new IndexedDbStorage(await openDatabase(factory, name), unlock);
+    const isShared = locks !== undefined && options.exclusive !== true;
+    const turns = isShared ? new WriteTurns(locks, `${lockName(name)} turn`) : undefined;
+    storage = new IndexedDbStorage(await openDatabase(factory, name), unlock, turns);
   } catch (error) {
     unlock();
     throw failed("the database cannot be opened", error);
@@ -70,11 +73,14 @@ export async function deleteIndexedDbStorage(name: string, factory?: IDBFactory)
 }
 
 /** Those who share a store hold its lock as well, so that an owner waits for them. */
-async function lock(name: string, options: IndexedDbEnvironment): Promise<() => void> {
+async function lock(
+  name: string,
+  locks: LockManager | undefined,
+  options: IndexedDbEnvironment,
+): Promise<() => void> {
   const { exclusive = false } = options;
-  const locks = options.locks ?? (globalThis.navigator as Navigator | undefined)?.locks;
   if (locks !== undefined) {
-    return takeWebLock(locks, `mlskit ${name}`, {
+    return takeWebLock(locks, lockName(name), {
       mode: exclusive ? "exclusive" : "shared",
       timeout: lockTimeout(options),
     });
@@ -82,6 +88,8 @@ async function lock(name: string, options: IndexedDbEnvironment): Promise<() => 
   if (!exclusive) return () => undefined;
   throw new UnsupportedError("WEB_LOCKS_MISSING", "a store for one tab alone needs Web Locks");
 }
+
+const lockName = (name: string): string => `mlskit ${name}`;
 
 const STORE = "records";
 const FORMAT = 1;
@@ -105,11 +113,13 @@ function openDatabase(factory: IDBFactory, name: string): Promise<IDBDatabase> {
 class IndexedDbStorage implements Storage {
   readonly #database: IDBDatabase;
   readonly #unlock: () => void;
+  readonly #turns: WriteTurns | undefined;
   #isOpen = true;
 
-  constructor(database: IDBDatabase, unlock: () => void) {
+  constructor(database: IDBDatabase, unlock: () => void, turns: WriteTurns | undefined) {
     this.#database = database;
     this.#unlock = unlock;
+    this.#turns = turns;
     // Another tab wants to delete or upgrade the database; holding on would block it.
     database.onversionchange = () => this.close();
     database.onclose = () => this.close();
@@ -128,7 +138,15 @@ class IndexedDbStorage implements Storage {
   async write(batch: WriteBatch): Promise<void> {
     this.#checkOpen();
     checkBatch(batch);
-    const { puts, deletes, expect } = copyBatch(batch);
+    const copy = copyBatch(batch);
+    const write = (): Promise<void> => this.#write(copy);
+    if (this.#turns === undefined) return write();
+    const keys = copy.expect.map(({ key }) => key);
+    await this.#turns.run(keys, write);
+  }
+
+  async #write({ puts, deletes, expect }: WriteBatch): Promise<void> {
+    this.#checkOpen();
     const transaction = this.#begin("readwrite");
     const store = transaction.objectStore(STORE);
     const done = completed(transaction);
@@ -157,6 +175,7 @@ class IndexedDbStorage implements Storage {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#database.close();
+    this.#turns?.close();
     this.#unlock();
   }
 

@@ -32,7 +32,8 @@ export interface Storage {
   list(prefix: string): MaybePromise<readonly StoredRecord[]>;
   /**
    * All of the batch or nothing, durable when it returns. Two batches never interleave, across
-   * processes too. Deleted and replaced values are not recoverable through the medium's files.
+   * processes too. Deleted and replaced values are not recoverable through the medium's files, unless
+   * the medium gives nobody that power, as IndexedDB does not.
    */
   write(batch: WriteBatch): MaybePromise<void>;
   /** Whether the store seems to have been set back or exchanged; absent where nobody can tell. P-MP-05. */

@@ -20,6 +20,17 @@ export interface Sent {
   readonly text: string;
 }
 
+/** Secrets are in hex. */
+export interface KeptSecrets {
+  /** In the store at the end. */
+  readonly held: readonly string[];
+  /** In it before, or never. */
+  readonly gone: readonly string[];
+  /** Labels of those that its records had after an operation, though they were over. */
+  readonly left: readonly string[];
+  readonly searches: number;
+}
+
 const UNENCRYPTED = { dangerouslyUnencrypted: true } as const;
 const people = new Map<string, Client>();
 const trust = new KeyDirectory();
@@ -52,12 +63,12 @@ async function storeKey(): Promise<CryptoKey> {
 }
 
 async function optionsOf(kind: string): Promise<IndexedDbStorageOptions> {
-  return kind === "encrypted" ? { key: await storeKey() } : UNENCRYPTED;
+  return kind.endsWith("encrypted") ? { key: await storeKey() } : UNENCRYPTED;
 }
 
-async function openClient(name: string): Promise<void> {
+async function openClient(name: string, kind: string): Promise<void> {
   provider ??= await webCryptoProvider();
-  const storage = await indexedDbStorage(name, { key: await storeKey() });
+  const storage = await indexedDbStorage(`${name} ${kind}`, await optionsOf(kind));
   const isNew = (await storage.list("")).length === 0;
   const options = { storage, provider, authenticationService: trust };
   const client = isNew
@@ -124,8 +135,8 @@ const page = {
   },
 
   /** Alice and Bob, and Alice with a Commit that waits. */
-  async begin(): Promise<string> {
-    for (const name of ["alice", "bob"]) await openClient(name);
+  async begin(kind: string): Promise<string> {
+    for (const name of ["alice", "bob"]) await openClient(name, kind);
     const group = await client("alice").createGroup();
     id = group.id;
     await group.add([(await client("bob").createKeyPackage()).bytes]);
@@ -137,8 +148,8 @@ const page = {
   },
 
   /** After a restart: the Commit is still there, and everything goes on. */
-  async goOn(groupId: string): Promise<string> {
-    for (const name of ["alice", "bob"]) await openClient(name);
+  async goOn(kind: string, groupId: string): Promise<string> {
+    for (const name of ["alice", "bob"]) await openClient(name, kind);
     id = fromHex(groupId);
     const alice = await groupOf("alice");
     const { pendingCommit } = alice;
@@ -152,9 +163,9 @@ const page = {
   },
 
   /** Only one of the two, for a second tab. */
-  async visit(name: string, groupId: string): Promise<void> {
+  async visit(name: string, kind: string, groupId: string): Promise<void> {
     id = fromHex(groupId);
-    await openClient(name);
+    await openClient(name, kind);
     const group = await groupOf(name);
     if (group.pendingCommit !== undefined) await group.discardCommit();
   },
@@ -182,11 +193,8 @@ const page = {
     return read;
   },
 
-  /**
-   * Alice in a store of her own, with a group, messages both ways and some epochs: all her secrets,
-   * in hex, those first that the store holds at the end.
-   */
-  async keepSecrets(kind: string): Promise<{ readonly held: string[]; readonly gone: string[] }> {
+  /** Alice in a store of her own, with a group, messages both ways and some epochs. */
+  async keepSecrets(kind: string): Promise<KeptSecrets> {
     const watch = new SecretWatch(await webCryptoProvider());
     const store = await indexedDbStorage(`secrets ${kind}`, await optionsOf(kind));
     const create = async (name: string, storage: Storage, watched: CryptoProvider) => {
@@ -198,24 +206,49 @@ const page = {
     const alice = await create("alice", store, watch.provider);
     const bob = await create("bob", memoryStorage(), await webCryptoProvider());
     const a = await alice.createGroup();
+    const records = async () => (await store.list("")).map(({ value }) => toHex(value)).join(" ");
+    const left: string[] = [];
+    let searches = 0;
+    const look = async (): Promise<void> => {
+      const live = new Set([toHex(a.epochAuthenticator)]);
+      const { pendingCommit } = a;
+      if (pendingCommit !== undefined) live.add(toHex(pendingCommit.next.epochAuthenticator()));
+      const text = await records();
+      for (const { value, label } of watch.over(live)) {
+        searches++;
+        if (text.includes(toHex(value))) left.push(label);
+      }
+    };
     await a.add([(await bob.createKeyPackage()).bytes]);
+    await look();
     const b = await bob.join((await a.acceptCommit()).welcomes[0]!.bytes);
+    await look();
     await alice.createKeyPackage();
     for (let round = 0; round < 3; round++) {
-      await expectKind(b, (await a.send(`to bob ${round}`)).bytes, "application");
+      const { bytes } = await a.send(`to bob ${round}`);
+      await look();
+      await expectKind(b, bytes, "application");
       await expectKind(a, (await b.send(`to alice ${round}`)).bytes, "application");
-      await expectKind(b, (await a.update()).commit, "commit");
+      await look();
+      const { commit } = await a.update();
+      await look();
+      await expectKind(b, commit, "commit");
       await a.acceptCommit();
+      await look();
       await expectKind(a, (await b.update()).commit, "commit");
       await b.acceptCommit();
+      await look();
     }
     await a.deletePastEpochs();
-    const text = (await store.list("")).map(({ value }) => toHex(value)).join(" ");
+    await look();
+    const text = await records();
     await alice.close();
     const all = [...watch.seen.keys()];
     return {
       held: all.filter((secret) => text.includes(secret)),
       gone: all.filter((secret) => !text.includes(secret)),
+      left,
+      searches,
     };
   },
 

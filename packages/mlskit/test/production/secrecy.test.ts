@@ -111,26 +111,11 @@ class Watched {
 
   /** What must hold at any time. */
   check(when: string, ...groups: readonly Group[]): void {
-    const { watch } = this;
-    // Never stored: they are used up where they are made.
-    this.expectGone(watch.withLabel("joiner", "welcome", "epoch", "path", "node", "extract"), when);
-    this.expectGone(watch.consumed(), when);
     const current = groups
       .filter(({ status }) => status !== "inactive")
       .map(({ epochAuthenticator }) => toHex(epochAuthenticator));
     const pending = groups.filter(({ status }) => status === "pendingCommit").length;
-    const epochs = watch.epochs();
-    const ended = epochs.filter((epoch, i) => {
-      const authenticator = toHex(epoch.get("authentication")?.value ?? new Uint8Array());
-      return !current.includes(authenticator) && i < epochs.length - pending;
-    });
-    for (const epoch of ended) {
-      const gone = ["init", "exporter", "external", "confirm", "membership", "authentication"];
-      this.expectGone(
-        gone.flatMap((label) => epoch.get(label) ?? []),
-        `${when}: an ended epoch`,
-      );
-    }
+    this.expectGone(this.watch.over(new Set(current), pending), when);
   }
 }
 

@@ -65,6 +65,25 @@ export class SecretWatch {
     return used.map(([, secret]) => secret);
   }
 
+  /**
+   * What no store may hold: what is used up where it is made, what is consumed, and what belongs to an
+   * epoch that is over. `live` has the authenticators, in hex, of those that are not; the last
+   * `joining` epochs are of groups that are still to be entered.
+   */
+  over(live: ReadonlySet<string>, joining = 0): SeenSecret[] {
+    const epochs = this.epochs();
+    const ended = epochs.slice(0, epochs.length - joining).filter((epoch) => {
+      const authenticator = epoch.get("authentication");
+      return authenticator === undefined || !live.has(toHex(authenticator.value));
+    });
+    return [
+      ...this.withLabel(...PASSING_LABELS),
+      ...this.consumed(),
+      ...this.exported(),
+      ...ended.flatMap((epoch) => ENDING_LABELS.flatMap((label) => epoch.get(label) ?? [])),
+    ];
+  }
+
   /** Secrets of an epoch by label, for each epoch that was computed, in order. */
   epochs(): ReadonlyMap<string, SeenSecret>[] {
     const epochs = new Map<string, Map<string, SeenSecret>>();
@@ -194,6 +213,19 @@ export const EPOCH_LABELS: readonly string[] = [
   "init",
   "application_export",
 ];
+
+const PASSING_LABELS = ["joiner", "welcome", "epoch", "path", "node", "extract"] as const;
+
+/** Those of an epoch that go when it ends. */
+const ENDING_LABELS = [
+  "init",
+  "exporter",
+  "external",
+  "confirm",
+  "membership",
+  "authentication",
+  "application_export",
+] as const;
 
 const GENERATION_SIZE = 4;
 /** Shorter ones would be found by chance. */

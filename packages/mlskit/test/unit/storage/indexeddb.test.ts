@@ -155,6 +155,41 @@ if (Factory === undefined) {
     await (await indexedDbStorage("owned", alone)).close();
   });
 
+  test("P-MP-02: a tab that lost a race writes before those who ask after it", async () => {
+    const locks = new Locks() as unknown as LockManager;
+    const shared = { factory, locks, dangerouslyUnencrypted: true } as const;
+    const [busy, slow] = [
+      await indexedDbStorage("raced", shared),
+      await indexedDbStorage("raced", shared),
+    ];
+    const put = (storage: Storage, name: number, version?: number): Promise<void> => {
+      const expect = version === undefined ? [] : [{ key: "a", version }];
+      const puts = [{ key: "a", value: new Uint8Array([name]) }];
+      return Promise.resolve(storage.write({ puts, deletes: [], expect }));
+    };
+    const conflict = { code: "STORAGE_CONFLICT" };
+    await put(busy, 1);
+    await expect(put(slow, 2, 0)).rejects.toMatchObject(conflict);
+    const next = put(busy, 3);
+    // As slowly as it may read. What else it writes does not use the turn up.
+    await slow.write({ puts: [], deletes: ["b"], expect: [{ key: "b", version: 0 }] });
+    await pause(50);
+    const { version } = (await slow.get("a"))!;
+    await put(slow, 4, version);
+    await next;
+    expect(await slow.get("a")).toEqual({ key: "a", value: new Uint8Array([3]), version: 3 });
+    // One that does not write again keeps the others waiting for a moment only.
+    await expect(put(slow, 5, 0)).rejects.toMatchObject(conflict);
+    await put(busy, 6);
+    // Nor one that ends, whether it has the turn or still waits for it.
+    await expect(put(slow, 7, 0)).rejects.toMatchObject(conflict);
+    const start = performance.now();
+    await slow.close();
+    await put(busy, 8);
+    expect(performance.now() - start).toBeLessThan(400);
+    await busy.close();
+  });
+
   test("P-MP-01: where there are no Web Locks nobody can own a store", async () => {
     const options = { factory, locks: undefined, exclusive: true, dangerouslyUnencrypted: true };
     const attempt = indexedDbStorage("owned", { ...options, dangerouslyUnencrypted: true });
@@ -168,10 +203,14 @@ function pause(milliseconds: number): Promise<string> {
   });
 }
 
-/** As much of Web Locks as the store uses. */
+interface LockRequest {
+  readonly mode: LockMode;
+  check(): void;
+}
+
+/** As much of Web Locks as the store uses: who asks waits for those who asked before. */
 class Locks {
-  #holders: LockMode[] = [];
-  #waiting: (() => void)[] = [];
+  readonly #requests = new Map<string, LockRequest[]>();
 
   async request(
     name: string,
@@ -179,16 +218,26 @@ class Locks {
     hold: (lock: { name: string } | null) => Promise<void>,
   ): Promise<void> {
     const { mode = "exclusive", ifAvailable = false, signal } = options;
-    while (this.#holders.some((held) => mode === "exclusive" || held === "exclusive")) {
-      if (ifAvailable) return hold(null);
-      await new Promise<void>((resolve, reject) => {
-        this.#waiting.push(resolve);
-        signal?.addEventListener("abort", () => reject(new Error("aborted")));
-      });
+    const all = this.#requests.get(name) ?? [];
+    this.#requests.set(name, all);
+    const mine: LockRequest = { mode, check: () => undefined };
+    all.push(mine);
+    const mayHold = (): boolean => {
+      const before = all.slice(0, all.indexOf(mine));
+      return before.every((other) => mode === "shared" && other.mode === "shared");
+    };
+    try {
+      if (!mayHold()) {
+        if (ifAvailable) return await hold(null);
+        await new Promise<void>((resolve, reject) => {
+          mine.check = () => mayHold() && resolve();
+          signal?.addEventListener("abort", () => reject(new Error("aborted")));
+        });
+      }
+      await hold({ name });
+    } finally {
+      all.splice(all.indexOf(mine), 1);
+      for (const { check } of all) check();
     }
-    this.#holders.push(mode);
-    await hold({ name });
-    this.#holders.splice(this.#holders.indexOf(mode), 1);
-    for (const resume of this.#waiting.splice(0)) resume();
   }
 }
