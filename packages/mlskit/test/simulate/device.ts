@@ -146,7 +146,7 @@ export class Device {
   async accept(groupId: Uint8Array): Promise<readonly Outcome[]> {
     return this.#transaction(async (tx) => {
       const accepted = await (await tx.group(groupId)).acceptCommit();
-      for (const outcome of accepted.replayed) store(tx, outcome);
+      for (const outcome of accepted.replayed) await store(tx, outcome);
       return accepted.replayed;
     });
   }
@@ -155,7 +155,7 @@ export class Device {
   async acceptJoin(groupId: Uint8Array): Promise<void> {
     await this.#transaction(async (tx) => {
       const group = await tx.group(groupId);
-      if (group.joinCommit !== undefined) store(tx, await group.process(group.joinCommit));
+      if (group.joinCommit !== undefined) await store(tx, await group.process(group.joinCommit));
     });
   }
 
@@ -167,7 +167,7 @@ export class Device {
     const received = await this.#transaction(async (tx) => {
       const group = await tx.group(groupId);
       const outcome = await group.process(entry.bytes, { accept: true });
-      store(tx, outcome);
+      await store(tx, outcome);
       settled = !UNSETTLED.includes(outcome.kind);
       if (settled) {
         moved = this.#advance(key, entry.sequence);
@@ -292,9 +292,14 @@ const UNSETTLED: readonly Outcome["kind"][] = [
 ];
 
 /** Plaintexts go into the write that uses up their keys. Rule P-TX-07. */
-function store(tx: ClientTransaction, outcome: Outcome): void {
-  if (outcome.kind === "application") tx.put(`read/${fromUtf8(outcome.data)}`, utf8("read"));
-  if ("replayed" in outcome) for (const replayed of outcome.replayed) store(tx, replayed);
+async function store(tx: ClientTransaction, outcome: Outcome): Promise<void> {
+  if (outcome.kind === "application") {
+    const id = fromUtf8(outcome.data);
+    const isKnown = (await tx.get(`read/${id}`)) !== undefined;
+    if (isKnown) throw new Error(`message ${id} was read again`);
+    tx.put(`read/${id}`, utf8("read"));
+  }
+  if ("replayed" in outcome) for (const replayed of outcome.replayed) await store(tx, replayed);
 }
 
 function encodeCursors(cursors: ReadonlyMap<string, number>): Uint8Array {

@@ -27,7 +27,8 @@ interface LedgerGroup {
   readonly epochs: Map<bigint, ReadonlyMap<string, Stay>>;
   /** By name and stay: the sequence number of the Commit that ended it; none after a resync. */
   readonly ends: Map<string, number | undefined>;
-  readonly sentBy: Map<string, number[]>;
+  /** Ids by sender and epoch; a later one has a higher number. */
+  readonly sentBy: Map<string, string[]>;
 }
 
 export class Ledger {
@@ -76,7 +77,7 @@ export class Ledger {
     this.#messages.set(id, message);
     const { sentBy } = this.#group(message.group);
     const key = `${message.sender} ${message.epoch}`;
-    sentBy.set(key, [...(sentBy.get(key) ?? []), message.sequence]);
+    sentBy.set(key, [...(sentBy.get(key) ?? []), id]);
   }
 
   /** A client could not use the Welcome to this epoch: nothing of that stay is owed to it. */
@@ -114,7 +115,7 @@ export class Ledger {
         if (name === message.sender || readers.has(name)) continue;
         if (!this.#isOwed(name, stay, message)) continue;
         const excuse = this.#excuses.get(`${name} ${message.group} ${message.sequence}`);
-        if (excuse !== undefined && this.#isValid(name, excuse, message)) {
+        if (excuse !== undefined && this.#isValid(name, excuse, id, message)) {
           excused++;
           continue;
         }
@@ -137,7 +138,7 @@ export class Ledger {
     return end !== undefined && sequence < end;
   }
 
-  #isValid(name: string, { kind, epoch }: Excuse, message: LedgerMessage): boolean {
+  #isValid(name: string, { kind, epoch }: Excuse, id: string, message: LedgerMessage): boolean {
     switch (kind) {
       case "epochTooOld":
         return epoch - message.epoch > PAST_EPOCHS;
@@ -146,7 +147,7 @@ export class Ledger {
       case "generationTooOld": {
         const { sentBy } = this.#group(message.group);
         const sent = sentBy.get(`${message.sender} ${message.epoch}`) ?? [];
-        return sent.length > OUT_OF_ORDER;
+        return sent.filter((other) => numberOf(other) > numberOf(id)).length >= OUT_OF_ORDER;
       }
       default:
         return false;
@@ -173,6 +174,8 @@ export class Ledger {
     return found;
   }
 }
+
+const numberOf = (id: string): number => Number(id.slice(1));
 
 /** Defaults of GroupConfig. */
 const PAST_EPOCHS = 3n;

@@ -86,6 +86,8 @@ export class World {
   readonly #offered = new Map<string, { reference: string; bytes: Uint8Array }[]>();
   readonly #owners = new Map<string, string>();
   readonly #handedOut = new Set<string>();
+  /** References of key packages that were used by their owners, or deleted by them. */
+  readonly #spent = new Set<string>();
   readonly #welcomes = new Map<string, WelcomeInQueue[]>();
   readonly #groupInfos = new Map<string, { epoch: bigint; bytes: Uint8Array }>();
   /** Sequence number of the Commit that began an epoch. */
@@ -388,7 +390,11 @@ export class World {
       if (!device.isUp) return;
       const isIn = group !== undefined && group.status !== "inactive";
       if (group?.status === "pendingJoin" || (isIn && group.epoch < welcome.epoch)) continue;
+      const isUsable = !this.#isSpent(device, welcome);
       const result = isIn ? "joined" : await this.#join(device, welcome);
+      if (result === "orphan" && isUsable) this.fail(`${device.name} lost a key package`);
+      // After a fault it may have taken effect, and the group may end before this is known.
+      this.#spend(device, welcome);
       if (result === undefined) continue;
       if (result === "joined") {
         // Once more if a crash came between: what is processed twice is recognised.
@@ -408,6 +414,22 @@ export class World {
       }
       queue.splice(queue.indexOf(welcome), 1);
     }
+  }
+
+  /** References of this client's key packages that a Welcome is for. */
+  #referencesOf(device: Device, { bytes }: WelcomeInQueue): string[] {
+    const { wireFormat, message } = decodeMlsMessage(bytes);
+    if (wireFormat !== "welcome") throw new Error("a Welcome was expected");
+    const all = message.secrets.map(({ newMember }) => toHex(newMember));
+    return all.filter((reference) => this.#owners.get(reference) === device.name);
+  }
+
+  #spend(device: Device, welcome: WelcomeInQueue): void {
+    for (const reference of this.#referencesOf(device, welcome)) this.#spent.add(reference);
+  }
+
+  #isSpent(device: Device, welcome: WelcomeInQueue): boolean {
+    return this.#referencesOf(device, welcome).some((reference) => this.#spent.has(reference));
   }
 
   /** Undefined if a fault or a crash came in between. */
@@ -673,7 +695,9 @@ export class World {
     }
     for (const device of this.devices) {
       for (const { reference } of await device.client.keyPackages()) {
-        if (this.#handedOut.has(toHex(reference))) await device.client.deleteKeyPackage(reference);
+        if (!this.#handedOut.has(toHex(reference))) continue;
+        this.#spent.add(toHex(reference));
+        await device.client.deleteKeyPackage(reference);
       }
       for (const group of await device.client.groups()) {
         const isOver = group.status === "inactive";
