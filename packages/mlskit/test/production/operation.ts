@@ -1,6 +1,7 @@
 /** How the operations of a client are described, and what brings a world to the moment before. */
 import { utf8 } from "../../src/codec/index.ts";
 import type { Group } from "../../src/index.ts";
+import type { Storage } from "../../src/storage/storage.ts";
 import type { CrashWorld } from "./crash-world.ts";
 
 export type Run = (world: CrashWorld) => Promise<unknown>;
@@ -75,4 +76,18 @@ export async function bobCommits(
   await world.handOut(welcomes);
   world.log.push(commit);
   return commit;
+}
+
+/** Alice finds that her store seems to be a backup. */
+export async function openSetBack(world: CrashWorld): Promise<void> {
+  const inner = world.stores.get("alice") as Storage;
+  await world.open("alice", {
+    get: (key) => inner.get(key),
+    list: (prefix) => inner.list(prefix),
+    write: (batch) => inner.write(batch),
+    close: () => inner.close(),
+    rollback: "suspected",
+    acceptRollback: () => undefined,
+  });
+  world.stores.set("alice", inner);
 }

@@ -7,6 +7,7 @@ import {
   bobCommits,
   everybody,
   inGroup,
+  openSetBack,
   type Operation,
   others,
   PSK,
@@ -288,6 +289,14 @@ const messageOperations: readonly Operation[] = [
     await world.alice.createKeyPackage();
     return (_, now) => now.alice.suspectRollback();
   }),
+  inGroup(
+    "open a store that seems to have been set back",
+    async (world) => {
+      await world.alice.createKeyPackage();
+      return (_, now) => openSetBack(now);
+    },
+    true,
+  ),
   inGroup("limit a rollback", async (world) => {
     await world.alice.suspectRollback();
     return (group) => group.limitRollback(group.epoch);

@@ -10,6 +10,7 @@ import {
   continueSuccession,
   declineWelcome,
   type GroupTransport,
+  keepKeyPackages,
   maintainKeyPackages,
   processBatches,
   proposeAgain,
@@ -69,6 +70,24 @@ export const PRODUCTION_OPERATIONS: readonly Operation[] = [
     prepare: async (world) => {
       await everybody(world);
       return (now) => maintainKeyPackages(now.alice, NO_DIRECTORY, { target: 3, threshold: 3 });
+    },
+  },
+  {
+    name: "look after the stock of key packages while the application runs",
+    again: true,
+    prepare: async (world) => {
+      await everybody(world);
+      return async (now) => {
+        const failures: unknown[] = [];
+        const stop = keepKeyPackages(now.alice, NO_DIRECTORY, {
+          target: 3,
+          threshold: 3,
+          every: () => () => undefined,
+          onError: (error) => failures.push(error),
+        });
+        await stop();
+        if (failures.length > 0) throw failures[0];
+      };
     },
   },
   {
