@@ -107,6 +107,7 @@ export class ClientTransaction {
       const result = await untilAborted(work(), signal);
       signal?.throwIfAborted();
       const sessions = [...this.#groups.values()].map(({ session }) => session);
+      await this.#requireCurrent(sessions);
       await this.#core.finish(this.#transaction, sessions);
       for (const send of this.#deliveries) await this.#send(send);
       return result;
@@ -117,6 +118,15 @@ export class ClientTransaction {
       this.#transaction.abort();
       for (const { release } of this.#groups.values()) release();
       this.#giveBack();
+    }
+  }
+
+  /** The callback may have relied on groups that it did not change. */
+  async #requireCurrent(sessions: readonly GroupSession[]): Promise<void> {
+    const isWriting = this.#transaction.isWriting || sessions.some(({ isTouched }) => isTouched);
+    for (const session of sessions) {
+      if (isWriting) session.requireCurrent();
+      else await this.#core.requireCurrent(session);
     }
   }
 
@@ -136,7 +146,7 @@ export class ClientTransaction {
       operate: (operation) =>
         open.lock.run(async () => {
           this.#transaction.checkOpen();
-          return operation(open.session);
+          return core.perform(open.session, operation);
         }),
     });
   }

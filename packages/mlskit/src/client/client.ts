@@ -65,7 +65,7 @@ import { invalid } from "./receiving/failed-message.ts";
 import { processForGroup, type ProcessOptions, toReceiver } from "./receiving/process.ts";
 import { dropExpired, hasExpired, infoOf } from "./receiving/receive.ts";
 import { encodeRecord, decodeRecord, metaRecord, pskRecord } from "./records/record-codecs.ts";
-import { META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
+import { GroupKeys, META_KEY, PSK_PREFIX, pskKey, pskName } from "./records/record-keys.ts";
 import { ClientTransaction, type TransactionOptions } from "./client-transaction.ts";
 import { type BranchRequest, makeBranch, type SuccessorRequest } from "./joining/successor.ts";
 import { freezeClient } from "./rollback.ts";
@@ -445,7 +445,10 @@ export class Client {
     request: BranchRequest = {},
   ): Promise<NewGroup> {
     return this.#core.write(async (transaction) => {
-      const { state } = await this.#core.load(await this.#core.handleOf(groupId));
+      const parent = await this.#core.handleOf(groupId);
+      const { state, version } = await this.#core.load(parent);
+      // Who leaves it meanwhile is in no branch of it.
+      transaction.expect(new GroupKeys(parent).version, version);
       const made = await makeBranch(this.#core, transaction, state, keyPackages, request);
       await requireFree(this.#core, made.next.context.groupId, false);
       const config = configWith(state.config, request.config);

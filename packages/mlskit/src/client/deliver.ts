@@ -7,7 +7,7 @@ import {
   type CommitRequest,
   type PendingCommitView,
   pendingCommitView,
-  stageOwnCommit,
+  stageRequest,
 } from "./sending/commit.ts";
 import type { GroupAccess } from "./session/group-access.ts";
 import { withTimeLimit } from "./session/time-limit.ts";
@@ -32,7 +32,7 @@ export async function commitAndDeliver(
   deliver: DeliverCommit,
 ): Promise<AcceptedCommit> {
   requireDurable(access);
-  const pending = await access.operate((session) => stageOwnCommit(session, request));
+  const pending = await access.operate((session) => stageRequest(session, request));
   return settle(access, pending, await ask(access, pending, deliver));
 }
 

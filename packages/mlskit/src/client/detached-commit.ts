@@ -9,7 +9,7 @@ import { MlsError, StateError, StorageError, UsageError } from "../errors.ts";
 import { type Epoch, eraseEpoch } from "../group/epoch.ts";
 import { wireTypes } from "../group/environment.ts";
 import { type AcceptedCommit, acceptPending } from "./receiving/accept-commit.ts";
-import { type CommitRequest, type PendingCommitView, stageOwnCommit } from "./sending/commit.ts";
+import { type CommitRequest, type PendingCommitView, stageRequest } from "./sending/commit.ts";
 import { accessOf, type Group } from "./group.ts";
 import { allChunks } from "../tree/stored-chunks.ts";
 import { decodePending, encodePending } from "./records/pending-record.ts";
@@ -33,7 +33,7 @@ export async function commitDetached(
 ): Promise<DetachedCommit> {
   checkKey(storageKey);
   return accessOf(group).operate(async (session) => {
-    const { next: _, ...view } = await stageOwnCommit(session, request);
+    const { next: _, ...view } = await stageRequest(session, request);
     const { pending, epoch } = session.state;
     if (pending === undefined)
       throw new StateError("NO_PENDING_COMMIT", "there is no pending Commit");
@@ -59,7 +59,10 @@ export async function acceptDetached(
   checkKey(storageKey);
   const access = accessOf(group);
   return access.operate(async (session) => {
-    session.requireIdle();
+    // Also in a frozen group, where nothing is encrypted for it any more.
+    session.requireWritable();
+    session.requireActive();
+    session.requireNoCommit();
     const { epoch } = session.state;
     if (epoch.context.epoch + 1n !== target) {
       throw new StateError("WRONG_EPOCH", "the group has left the epoch of this Commit", {

@@ -21,7 +21,9 @@ import {
   makeCommitRequest,
   type PendingCommitView,
   pendingCommitView,
+  requireRequestSeen,
   stageOwnCommit,
+  stageRequest,
 } from "./sending/commit.ts";
 import { commitDefaults } from "./sending/commit-defaults.ts";
 import { commitDelayFor } from "./state/commit-delay.ts";
@@ -316,14 +318,14 @@ export class Group {
   commitImmediately(request: CommitRequest = {}): Promise<AcceptedCommit & PendingCommitView> {
     const access = this.#access;
     return access.operate(async (session) => {
-      const staged = await stageOwnCommit(session, request);
+      const staged = await stageRequest(session, request);
       return { ...staged, ...(await acceptPending(access, session)) };
     });
   }
 
   /** Builds a Commit. It takes effect by {@link acceptCommit}, when the delivery service took it. */
   commit(request: CommitRequest = {}): Promise<PendingCommitView> {
-    return this.#access.operate((session) => stageOwnCommit(session, request));
+    return this.#access.operate((session) => stageRequest(session, request));
   }
 
   /** Adds members by their key packages (MLSMessage bytes). */
@@ -335,7 +337,7 @@ export class Group {
     return this.commit({ ...request, add: keyPackages });
   }
 
-  /** Removes members by leaf index. */
+  /** Removes members by leaf index. @throws StateError `WRONG_EPOCH` if the group moves on meanwhile */
   async remove(leaves: readonly number[], request: CommitRequest = {}): Promise<PendingCommitView> {
     requireSome(leaves);
     return this.commit({ ...request, remove: leaves });
@@ -360,6 +362,7 @@ export class Group {
   rebuild(lost: LostCommit, request: CommitRequest = {}): Promise<PendingCommitView | undefined> {
     return this.#access.operate(async (session) => {
       session.requireActive();
+      requireRequestSeen(session, request);
       const proposals = remainingProposals(session.state, lost, session.environment.now);
       if (proposals.length === 0 && session.state.proposals.size === 0) return undefined;
       return stageOwnCommit(session, { ...request, proposals });
@@ -445,6 +448,7 @@ export class Group {
     options: ProposeOptions = {},
   ): Promise<SentProposalView> {
     return this.#access.operate(async (session) => {
+      if (typeof member === "number") session.requireSeen();
       const { tree } = session.state.epoch;
       const [removed] =
         typeof member === "number" ? [member] : requireMembers(tree, { ...member, all: false });

@@ -4,7 +4,7 @@ import type { MaybePromise } from "../crypto/index.ts";
 import { MlsError } from "../errors.ts";
 import type { AcceptedCommit } from "../client/receiving/accept-commit.ts";
 import type { CommitRequest } from "../client/sending/commit.ts";
-import { leafUpdate, proposalsByValue } from "../client/sending/commit.ts";
+import { leafUpdate, proposalsByValue, requireRequestSeen } from "../client/sending/commit.ts";
 import type { DeliverCommit } from "../client/deliver.ts";
 import { accessOf, type Group } from "../client/group.ts";
 import { sendProposal, type SentProposalView } from "../client/sending/propose.ts";
@@ -94,8 +94,11 @@ export class Contender {
         await this.handOutAll();
         await this.#settlePending();
         signal?.throwIfAborted();
+        const { epoch } = group;
         const request = await wishes(group);
         if (request === undefined) return this.#result({ type: "nothingToDo" });
+        // They may name leaves of the epoch in which they were made.
+        if (group.epoch !== epoch) continue;
         const accepted = await group.commitAndDeliver(this.#deliver, request);
         await this.#handOut(accepted);
         return this.#result({ type: "committed", accepted });
@@ -107,7 +110,10 @@ export class Contender {
     signal?.throwIfAborted();
     const request = await wishes(group);
     if (request === undefined) return this.#result({ type: "nothingToDo" });
-    const proposals = await accessOf(group).operate((session) => proposeAll(session, request));
+    const proposals = await accessOf(group).operate((session) => {
+      requireRequestSeen(session, request);
+      return proposeAll(session, request);
+    });
     for (const proposal of proposals) await this.#transport.propose(proposal, group);
     return this.#result({ type: "proposed", proposals });
   }
@@ -168,7 +174,8 @@ async function proposeAll(
   return sent;
 }
 
-/** Another Commit won the epoch. */
+/** Another Commit won the epoch, or did so before ours was made. */
 function isConflict(error: unknown): boolean {
+  if (MlsError.is(error, "WRONG_EPOCH")) return true;
   return MlsError.is(error, "TRANSPORT_REJECTED") && error.details["reason"] === "conflict";
 }

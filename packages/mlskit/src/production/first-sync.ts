@@ -36,6 +36,9 @@ const DEFAULT_BATCH = 100;
  *
  * What is to be accepted must be accepted in the transaction: by the option, or in `onBatch`. Outcomes that
  * were yielded cannot be any more, and throw `TRANSACTION_CLOSED`.
+ *
+ * @throws StorageError `STORAGE_CONFLICT` if another process was faster: begin again after the last batch
+ * that was yielded
  */
 export async function* processBatches(
   client: Client,

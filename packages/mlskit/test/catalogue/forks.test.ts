@@ -8,6 +8,7 @@ import {
 } from "../../src/production/index.ts";
 import { utf8 } from "../../src/codec/index.ts";
 import {
+  Client,
   type ClientEvent,
   ExtensionType,
   type Group,
@@ -79,6 +80,29 @@ describe("detecting a fork", () => {
       expect((await b.process((await d.send(text)).bytes)).kind).toBe("invalid");
     }
     expect(found.map(({ evidence }) => evidence)).toEqual(["secondCommit", "decryptionFailures"]);
+  });
+
+  test("M-FRK-02 M-STO-16: repeated failures count as well where groups are read for each call", async () => {
+    const world = await split();
+    const { storage } = world.member(1);
+    const { clock, directory: authenticationService } = world;
+    const options = { storage, clock, authenticationService, cache: "reload" } as const;
+    const client = await Client.open(options);
+    const found: Forked[] = [];
+    client.on((event) => void (event.type === "forkSuspected" && found.push(event)));
+    const b = await client.group(world.member(1).group.id);
+    const [a, , , d] = world.groups as [Group, Group, Group, Group];
+    const fails = async (): Promise<void> => {
+      expect((await b.process((await d.send("x")).bytes)).kind).toBe("invalid");
+    };
+    await fails();
+    await fails();
+    expect((await b.process((await a.send("y")).bytes)).kind).toBe("application");
+    await fails();
+    await fails();
+    expect(found).toEqual([]);
+    await fails();
+    expect(found).toMatchObject([{ evidence: "decryptionFailures", epoch: 2n }]);
   });
 
   test("M-FRK-02: a GroupInfo with a transcript that we do not know raises it, in any epoch we know", async () => {

@@ -5,7 +5,9 @@ import {
   type ClientEvent,
   createSigner,
   defaultProvider,
+  exportSendingKey,
   type Group,
+  type GroupConfig,
   type Identity,
 } from "../../src/index.ts";
 import { testGroup, type TestGroup } from "../../src/testing/index.ts";
@@ -166,7 +168,9 @@ describe("updates", () => {
     expect(await group.needsUpdate()).toEqual([]);
     for (let i = 0; i < 3; i++) await group.send("x");
     expect(await group.needsUpdate()).toEqual(["messages"]);
-    expect(reminded()).toBeGreaterThan(0);
+    expect(reminded()).toBe(1);
+    await group.send("x");
+    expect(reminded(), "once in an epoch").toBe(1);
     world.clock.advance(1000);
     expect(await group.needsUpdate()).toEqual(["messages", "seconds"]);
     await world.commit(0, { remove: [2] });
@@ -176,6 +180,40 @@ describe("updates", () => {
     await world.commit(1);
     expect(await group.needsUpdate()).toEqual([]);
     expect(await group.needsUpdate({ messages: 0 })).toEqual(["messages"]);
+  });
+
+  test("M-UPD-09: each reason reminds, however it comes about", async () => {
+    const reasons: readonly [Partial<GroupConfig>, (world: TestGroup) => Promise<unknown>][] = [
+      [{ updatePolicy: { removal: true } }, (world) => world.commit(0, { remove: [2] })],
+      [
+        { updatePolicy: { seconds: 1000 } },
+        (world) => {
+          world.clock.advance(1000);
+          return world.say(0, "anything");
+        },
+      ],
+      [{ updatePolicy: { messages: 1 } }, (world) => exportSendingKey(world.member(1).group)],
+      [
+        {},
+        async (world) => {
+          const { group } = world.member(1);
+          await group.send("x");
+          await group.send("x");
+          await group.configure({ updatePolicy: { messages: 1 } });
+        },
+      ],
+    ];
+    for (const [config, come] of reasons) {
+      const world = await testGroup({ members: 3, config });
+      const { client, group } = world.member(1);
+      const reminders: ClientEvent[] = [];
+      client.on((event) => void (event.type === "updateAdvised" && reminders.push(event)));
+      await group.configure({ pastEpochs: 1 });
+      expect(reminders).toEqual([]);
+      await come(world);
+      expect(reminders).toEqual([{ type: "updateAdvised", groupId: group.id, epoch: group.epoch }]);
+      expect(await group.needsUpdate()).toHaveLength(1);
+    }
   });
 
   test("M-UPD-10: an own update that another commits switches the keys by itself", async () => {

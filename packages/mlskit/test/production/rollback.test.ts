@@ -1,6 +1,12 @@
 /** A store from a backup, or beside a copy of it. P-CR-04, P-MP-05, P-MP-06. */
 import { describe, expect, test } from "vitest";
-import { Client, type Storage } from "../../src/index.ts";
+import {
+  acceptDetached,
+  Client,
+  commitDetached,
+  type Group,
+  type Storage,
+} from "../../src/index.ts";
 import { memoryStorage } from "../../src/storage/memory.ts";
 import { seededProvider, testGroup } from "../../src/testing/index.ts";
 import { SealWatch } from "../simulate/seals.ts";
@@ -211,3 +217,16 @@ async function listedWorld() {
     reopen: async () => (await world.reopen(0, storage)).group,
   };
 }
+
+test("M-COM-15 P-MP-06 a detached Commit that counts begins its epoch in a frozen group as well", async () => {
+  const world = await testGroup({ members: 2 });
+  const [a, b] = world.groups as [Group, Group];
+  const key = new Uint8Array(32).fill(7);
+  const detached = await commitDetached(a, key, { forcePath: true });
+  await world.member(0).client.suspectRollback();
+  await expect(a.send("x")).rejects.toMatchObject(FROZEN);
+  await world.deliver(detached.commit, 0);
+  await acceptDetached(a, key, detached);
+  expect(a.epochAuthenticator).toEqual(b.epochAuthenticator);
+  await expect(a.send("x")).rejects.toMatchObject(FROZEN);
+});

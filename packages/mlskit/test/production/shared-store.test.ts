@@ -1,15 +1,21 @@
 /** Two processes that work on one store. P-MP-02. */
 import { expect, test } from "vitest";
-import { Client, createSigner, type Identity } from "../../src/index.ts";
+import { Client, createSigner, type GroupConfig, type Identity } from "../../src/index.ts";
 import { commitOrPropose } from "../../src/production/index.ts";
-import { seededProvider, type TestGroup, testGroup } from "../../src/testing/index.ts";
+import {
+  seededProvider,
+  type TestGroup,
+  testGroup,
+  type TestMember,
+} from "../../src/testing/index.ts";
 import { MapStorage } from "./map-storage.ts";
 
 /** A client of member 0, and another one on the same store. */
-async function sharedWorld() {
+async function sharedWorld(config: Partial<GroupConfig> = {}, members = 2) {
   const store = new MapStorage();
   const world = await testGroup({
-    members: 2,
+    members,
+    config,
     storage: (name) => (name === "member 0" ? store : new MapStorage()),
   });
   const options = { storage: store, clock: world.clock, authenticationService: world.directory };
@@ -62,6 +68,127 @@ test("P-MP-02: a Welcome that both processes use leads one of them into the grou
   overtake(store, () => other.join(welcome));
   await expect(mine.join(welcome)).rejects.toMatchObject({ code: "GROUP_EXISTS" });
   expect((await mine.group(group.id)).epochAuthenticator).toEqual(group.epochAuthenticator);
+});
+
+test("P-MP-02 M-STO-16: no message is early, far or unknown because another process went on", async () => {
+  const { world, mine, other } = await sharedWorld({ maximumForwardDistance: 2 });
+  const [id] = await idsOf(mine);
+  const [group, theirs] = [await mine.group(id!), await other.group(id!)];
+  const { group: peer } = world.member(1);
+  const goOn = async (): Promise<void> => {
+    const { commit } = await peer.update();
+    await theirs.process(commit, { accept: true });
+    await peer.acceptCommit();
+  };
+  for (let i = 0; i < 2; i++) await goOn();
+  expect((await group.process((await peer.send("two epochs on")).bytes)).kind).toBe("application");
+  for (let i = 0; i < 5; i++) {
+    expect((await theirs.process((await peer.send("x")).bytes)).kind).toBe("application");
+  }
+  const { bytes } = await peer.send("six generations on");
+  expect((await group.process(bytes)).kind).toBe("application");
+  expect((await theirs.process(bytes)).kind).toBe("duplicate");
+  const { commit } = await theirs.update();
+  expect((await group.process(commit, { accept: true })).kind).toBe("ownCommit");
+  expect((await theirs.process(commit, { accept: true })).kind).toBe("duplicate");
+  await peer.process(commit, { accept: true });
+
+  // In a transaction, which only the application can repeat.
+  for (let i = 0; i < 2; i++) await goOn();
+  const late = (await peer.send("two epochs on again")).bytes;
+  const receive = () =>
+    mine.transaction(async (tx) => (await (await tx.group(id!)).process(late)).kind);
+  await expect(receive()).rejects.toMatchObject({ code: "STORAGE_CONFLICT" });
+  expect(await receive()).toBe("application");
+  expect(group.epochAuthenticator).toEqual(peer.epochAuthenticator);
+});
+
+test("P-MP-02 M-STO-16: nothing is refused for what another process has settled", async () => {
+  const { world, mine, other } = await sharedWorld();
+  const [id] = await idsOf(mine);
+  const [group, theirs] = [await mine.group(id!), await other.group(id!)];
+  await group.update();
+  await theirs.discardCommit();
+  await group.update();
+  await theirs.acceptCommit();
+  expect(await group.needsUpdate()).toEqual([]);
+  await theirs.update();
+  await group.acceptCommit();
+  await theirs.update();
+  const answered = await group.redeliver(() => ({ type: "accepted" }));
+  expect(answered.epoch).toBe(4n);
+  // Nor is anything allowed that is over.
+  await group.needsUpdate();
+  await other.deleteGroup(id!);
+  await expect(group.needsUpdate()).rejects.toMatchObject({ code: "GROUP_NOT_FOUND" });
+  expect(world.members).toHaveLength(2);
+});
+
+test("P-MP-02: a leaf index of another epoch removes nobody, whoever has that leaf now", async () => {
+  const { world, mine, other } = await sharedWorld({}, 3);
+  const [id] = await idsOf(mine);
+  const [group, theirs] = [await mine.group(id!), await other.group(id!)];
+  const { group: peer } = world.member(1);
+  const replace = async (): Promise<void> => {
+    const { client } = await world.newClient("erin");
+    for (const request of [{ remove: [2] }, { add: [(await client.createKeyPackage()).bytes] }]) {
+      const { commit } = await theirs.commit(request);
+      await theirs.acceptCommit();
+      await peer.process(commit, { accept: true });
+    }
+    expect(theirs.members()[2]).toMatchObject({ leafIndex: 2 });
+  };
+  const refused = { code: "WRONG_EPOCH" };
+  for (const remove of [
+    () => group.remove([2]),
+    () => group.proposeRemove(2),
+    () => group.removeMember({ identity: "member 1" }, { remove: [2] }),
+    () => group.commitAndDeliver(() => ({ type: "accepted" }), { remove: [2] }),
+    () => group.commit({ extensions: [] }),
+    () => group.commit({ proposals: [{ type: "remove", removed: 2 }] }),
+  ]) {
+    await replace();
+    await expect(remove()).rejects.toMatchObject(refused);
+    expect(group.epochAuthenticator).toEqual(peer.epochAuthenticator);
+    expect(group.pendingCommit).toBeUndefined();
+  }
+  // By name nobody else can be meant, and what was looked at again is meant.
+  await replace();
+  const named = await group.removeMember({ identity: "erin" });
+  expect(named.summary.removed).toMatchObject([{ leafIndex: 2 }]);
+  await group.discardCommit();
+  expect((await group.remove([2])).summary.removed).toMatchObject([{ leafIndex: 2 }]);
+  // The same within one process, if a Commit comes in between.
+  await group.discardCommit();
+  const { commit } = await peer.update();
+  const [, removed] = await Promise.allSettled([
+    group.process(commit, { accept: true }),
+    group.remove([1]),
+  ]);
+  expect(removed).toMatchObject({ status: "rejected", reason: refused });
+});
+
+test("P-MP-02 M-STO-16: what belongs to no operation on the group knows its present state as well", async () => {
+  const { world, mine, other } = await sharedWorld({}, 3);
+  const [id] = await idsOf(mine);
+  await mine.group(id!);
+  const theirs = await other.group(id!);
+  const [, { group: peer }, mallory] = world.members as readonly [unknown, TestMember, TestMember];
+  const { commit } = await theirs.remove([2]);
+  await theirs.acceptCommit();
+  await peer.process(commit, { accept: true });
+  const invited = (await mallory.client.createKeyPackage()).bytes;
+  await expect(mine.createBranch(id!, [invited])).rejects.toMatchObject({ blame: "validation" });
+  expect((await mine.group(id!)).memberCount).toBe(2);
+
+  const removal = await peer.remove([0]);
+  await theirs.process(removal.commit, { accept: true });
+  await peer.acceptCommit();
+  await peer.add([(await mine.createKeyPackage()).bytes]);
+  const [welcome] = (await peer.acceptCommit()).welcomes;
+  const joined = await mine.join(welcome!.bytes);
+  expect(joined.epochAuthenticator).toEqual(peer.epochAuthenticator);
+  expect((await mine.groups()).map(({ epoch }) => epoch)).toEqual([peer.epoch]);
 });
 
 test("an identity whose key the client has already is refused at once", async () => {

@@ -55,20 +55,19 @@ export interface WelcomePeek {
   readonly unverifiedGroupInfo: GroupInfo | undefined;
 }
 
-export async function peekWelcome(core: ClientCore, bytes: Uint8Array): Promise<WelcomePeek> {
-  const environment = joinEnvironment(core);
-  const opened = await open(core, bytes, environment);
-  const { reference, psks } = opened;
-  try {
-    const { groupInfo, member } = await openGroupInfo(opened, environment);
-    member.erase();
-    return { reference, psks, unverifiedGroupInfo: groupInfo };
-  } catch (error) {
-    if (!MlsError.is(error, "MISSING_PSK")) throw error;
-    return { reference, psks, unverifiedGroupInfo: undefined };
-  } finally {
-    eraseOpened(opened);
-  }
+export function peekWelcome(core: ClientCore, bytes: Uint8Array): Promise<WelcomePeek> {
+  return useWelcome(core, bytes, async (opened, environment) => {
+    eraseKeys(opened.bundle);
+    const { reference, psks } = opened;
+    try {
+      const { groupInfo, member } = await openGroupInfo(opened, environment);
+      member.erase();
+      return { reference, psks, unverifiedGroupInfo: groupInfo };
+    } catch (error) {
+      if (!MlsError.is(error, "MISSING_PSK")) throw error;
+      return { reference, psks, unverifiedGroupInfo: undefined };
+    }
+  });
 }
 
 /** Full validation; nothing is stored. */
@@ -77,16 +76,13 @@ export async function stageWelcome(
   bytes: Uint8Array,
   { ratchetTree }: JoinOptions,
 ): Promise<StagedJoin> {
-  const environment = joinEnvironment(core);
-  const opened = await open(core, bytes, environment);
-  const staged = await stageJoin(opened, ratchetTree, environment).catch((error: unknown) => {
-    eraseOpened(opened);
-    throw error;
+  return useWelcome(core, bytes, async (opened, environment) => {
+    const staged = await stageJoin(opened, ratchetTree, environment);
+    const succession = await checkStagedSuccession(core, staged, environment);
+    await requireNoLiveGroup(core, staged.epoch.context.groupId, succession);
+    await requireNotEntered(core, staged);
+    return staged;
   });
-  const succession = await checkStagedSuccession(core, staged, environment);
-  await requireNoLiveGroup(core, staged.epoch.context.groupId, succession);
-  await requireNotEntered(core, staged);
-  return staged;
 }
 
 /**
@@ -156,9 +152,10 @@ export async function referenceOf(
   welcome: Uint8Array,
 ): Promise<Uint8Array | undefined> {
   try {
-    const opened = await open(core, welcome, joinEnvironment(core));
-    eraseOpened(opened);
-    return opened.reference;
+    return await useWelcome(core, welcome, async ({ bundle, reference }) => {
+      eraseKeys(bundle);
+      return reference;
+    });
   } catch (error) {
     if (!(error instanceof MlsError) || error.blame === "storage") throw error;
   }
@@ -201,6 +198,28 @@ export async function reportFailure(
   });
 }
 
+/**
+ * Opens a Welcome for `use`, after which the secrets that it held are gone; so are the keys of the key
+ * package if that fails. Otherwise the key of the leaf stays, for who joins.
+ */
+async function useWelcome<T>(
+  core: ClientCore,
+  bytes: Uint8Array,
+  use: (opened: OpenedWelcome, environment: Environment) => Promise<T>,
+): Promise<T> {
+  const environment = joinEnvironment(core);
+  const opened = await open(core, bytes, environment);
+  try {
+    return await use(opened, environment);
+  } catch (error) {
+    eraseKeys(opened.bundle);
+    throw error;
+  } finally {
+    opened.joinerSecret.erase();
+    opened.pathSecret?.erase();
+  }
+}
+
 async function open(
   core: ClientCore,
   bytes: Uint8Array,
@@ -234,13 +253,6 @@ async function open(
       else eraseKeys(bundle);
     }
   }
-}
-
-/** When nothing is derived from it any more. */
-function eraseOpened({ bundle, joinerSecret, pathSecret }: OpenedWelcome): void {
-  eraseKeys(bundle);
-  joinerSecret.erase();
-  pathSecret?.erase();
 }
 
 /** A GroupInfo on its own: everything that a joiner would check. Nothing is stored. */

@@ -1,7 +1,7 @@
 /** Messages that came too early, and how many of them are kept. Rules P-BUF-01, P-BUF-02. */
 import { type Codec, EMPTY_BYTES } from "../../codec/index.ts";
 import { bufferedSize, bufferedTotal } from "../records/buffered-total.ts";
-import type { BufferedMessage } from "../state/group-state.ts";
+import { type BufferedMessage, byArrival } from "../state/group-state.ts";
 import { messageHash } from "./receive.ts";
 import {
   type BufferedRecord,
@@ -10,7 +10,6 @@ import {
   decodeRecord,
   encodeRecord,
 } from "../records/record-codecs.ts";
-import { byArrival } from "../records/read-group.ts";
 import { BUFFERED_PREFIX, bufferedKey, GroupKeys } from "../records/record-keys.ts";
 import { isUnreadable } from "../session/unreadable.ts";
 import type { GroupSession } from "../session/session.ts";

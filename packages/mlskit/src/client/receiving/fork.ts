@@ -1,5 +1,4 @@
 /** Suspecting that a group has split. Catalogue M-FRK-01, M-FRK-02. */
-import type { Epoch } from "../../group/epoch.ts";
 import type { GroupSession } from "../session/session.ts";
 import type { ForkEvidence, ForkFingerprints } from "../state/events.ts";
 
@@ -13,18 +12,17 @@ export function suspectFork(
   session.emit({ type: "forkSuspected", groupId, epoch, evidence, fingerprints });
 }
 
-/** Failures in a row to decrypt messages of the current epoch, by group state; not stored. */
-const failures = new WeakMap<Epoch, number>();
 const SUSPICIOUS_FAILURES = 3;
 
-/** Counts failures to decrypt; a success in between starts over. */
+/** Counts failures in a row to decrypt messages of the current epoch; they are not stored. */
 export function noteDecryption(session: GroupSession, succeeded: boolean): void {
-  const { epoch } = session.state;
-  if (succeeded) {
-    failures.delete(epoch);
-    return;
-  }
-  const count = (failures.get(epoch) ?? 0) + 1;
-  failures.set(epoch, count);
+  const { failures } = session.host;
+  const { handle, epoch: current } = session.state;
+  const { epoch } = current.context;
+  const known = failures.get(handle);
+  if (succeeded && (known?.count ?? 0) === 0) return;
+  const count = succeeded ? 0 : known?.epoch === epoch ? known.count + 1 : 1;
+  failures.set(handle, { epoch, count });
+  session.transaction.onAbort(() => failures.set(handle, known ?? { epoch, count: 0 }));
   if (count === SUSPICIOUS_FAILURES) suspectFork(session, "decryptionFailures");
 }

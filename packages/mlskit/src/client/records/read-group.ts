@@ -13,11 +13,12 @@ import { allChunks, treeFromChunks } from "../../tree/stored-chunks.ts";
 import { leafIndex } from "../../tree/tree-math.ts";
 import { DEFAULT_CONFIG, type GroupConfig } from "../state/config.ts";
 import { epochFromRecord } from "./epoch-records.ts";
-import type {
-  BufferedMessage,
-  GroupState,
-  StoredPastEpoch,
-  StoredProposal,
+import {
+  type BufferedMessage,
+  byArrival,
+  type GroupState,
+  type StoredPastEpoch,
+  type StoredProposal,
 } from "../state/group-state.ts";
 import type { HandOut } from "../state/hand-out.ts";
 import {
@@ -235,15 +236,6 @@ function sortRows(keys: GroupKeys, records: readonly StoredRecord[]): Rows {
     secretTree: (crypto, epoch, leafCount) =>
       SecretTree.restore(crypto, leafCount, nodes.get(epoch) ?? [], ratchets.get(epoch) ?? []),
   };
-}
-
-/** As they came. */
-export function byArrival(
-  [, a]: readonly [string, BufferedMessage],
-  [, b]: readonly [string, BufferedMessage],
-): number {
-  const seconds = Number(a.receivedAt - b.receivedAt);
-  return seconds === 0 ? (a.number ?? 0) - (b.number ?? 0) : seconds;
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -119,13 +119,21 @@ export class Transaction implements RecordSink {
     this.#onCommit.push(action);
   }
 
-  /** Runs if nothing was written; must not throw. */
+  /** Runs if nothing was written, the last one first; must not throw. */
   onAbort(action: () => void): void {
     this.#onAbort.push(action);
   }
 
-  /** @throws StorageError; nothing was written then */
-  async commit(): Promise<void> {
+  /** Whether anything is to be written so far. */
+  get isWriting(): boolean {
+    return this.#writes.size > 0;
+  }
+
+  /**
+   * `show` tells others of the new state, before anything of the former one is overwritten.
+   * @throws StorageError; nothing was written then
+   */
+  async commit(show?: () => void): Promise<void> {
     if (!this.#isOpen) throw transactionClosed();
     this.#isOpen = false;
     if (this.#writes.size > 0) for (const [key, version] of this.#read) this.#expect(key, version);
@@ -133,20 +141,25 @@ export class Transaction implements RecordSink {
       // Expectations alone are checked as well.
       if (this.#writes.size + this.#expected.length > 0) await this.#storage.write(this.#batch());
     } catch (error) {
-      for (const action of this.#onAbort) action();
+      this.#undo();
       if (error instanceof StorageError || error instanceof UsageError) throw error;
       throw new StorageError("STORAGE_FAILED", "the store could not write", { cause: error });
     } finally {
       this.#erase();
     }
+    show?.();
     for (const action of this.#onCommit) action();
   }
 
   abort(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    for (const action of this.#onAbort) action();
+    this.#undo();
     this.#erase();
+  }
+
+  #undo(): void {
+    for (const action of this.#onAbort.reverse()) action();
   }
 
   /** Stores keep copies of their own; most records hold secrets. */

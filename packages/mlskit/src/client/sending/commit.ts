@@ -85,6 +85,25 @@ export interface PendingCommitView {
   readonly welcomes?: readonly CreatedWelcome[] | undefined;
 }
 
+/** A Commit as the caller asks for it. @throws StateError `WRONG_EPOCH`, `PENDING_COMMIT`, UsageError */
+export function stageRequest(
+  session: GroupSession,
+  request: CommitRequest,
+): Promise<PendingCommitView> {
+  requireRequestSeen(session, request);
+  return stageOwnCommit(session, request);
+}
+
+/** @throws StateError `WRONG_EPOCH` if it is about leaves or extensions of another epoch */
+export function requireRequestSeen(session: GroupSession, request: CommitRequest): void {
+  const { remove = [], swap, extensions, proposals = [] } = request;
+  const isOfEpoch =
+    remove.length + (swap?.remove.length ?? 0) > 0 ||
+    extensions !== undefined ||
+    proposals.some(({ type }) => type === "remove" || type === "groupContextExtensions");
+  if (isOfEpoch) session.requireSeen();
+}
+
 /** Changes nothing but the pending slot. @throws StateError `PENDING_COMMIT`, UsageError */
 export async function stageOwnCommit(
   session: GroupSession,
@@ -156,16 +175,15 @@ export async function leafUpdate(
   return { ...leaf, credential: identity.credential, signer };
 }
 
-/** Removes the members that match, besides what is asked for. */
+/** Removes the members that match, besides what is asked for. @throws StateError `WRONG_EPOCH` */
 export function makeCommitRequest(
-  { state }: GroupSession,
+  session: GroupSession,
   selector: MemberSelector,
   request: CommitRequest,
 ): CommitRequest {
-  return {
-    ...request,
-    remove: [...(request.remove ?? []), ...requireMembers(state.epoch.tree, selector)],
-  };
+  requireRequestSeen(session, request);
+  const { tree } = session.state.epoch;
+  return { ...request, remove: [...(request.remove ?? []), ...requireMembers(tree, selector)] };
 }
 
 export function proposalsByValue(session: GroupSession, request: CommitRequest): Proposal[] {

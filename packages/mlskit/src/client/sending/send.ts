@@ -5,7 +5,6 @@ import { protectApplicationData } from "../../group/application-message.ts";
 import { type Padding, paddingPolicy } from "../state/padding.ts";
 import type { GroupSession } from "../session/session.ts";
 import { committableProposals } from "../state/committable.ts";
-import { messagesSent } from "../state/update-advice.ts";
 
 export interface SendOptions {
   /** Authenticated, not encrypted, and not kept for the next message. */
@@ -44,10 +43,6 @@ export async function sendApplication(
     padding: paddingPolicy(config.padding, options.padding),
   });
   session.useOwnKey(sent.change);
-  if (messagesSent(state) === config.updatePolicy.messages) {
-    const { groupId, epoch: number } = epoch.context;
-    session.emit({ type: "updateAdvised", groupId, epoch: number });
-  }
   return { bytes: sent.bytes, epoch: epoch.context.epoch, generation: sent.generation };
 }
 

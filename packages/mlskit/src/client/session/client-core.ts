@@ -19,6 +19,7 @@ import type {
 } from "../../group/environment.ts";
 import { wireTypes } from "../../group/environment.ts";
 import type { PreSharedKeyId, ResumptionPskId } from "../../key-schedule/pre-shared-key.ts";
+import { conflict } from "../../storage/batch.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { checkedSigner } from "./checked-signer.ts";
 import type { Clock } from "../state/clock.ts";
@@ -33,8 +34,15 @@ import type { TreeSource } from "../state/outside-tree.ts";
 import { type LoadContext, readGroup } from "../records/read-group.ts";
 import { deleteStates } from "../records/delete-state.ts";
 import { decodeRecord, identityRecord, pskRecord, storedTypes } from "../records/record-codecs.ts";
-import { groupKey, identityKey, META_KEY, MOVED_KEY, pskKey } from "../records/record-keys.ts";
-import { GroupSession, type SessionHost } from "./session.ts";
+import {
+  GroupKeys,
+  groupKey,
+  identityKey,
+  META_KEY,
+  MOVED_KEY,
+  pskKey,
+} from "../records/record-keys.ts";
+import { GroupSession, type SessionHost, type SessionOrigin } from "./session.ts";
 import { readOnly } from "./snapshot.ts";
 import { askHook, limitPolicy, limitService, withTimeLimit } from "./time-limit.ts";
 import { Transaction } from "../records/transaction.ts";
@@ -115,6 +123,8 @@ export class ClientCore {
       bufferedBytes: options.bufferedBytes,
       contextOf: async (handle) => (await this.load(handle)).state.epoch.context,
       announced: new Map(),
+      failures: new Map(),
+      advised: new Map(),
     };
   }
 
@@ -198,10 +208,10 @@ export class ClientCore {
     throw new StateError("GROUP_NOT_FOUND", "the group was deleted");
   }
 
-  /** Loads a group unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
+  /** What the store holds, read anew unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
   async load(handle: number): Promise<FreshState> {
     const known = this.#inMemory(handle);
-    if (known !== undefined) return known;
+    if (known !== undefined && (await this.#storedVersion(handle)) === known.version) return known;
     const before = this.#find(handle)?.version;
     const loaded = await this.#read(handle);
     if (loaded === undefined) {
@@ -268,7 +278,8 @@ export class ClientCore {
       known.state = undefined;
     }
     this.#groups.delete(handle);
-    this.#host.announced.delete(handle);
+    const { announced, failures, advised } = this.#host;
+    for (const known of [announced, failures, advised]) known.delete(handle);
   }
 
   /** To be taken at once: it is forgotten when nobody holds it or waits for it. */
@@ -287,14 +298,50 @@ export class ClientCore {
    */
   operate<T>(handle: number, operation: (session: GroupSession) => MaybePromise<T>): Promise<T> {
     if (this.#closing !== undefined) return Promise.reject(clientClosed());
+    const seen = this.#find(handle)?.state?.epoch.context.epoch;
     return this.lockOf(handle).run(() =>
       this.attempt(async (transaction) => {
-        const session = await this.openSession(transaction, handle);
-        const result = await operation(session);
+        const session = await this.openSession(transaction, handle, seen);
+        const result = await this.perform(session, operation);
+        await this.requireCurrent(session);
         await this.finish(transaction, [session]);
         return result;
       }),
     );
+  }
+
+  /** One operation of several, or the only one. A refusal counts if it came of what the store holds. */
+  async perform<T>(
+    session: GroupSession,
+    operation: (session: GroupSession) => MaybePromise<T>,
+  ): Promise<T> {
+    try {
+      return await operation(session);
+    } catch (error) {
+      if (!session.isFromMemory || MlsError.is(error, "STORAGE_CONFLICT")) throw error;
+      const { version } = session;
+      const stored = await this.#storedVersion(session.state.handle).catch(() => version);
+      throw stored === version ? error : conflict(0, version, stored);
+    }
+  }
+
+  /**
+   * What came of a state in memory holds only if no other process has replaced that state. A write finds
+   * out by itself; this is for what writes nothing. P-MP-02, M-STO-16.
+   * @throws StorageError `STORAGE_CONFLICT`
+   */
+  requireCurrent(session: GroupSession): MaybePromise<void> {
+    if (session.isFromMemory && !session.isChecked) return this.#requireStored(session);
+  }
+
+  async #requireStored({ state, version }: GroupSession): Promise<void> {
+    const stored = await this.#storedVersion(state.handle);
+    if (stored !== version) throw conflict(0, version, stored);
+  }
+
+  /** Of a group; 0 if it is gone. */
+  async #storedVersion(handle: number): Promise<number> {
+    return (await this.storage.get(new GroupKeys(handle).version))?.version ?? 0;
   }
 
   /**
@@ -334,28 +381,31 @@ export class ClientCore {
     }
   }
 
-  /** A session on a group that is in the store. The caller holds the group's lock. */
-  openSession(transaction: Transaction, handle: number): MaybePromise<GroupSession> {
-    return andThen(this.#inMemory(handle) ?? this.load(handle), ({ state, version }) => {
-      const environment = this.environment(transaction, state.config);
-      return this.#session(transaction, environment, state, version);
+  /**
+   * A session on a group that is in the store. The caller holds the group's lock, and has seen the
+   * group in the epoch `seen`.
+   */
+  openSession(transaction: Transaction, handle: number, seen?: bigint): MaybePromise<GroupSession> {
+    const known = this.#inMemory(handle);
+    const isFromMemory = known !== undefined;
+    return andThen(known ?? this.load(handle), ({ state, version }) => {
+      return this.#session(transaction, state, { version, isFromMemory, seen });
     });
   }
 
   /** A session on a group that is new. */
   createSession(transaction: Transaction, state: GroupState): GroupSession {
-    const environment = this.environment(transaction, state.config);
-    return this.#session(transaction, environment, state, undefined);
+    return this.#session(transaction, state, undefined);
   }
 
   #session(
     transaction: Transaction,
-    environment: Environment,
     state: GroupState,
-    version: number | undefined,
+    origin: SessionOrigin | undefined,
   ): GroupSession {
+    const environment = this.environment(transaction, state.config);
     const context = { transaction, environment, host: this.#host };
-    const session = new GroupSession(context, state, version);
+    const session = new GroupSession(context, state, origin);
     // Rule P-TX-04: memory never runs ahead of the store.
     session.transaction.onAbort(() => this.#markStale(session.state.handle));
     return session;
@@ -375,8 +425,7 @@ export class ClientCore {
     for (const session of sessions) events.push(...session.events);
     const { eventLog } = this.options;
     if (eventLog === undefined || events.length === 0) {
-      await transaction.commit();
-      this.#publish(transaction, sessions, events, undefined);
+      await transaction.commit(() => this.#publish(transaction, sessions, events, undefined));
       return;
     }
     // One at a time, so that listeners hear events in the order of their numbers.
@@ -384,8 +433,7 @@ export class ClientCore {
       // Nothing is logged in a store whose client went elsewhere.
       sealed.expect(MOVED_KEY, 0);
       const first = await eventLog.append(this.storage, sealed, events);
-      await transaction.commit();
-      this.#publish(transaction, sessions, events, first);
+      await transaction.commit(() => this.#publish(transaction, sessions, events, first));
     });
   }
 

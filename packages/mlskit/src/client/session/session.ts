@@ -9,6 +9,7 @@ import type { SecretTree, SecretTreeChange } from "../../secret-tree/secret-tree
 import type { ClientEvent } from "../state/events.ts";
 import type { GroupState } from "../state/group-state.ts";
 import { GroupKeys } from "../records/record-keys.ts";
+import { reasonsToUpdate } from "../state/update-advice.ts";
 import { readOnly } from "./snapshot.ts";
 import type { Transaction } from "../records/transaction.ts";
 import { isReserved, reserveBlock } from "./reserve.ts";
@@ -29,6 +30,20 @@ export interface SessionHost {
    * in no state, for those are read again.
    */
   readonly announced: Map<number, Set<string>>;
+  /** Messages of an epoch in a row that could not be decrypted, by handle. M-FRK-02. */
+  readonly failures: Map<number, { readonly epoch: bigint; readonly count: number }>;
+  /** The last epoch in which an event advised to update, by handle. M-UPD-09. */
+  readonly advised: Map<number, bigint>;
+}
+
+/** Where the state of a group that is not new comes from. */
+export interface SessionOrigin {
+  /** Of its version record. */
+  readonly version: number;
+  /** Another process may have replaced it since it was read. */
+  readonly isFromMemory: boolean;
+  /** The epoch that the caller has seen, and that leaf indices of its request are of, if it matters. */
+  readonly seen: bigint | undefined;
 }
 
 export interface SessionContext {
@@ -47,6 +62,8 @@ export class GroupSession {
   readonly environment: Environment;
   readonly host: SessionHost;
   readonly version: number;
+  readonly isFromMemory: boolean;
+  readonly #seen: bigint | undefined;
   readonly #before: GroupState | undefined;
   #state: GroupState;
   /** Epochs with keys that this session used up; seldom more than one. */
@@ -56,14 +73,28 @@ export class GroupSession {
   #mustBeCurrent = false;
   readonly events: ClientEvent[] = [];
 
-  constructor(context: SessionContext, state: GroupState, version: number | undefined) {
+  constructor(context: SessionContext, state: GroupState, origin: SessionOrigin | undefined) {
     this.transaction = context.transaction;
     this.environment = context.environment;
     this.host = context.host;
     this.#state = state;
-    this.#before = version === undefined ? undefined : state;
-    this.version = version ?? 0;
-    if (version === undefined) this.#isTouched = true;
+    this.#before = origin === undefined ? undefined : state;
+    this.version = origin?.version ?? 0;
+    this.isFromMemory = origin?.isFromMemory ?? false;
+    this.#seen = origin?.seen;
+    if (origin === undefined) this.#isTouched = true;
+  }
+
+  /**
+   * What is asked for by leaf index, or as a whole list, is meant as the caller saw the group: in another
+   * epoch somebody else may have the leaf. @throws StateError `WRONG_EPOCH`
+   */
+  requireSeen(): void {
+    const { epoch } = this.#state.epoch.context;
+    if (this.#seen === undefined || this.#seen === epoch) return;
+    throw new StateError("WRONG_EPOCH", "the group has moved on since it was looked at", {
+      details: { epoch, seen: this.#seen },
+    });
   }
 
   /** Signers of this client by public key. @throws StateError `SIGNER_NOT_FOUND` */
@@ -84,6 +115,11 @@ export class GroupSession {
 
   get isTouched(): boolean {
     return this.#isTouched;
+  }
+
+  /** Whether the write finds out that another process has replaced the state. */
+  get isChecked(): boolean {
+    return this.#isTouched || this.#mustBeCurrent;
   }
 
   /** Consumes a message key: written with this transaction, and applied at once. */
@@ -140,7 +176,8 @@ export class GroupSession {
 
   /** Puts the difference between the first and the last state into the transaction. */
   flush(): void {
-    if (!this.#isTouched && !this.#mustBeCurrent) return;
+    if (!this.isChecked) return;
+    this.#adviseUpdate();
     const keys = new GroupKeys(this.#state.handle);
     this.transaction.expect(keys.version, this.version);
     if (!this.#isTouched) return;
@@ -152,6 +189,19 @@ export class GroupSession {
       this.transaction.deleteWritten(keys.nodes(epoch));
       this.transaction.deleteWritten(keys.ratchets(epoch));
     }
+  }
+
+  /** Once in each epoch in which there is a reason, until we have updated. M-UPD-09. */
+  #adviseUpdate(): void {
+    const { handle, status, pending, frozenUpTo, config, epoch } = this.#state;
+    if (status !== "active" || this.host.isReadOnly) return;
+    if (pending !== undefined || frozenUpTo !== undefined) return;
+    const { groupId, epoch: number } = epoch.context;
+    if (this.host.advised.get(handle) === number) return;
+    const { now } = this.environment;
+    if (reasonsToUpdate(this.#state, now, config.updatePolicy).length === 0) return;
+    this.emit({ type: "updateAdvised", groupId, epoch: number });
+    this.transaction.onCommit(() => this.host.advised.set(handle, number));
   }
 
   /** Whether our ratchet may go on. @throws StateError `RATCHET_EXHAUSTED` */
@@ -180,11 +230,13 @@ export class GroupSession {
   /** @throws StateError unless content may be encrypted and no Commit of ours waits */
   requireIdle(): void {
     this.requireWriter();
-    if (this.#state.pending !== undefined) {
-      throw new StateError("PENDING_COMMIT", "a Commit of ours is pending", {
-        rule: "mk-81",
-      });
-    }
+    this.requireNoCommit();
+  }
+
+  /** @throws StateError `PENDING_COMMIT` */
+  requireNoCommit(): void {
+    if (this.#state.pending === undefined) return;
+    throw new StateError("PENDING_COMMIT", "a Commit of ours is pending", { rule: "mk-81" });
   }
 
   /** @throws StateError unless the group is active */

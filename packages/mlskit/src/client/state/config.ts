@@ -38,7 +38,8 @@ export interface GroupConfig {
   readonly maximumSkippedKeys: number;
   /**
    * How many of our own generations the store is told of at once, 1 to 16; more is taken as 16. What
-   * is left of a block is skipped after a restart; within one, sending writes nothing.
+   * is left of a block is skipped after a restart, and when another process of ours has sent; within
+   * one, sending writes nothing. The more is skipped, the fewer late messages receivers can tolerate.
    */
   readonly generationBlock: number;
   /** Whether the store keeps the tree; if not, the client's `tree` option hands it in. */

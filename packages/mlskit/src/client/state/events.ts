@@ -76,6 +76,10 @@ export type ClientEvent =
       /** Both values, if a beacon is the evidence. */
       readonly fingerprints: ForkFingerprints | undefined;
     })
+  /**
+   * At the first occasion in an epoch at which `Group.needsUpdate` has a reason, once in each process; a
+   * quiet group has no occasions.
+   */
   | (GroupEvent & { readonly type: "updateAdvised" })
   /** Of our own leaf; to be replaced by then. Seconds since 1970. */
   | (GroupEvent & { readonly type: "credentialExpiring"; readonly expiresAt: bigint })

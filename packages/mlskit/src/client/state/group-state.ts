@@ -104,3 +104,12 @@ export interface BufferedMessage {
   /** In order of arrival, for those of one second; earlier builds kept none. */
   readonly number: number | undefined;
 }
+
+/** As they came. */
+export function byArrival(
+  [, a]: readonly [string, BufferedMessage],
+  [, b]: readonly [string, BufferedMessage],
+): number {
+  const seconds = Number(a.receivedAt - b.receivedAt);
+  return seconds === 0 ? (a.number ?? 0) - (b.number ?? 0) : seconds;
+}
