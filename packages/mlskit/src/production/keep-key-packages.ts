@@ -49,7 +49,8 @@ export function keepKeyPackages(
     isWaiting = true;
     enqueue(async () => {
       isWaiting = false;
-      options.onReport?.(await maintainKeyPackages(client, directory, options));
+      const report = await maintainKeyPackages(client, directory, options);
+      options.onReport?.(report);
     });
   };
   const stopTimer = every(interval, check);

@@ -107,6 +107,13 @@ describe("the stock of key packages", () => {
     expect(reports).toHaveLength(4);
   });
 
+  test("P-KP-01: the stock is filled whether or not anybody is told", async () => {
+    const { alice, server } = await world({ supportsLastResort: false });
+    const stop = keepKeyPackages(alice, server, { every: () => () => undefined });
+    await stop();
+    expect(server.count("alice")).toBe(50);
+  });
+
   test("P-KP-02: one last resort per suite, renewed every 30 days and after use, where it is supported", async () => {
     const w = await world();
     const { alice, server, clock } = w;
