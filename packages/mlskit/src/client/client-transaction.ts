@@ -15,6 +15,8 @@ interface OpenGroup {
   readonly session: GroupSession;
   readonly lock: Mutex;
   readonly release: () => void;
+  /** Whether anything was asked of it. */
+  isUsed: boolean;
 }
 
 export interface TransactionOptions {
@@ -107,7 +109,7 @@ export class ClientTransaction {
       const result = await untilAborted(work(), signal);
       signal?.throwIfAborted();
       const sessions = [...this.#groups.values()].map(({ session }) => session);
-      await this.#requireCurrent(sessions);
+      await this.#requireCurrent();
       await this.#core.finish(this.#transaction, sessions);
       for (const send of this.#deliveries) await this.#send(send);
       return result;
@@ -121,12 +123,14 @@ export class ClientTransaction {
     }
   }
 
-  /** The callback may have relied on groups that it did not change. */
-  async #requireCurrent(sessions: readonly GroupSession[]): Promise<void> {
-    const isWriting = this.#transaction.isWriting || sessions.some(({ isTouched }) => isTouched);
-    for (const session of sessions) {
+  /** What is written may rely on groups that are not changed, and so may answers that were given. */
+  async #requireCurrent(): Promise<void> {
+    const groups = [...this.#groups.values()];
+    const isWriting =
+      this.#transaction.isWriting || groups.some(({ session }) => session.isTouched);
+    for (const { session, isUsed } of groups) {
       if (isWriting) session.requireCurrent();
-      else await this.#core.requireCurrent(session);
+      else if (isUsed) await this.#core.requireCurrent(session);
     }
   }
 
@@ -146,6 +150,7 @@ export class ClientTransaction {
       operate: (operation) =>
         open.lock.run(async () => {
           this.#transaction.checkOpen();
+          open.isUsed = true;
           return core.perform(open.session, operation);
         }),
     });
@@ -204,7 +209,7 @@ export class ClientTransaction {
       this.#transaction.checkOpen();
       const session = await this.#core.openSession(this.#transaction, handle);
       this.#transaction.checkOpen();
-      const open = { session, release, lock: new Mutex() };
+      const open = { session, release, lock: new Mutex(), isUsed: false };
       this.#groups.set(handle, open);
       return open;
     } catch (error) {
