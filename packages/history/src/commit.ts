@@ -14,9 +14,10 @@ export async function startHistory(
   make: () => Promise<HistoryMember>,
   request: CommitRequest = {},
 ): Promise<CommitWithHistory> {
+  const { epoch } = group;
   const history = await make();
   const add = [...(request.add ?? []), history.keyPackage];
-  const pending = await group.commit({ ...request, add, remove: leaving(group, request) });
+  const pending = await group.commit({ epoch, ...request, add, remove: leaving(group, request) });
   return { pending, history };
 }
 

@@ -9,7 +9,7 @@ import { Mutex } from "./session/mutex.ts";
 import { APP_PREFIX, CHECKPOINT_KEY, MOVED_KEY } from "./records/record-keys.ts";
 import type { GroupSession } from "./session/session.ts";
 import { withTimeLimit } from "./session/time-limit.ts";
-import { Transaction } from "./records/transaction.ts";
+import { Transaction, transactionClosed } from "./records/transaction.ts";
 
 interface OpenGroup {
   readonly session: GroupSession;
@@ -46,6 +46,8 @@ export class ClientTransaction {
   readonly #deliveries: (() => MaybePromise<unknown>)[] = [];
   /** If the groups were named, their handles by id. */
   #named: ReadonlyMap<string, number> | undefined;
+  /** Nothing is added any more. */
+  #hasEnded = false;
   /** By handle of these: resolve when the group is ours. */
   #turns: ReadonlyMap<number, ReturnType<Mutex["acquire"]>> = new Map();
 
@@ -107,10 +109,12 @@ export class ClientTransaction {
     try {
       signal?.throwIfAborted();
       const result = await untilAborted(work(), signal);
+      this.#hasEnded = true;
       signal?.throwIfAborted();
-      const sessions = [...this.#groups.values()].map(({ session }) => session);
-      await this.#requireCurrent();
-      await this.#core.finish(this.#transaction, sessions);
+      for (const { session, isUsed } of this.#groups.values()) {
+        if (isUsed) await this.#core.requireCurrent(session);
+      }
+      await this.#core.finish(this.#transaction, this.#sessions());
       for (const send of this.#deliveries) await this.#send(send);
       return result;
     } catch (error) {
@@ -123,15 +127,18 @@ export class ClientTransaction {
     }
   }
 
-  /** What is written may rely on groups that are not changed, and so may answers that were given. */
-  async #requireCurrent(): Promise<void> {
-    const groups = [...this.#groups.values()];
-    const isWriting =
-      this.#transaction.isWriting || groups.some(({ session }) => session.isTouched);
-    for (const { session, isUsed } of groups) {
-      if (isWriting) session.requireCurrent();
-      else if (isUsed) await this.#core.requireCurrent(session);
-    }
+  /** What is written may rely on groups that are not changed. */
+  #sessions(): readonly GroupSession[] {
+    const sessions = [...this.#groups.values()].map(({ session }) => session);
+    const isWriting = this.#transaction.isWriting || sessions.some(({ isTouched }) => isTouched);
+    if (isWriting) for (const session of sessions) session.requireCurrent();
+    return sessions;
+  }
+
+  /** @throws UsageError `TRANSACTION_CLOSED` once the callback has ended */
+  #checkOpen(): void {
+    if (this.#hasEnded) throw transactionClosed();
+    this.#transaction.checkOpen();
   }
 
   /**
@@ -140,7 +147,7 @@ export class ClientTransaction {
    */
   async group(groupId: Uint8Array): Promise<Group> {
     const core = this.#core;
-    this.#transaction.checkOpen();
+    this.#checkOpen();
     const open = await this.#reach(groupId);
     return new Group({
       options: core.options,
@@ -149,7 +156,7 @@ export class ClientTransaction {
       nextGeneration: () => nextGenerationOf(open.session.state),
       operate: (operation) =>
         open.lock.run(async () => {
-          this.#transaction.checkOpen();
+          this.#checkOpen();
           open.isUsed = true;
           return core.perform(open.session, operation);
         }),
@@ -162,7 +169,7 @@ export class ClientTransaction {
    * written stays, and is to be sent again.
    */
   deliver(send: () => MaybePromise<unknown>): void {
-    this.#transaction.checkOpen();
+    this.#checkOpen();
     this.#deliveries.push(send);
   }
 
@@ -206,9 +213,10 @@ export class ClientTransaction {
     const release = await (this.#turns.get(handle) ?? this.#core.lockOf(handle).acquire());
     try {
       // The callback may have ended while this call waited, and nobody would give the lock back.
-      this.#transaction.checkOpen();
-      const session = await this.#core.openSession(this.#transaction, handle);
-      this.#transaction.checkOpen();
+      this.#checkOpen();
+      // A transaction lasts: what is read now may be old when it answers.
+      const session = await this.#core.openSession(this.#transaction, handle, { mayAge: true });
+      this.#checkOpen();
       const open = { session, release, lock: new Mutex(), isUsed: false };
       this.#groups.set(handle, open);
       return open;
@@ -224,6 +232,7 @@ export class ClientTransaction {
   }
 
   delete(key: string): void {
+    this.#checkOpen();
     this.#transaction.delete(APP_PREFIX + key);
   }
 
@@ -231,7 +240,8 @@ export class ClientTransaction {
    * If something is written and another process changes this before, the transaction fails. Versions
    * begin anew with a record: one that was deleted and put again as often looks unchanged.
    */
-  get(key: string): Promise<Uint8Array | undefined> {
+  async get(key: string): Promise<Uint8Array | undefined> {
+    this.#checkOpen();
     return this.#transaction.read(APP_PREFIX + key);
   }
 
@@ -242,12 +252,14 @@ export class ClientTransaction {
 
   /** A client that was moved away meanwhile takes no record of the application's any more. */
   #put(key: string, value: Uint8Array): void {
+    this.#checkOpen();
     this.#transaction.put(key, value.slice());
     this.#transaction.expect(MOVED_KEY, 0);
   }
 
   /** Guarded like {@link get}. */
-  checkpoint(): Promise<Uint8Array | undefined> {
+  async checkpoint(): Promise<Uint8Array | undefined> {
+    this.#checkOpen();
     return this.#transaction.read(CHECKPOINT_KEY);
   }
 }

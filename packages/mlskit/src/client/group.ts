@@ -337,7 +337,7 @@ export class Group {
     return this.commit({ ...request, add: keyPackages });
   }
 
-  /** Removes members by leaf index. @throws StateError `WRONG_EPOCH` if the group moves on meanwhile */
+  /** Removes members by leaf index. @throws UsageError `EPOCH_CHANGED` if the group moves on meanwhile */
   async remove(leaves: readonly number[], request: CommitRequest = {}): Promise<PendingCommitView> {
     requireSome(leaves);
     return this.commit({ ...request, remove: leaves });
@@ -431,7 +431,10 @@ export class Group {
   // Proposals
 
   propose(proposal: Proposal, options: ProposeOptions = {}): Promise<SentProposalView> {
-    return this.#access.operate((session) => sendProposal(session, proposal, options));
+    return this.#access.operate((session) => {
+      requireRequestSeen(session, { proposals: [proposal] });
+      return sendProposal(session, proposal, options);
+    });
   }
 
   proposeAdd(keyPackage: Uint8Array, options: ProposeOptions = {}): Promise<SentProposalView> {
@@ -448,7 +451,7 @@ export class Group {
     options: ProposeOptions = {},
   ): Promise<SentProposalView> {
     return this.#access.operate(async (session) => {
-      if (typeof member === "number") session.requireSeen();
+      if (typeof member === "number" || member.leafIndex !== undefined) session.requireSeen();
       const { tree } = session.state.epoch;
       const [removed] =
         typeof member === "number" ? [member] : requireMembers(tree, { ...member, all: false });
@@ -499,6 +502,7 @@ export class Group {
   queue(proposal: Proposal): Promise<void> {
     return this.#access.operate(async (session) => {
       session.requireIdle();
+      requireRequestSeen(session, { proposals: [proposal] });
       const { state, environment } = session;
       const sender = { type: "member", leafIndex: state.epoch.ownLeaf } as const;
       checkProposal(state.epoch, proposal, sender, environment.types);

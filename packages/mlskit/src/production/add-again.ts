@@ -16,16 +16,17 @@ export interface AddAgainOptions {
  * One Commit that removes everybody who is not present and adds them again. They delete their own
  * branch and join by the Welcome.
  *
- * @throws UsageError `EMPTY_INPUT` if nobody is lost
+ * @throws UsageError `EMPTY_INPUT` if nobody is lost, `EPOCH_CHANGED` if the group moves on meanwhile
  */
 export async function addAgain(
   group: Group,
   { present, keyPackage, request = {} }: AddAgainOptions,
 ): Promise<PendingCommitView> {
+  const { epoch } = group;
   const here = new Set(present);
   const lost = group.members().filter(({ isOwn, leafIndex }) => !isOwn && !here.has(leafIndex));
   if (lost.length === 0) throw new UsageError("EMPTY_INPUT", "all members are present");
   const add = await Promise.all(lost.map(async (member) => keyPackage(member)));
   const remove = lost.map(({ leafIndex }) => leafIndex);
-  return group.commit({ ...request, swap: { remove, add } });
+  return group.commit({ epoch, ...request, swap: { remove, add } });
 }

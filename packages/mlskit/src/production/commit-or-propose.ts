@@ -97,9 +97,7 @@ export class Contender {
         const { epoch } = group;
         const request = await wishes(group);
         if (request === undefined) return this.#result({ type: "nothingToDo" });
-        // They may name leaves of the epoch in which they were made.
-        if (group.epoch !== epoch) continue;
-        const accepted = await group.commitAndDeliver(this.#deliver, request);
+        const accepted = await group.commitAndDeliver(this.#deliver, { epoch, ...request });
         await this.#handOut(accepted);
         return this.#result({ type: "committed", accepted });
       } catch (error) {
@@ -107,15 +105,31 @@ export class Contender {
         await this.#transport.catchUp(group);
       }
     }
-    signal?.throwIfAborted();
-    const request = await wishes(group);
-    if (request === undefined) return this.#result({ type: "nothingToDo" });
-    const proposals = await accessOf(group).operate((session) => {
-      requireRequestSeen(session, request);
-      return proposeAll(session, request);
-    });
+    const proposals = await this.#propose(wishes, signal);
+    if (proposals === undefined) return this.#result({ type: "nothingToDo" });
     for (const proposal of proposals) await this.#transport.propose(proposal, group);
     return this.#result({ type: "proposed", proposals });
+  }
+
+  async #propose(
+    wishes: Wishes,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly SentProposalView[] | undefined> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { epoch } = this.#group;
+      const request = await wishes(this.#group);
+      if (request === undefined) return undefined;
+      try {
+        return await accessOf(this.#group).operate((session) => {
+          requireRequestSeen(session, { epoch, ...request });
+          return proposeAll(session, request);
+        });
+      } catch (error) {
+        // The group went on while the wishes were made; they are made anew.
+        if (!MlsError.is(error, "EPOCH_CHANGED") || this.#group.epoch === epoch) throw error;
+      }
+    }
   }
 
   /** What earlier Commits of ours have for others: from before a crash, or a failure of the transport. */
@@ -176,6 +190,6 @@ async function proposeAll(
 
 /** Another Commit won the epoch, or did so before ours was made. */
 function isConflict(error: unknown): boolean {
-  if (MlsError.is(error, "WRONG_EPOCH")) return true;
+  if (MlsError.is(error, "EPOCH_CHANGED")) return true;
   return MlsError.is(error, "TRANSPORT_REJECTED") && error.details["reason"] === "conflict";
 }

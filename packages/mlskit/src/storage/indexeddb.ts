@@ -47,7 +47,7 @@ export async function indexedDbStorage<O extends IndexedDbStorageOptions>(
   try {
     const factory = options.factory ?? globalThis.indexedDB;
     const isShared = locks !== undefined && options.exclusive !== true;
-    const turns = isShared ? new WriteTurns(locks, `${lockName(name)} turn`) : undefined;
+    const turns = isShared ? new WriteTurns(locks, `mlskit-turn ${name}`) : undefined;
     storage = new IndexedDbStorage(await openDatabase(factory, name), unlock, turns);
   } catch (error) {
     unlock();

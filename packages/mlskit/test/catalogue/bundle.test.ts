@@ -6,7 +6,7 @@ import { bundle } from "../support/bundle.ts";
 const SUITES = [1, 2, 3, 4, 5, 6, 7];
 
 /** Bytes after minification and gzip that a two-party client for suite 1 may have. */
-const CLIENT_LIMIT = 82_800;
+const CLIENT_LIMIT = 83_000;
 /** The same for a program that keeps its state by itself, over the pure functions. */
 const FUNCTIONS_LIMIT = 44_100;
 

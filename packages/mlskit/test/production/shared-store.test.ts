@@ -1,7 +1,13 @@
 /** Two processes that work on one store. P-MP-02. */
 import { expect, test } from "vitest";
-import { Client, createSigner, type GroupConfig, type Identity } from "../../src/index.ts";
-import { commitOrPropose } from "../../src/production/index.ts";
+import {
+  Client,
+  type CommitRequest,
+  createSigner,
+  type GroupConfig,
+  type Identity,
+} from "../../src/index.ts";
+import { addAgain, commitOrPropose } from "../../src/production/index.ts";
 import {
   seededProvider,
   type TestGroup,
@@ -138,10 +144,14 @@ test("P-MP-02: a leaf index of another epoch removes nobody, whoever has that le
     }
     expect(theirs.members()[2]).toMatchObject({ leafIndex: 2 });
   };
-  const refused = { code: "WRONG_EPOCH" };
+  const refused = { code: "EPOCH_CHANGED", retryable: false };
   for (const remove of [
     () => group.remove([2]),
     () => group.proposeRemove(2),
+    () => group.proposeRemove({ leafIndex: 2 }),
+    () => group.removeMember({ leafIndex: 2 }),
+    () => group.propose({ type: "remove", removed: 2 }),
+    () => group.queue({ type: "remove", removed: 2 }),
     () => group.removeMember({ identity: "member 1" }, { remove: [2] }),
     () => group.commitAndDeliver(() => ({ type: "accepted" }), { remove: [2] }),
     () => group.commit({ extensions: [] }),
@@ -166,6 +176,56 @@ test("P-MP-02: a leaf index of another epoch removes nobody, whoever has that le
     group.remove([1]),
   ]);
   expect(removed).toMatchObject({ status: "rejected", reason: refused });
+});
+
+test("P-MP-02: helpers that ask for key packages mean the epoch in which they began", async () => {
+  const { world, mine, other } = await sharedWorld({}, 3);
+  const [id] = await idsOf(mine);
+  const [group, theirs] = [await mine.group(id!), await other.group(id!)];
+  const keyPackage = async (): Promise<Uint8Array> => {
+    const { commit } = await world.member(1).group.update();
+    await theirs.process(commit, { accept: true });
+    await world.member(1).group.acceptCommit();
+    await mine.group(id!);
+    return (await world.member(2).client.createKeyPackage()).bytes;
+  };
+  await expect(addAgain(group, { present: [0, 1], keyPackage })).rejects.toMatchObject({
+    code: "EPOCH_CHANGED",
+  });
+  // Who makes wishes is asked again.
+  let asked = 0;
+  const wishes = async (): Promise<CommitRequest> => {
+    asked++;
+    if (asked === 1) await keyPackage();
+    return { remove: [2] };
+  };
+  const result = await commitOrPropose(group, wishes, {
+    deliver: () => ({ type: "accepted" }),
+    catchUp: () => undefined,
+    propose: () => undefined,
+  });
+  expect([result.type, asked]).toEqual(["committed", 2]);
+});
+
+test("P-TX-04: what a callback leaves undone when it ends is not written", async () => {
+  const { mine, other } = await sharedWorld();
+  const [id] = await idsOf(mine);
+  const closed = { code: "TRANSACTION_CLOSED" };
+  const late: Promise<unknown>[] = [];
+  const { epochAuthenticator } = await mine.group(id!);
+  await mine.transaction(async (tx) => {
+    const group = await tx.group(id!);
+    await group.needsUpdate();
+    late.push(
+      Promise.resolve().then(() => pause(0).then(() => tx.put("late", Uint8Array.of(1)))),
+      Promise.resolve().then(() => Promise.resolve().then(() => tx.group(id!))),
+    );
+  });
+  for (const settled of await Promise.allSettled(late)) {
+    if (settled.status === "rejected") expect(settled.reason).toMatchObject(closed);
+  }
+  expect(await other.transaction((tx) => tx.get("late"))).toBeUndefined();
+  expect((await other.group(id!)).epochAuthenticator).toEqual(epochAuthenticator);
 });
 
 test("P-MP-02 M-STO-16: what belongs to no operation on the group knows its present state as well", async () => {
@@ -356,3 +416,6 @@ function reopened(world: TestGroup, storage: MapStorage): Promise<Client> {
   const { clock, directory: authenticationService } = world;
   return Client.open({ storage, clock, authenticationService });
 }
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resume) => setTimeout(resume, milliseconds));

@@ -184,6 +184,6 @@ export class Transaction implements RecordSink {
   }
 }
 
-function transactionClosed(): UsageError {
+export function transactionClosed(): UsageError {
   return new UsageError("TRANSACTION_CLOSED", "the transaction has ended");
 }

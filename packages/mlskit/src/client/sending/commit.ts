@@ -25,6 +25,11 @@ import type { GroupSession } from "../session/session.ts";
 
 /** What a Commit should do. Everything is optional; an empty request renews our own keys. */
 export interface CommitRequest {
+  /**
+   * The epoch that leaf indices and whole lists of extensions are of; in another one the call throws
+   * `EPOCH_CHANGED`. Default: the one that the group showed when the call was made.
+   */
+  readonly epoch?: bigint | undefined;
   /** Key packages (MLSMessage bytes). */
   readonly add?: readonly Uint8Array[] | undefined;
   /** Leaf indices. */
@@ -85,7 +90,7 @@ export interface PendingCommitView {
   readonly welcomes?: readonly CreatedWelcome[] | undefined;
 }
 
-/** A Commit as the caller asks for it. @throws StateError `WRONG_EPOCH`, `PENDING_COMMIT`, UsageError */
+/** A Commit as the caller asks for it. @throws UsageError `EPOCH_CHANGED` and others, StateError */
 export function stageRequest(
   session: GroupSession,
   request: CommitRequest,
@@ -94,14 +99,14 @@ export function stageRequest(
   return stageOwnCommit(session, request);
 }
 
-/** @throws StateError `WRONG_EPOCH` if it is about leaves or extensions of another epoch */
+/** @throws UsageError `EPOCH_CHANGED` if it is about leaves or extensions of another epoch */
 export function requireRequestSeen(session: GroupSession, request: CommitRequest): void {
-  const { remove = [], swap, extensions, proposals = [] } = request;
+  const { epoch, remove = [], swap, extensions, proposals = [] } = request;
   const isOfEpoch =
     remove.length + (swap?.remove.length ?? 0) > 0 ||
     extensions !== undefined ||
     proposals.some(({ type }) => type === "remove" || type === "groupContextExtensions");
-  if (isOfEpoch) session.requireSeen();
+  if (isOfEpoch) session.requireSeen(epoch);
 }
 
 /** Changes nothing but the pending slot. @throws StateError `PENDING_COMMIT`, UsageError */
@@ -175,13 +180,14 @@ export async function leafUpdate(
   return { ...leaf, credential: identity.credential, signer };
 }
 
-/** Removes the members that match, besides what is asked for. @throws StateError `WRONG_EPOCH` */
+/** Removes the members that match, besides what is asked for. @throws UsageError `EPOCH_CHANGED` */
 export function makeCommitRequest(
   session: GroupSession,
   selector: MemberSelector,
   request: CommitRequest,
 ): CommitRequest {
   requireRequestSeen(session, request);
+  if (selector.leafIndex !== undefined) session.requireSeen(request.epoch);
   const { tree } = session.state.epoch;
   return { ...request, remove: [...(request.remove ?? []), ...requireMembers(tree, selector)] };
 }

@@ -211,7 +211,8 @@ export class ClientCore {
   /** What the store holds, read anew unless it is in memory. @throws StateError `GROUP_NOT_FOUND` */
   async load(handle: number): Promise<FreshState> {
     const known = this.#inMemory(handle);
-    if (known !== undefined && (await this.#storedVersion(handle)) === known.version) return known;
+    const stored = known === undefined ? undefined : await this.#storedVersion(handle);
+    if (known?.version === stored && isFresh(known)) return known;
     const before = this.#find(handle)?.version;
     const loaded = await this.#read(handle);
     if (loaded === undefined) {
@@ -220,7 +221,7 @@ export class ClientCore {
     }
     // Somebody may have written, and shown what he wrote, while it was read.
     const now = this.#find(handle);
-    if (isShown(now) && now.version !== before && now.version > loaded.version) {
+    if (isShown(now) && now.version !== before && now.version >= loaded.version) {
       return isFresh(now) || this.options.cache === "reload" ? now : this.load(handle);
     }
     return this.#show(handle, loaded.state, loaded.version);
@@ -301,7 +302,7 @@ export class ClientCore {
     const seen = this.#find(handle)?.state?.epoch.context.epoch;
     return this.lockOf(handle).run(() =>
       this.attempt(async (transaction) => {
-        const session = await this.openSession(transaction, handle, seen);
+        const session = await this.openSession(transaction, handle, { seen });
         const result = await this.perform(session, operation);
         await this.requireCurrent(session);
         await this.finish(transaction, [session]);
@@ -318,7 +319,7 @@ export class ClientCore {
     try {
       return await operation(session);
     } catch (error) {
-      if (!session.isFromMemory || MlsError.is(error, "STORAGE_CONFLICT")) throw error;
+      if (!session.mayBeOld || MlsError.is(error, "STORAGE_CONFLICT")) throw error;
       const { version } = session;
       const stored = await this.#storedVersion(session.state.handle).catch(() => version);
       throw stored === version ? error : conflict(0, version, stored);
@@ -331,7 +332,7 @@ export class ClientCore {
    * @throws StorageError `STORAGE_CONFLICT`
    */
   requireCurrent(session: GroupSession): MaybePromise<void> {
-    if (session.isFromMemory && !session.isChecked) return this.#requireStored(session);
+    if (session.mayBeOld && !session.isChecked) return this.#requireStored(session);
   }
 
   async #requireStored({ state, version }: GroupSession): Promise<void> {
@@ -383,13 +384,20 @@ export class ClientCore {
 
   /**
    * A session on a group that is in the store. The caller holds the group's lock, and has seen the
-   * group in the epoch `seen`.
+   * group in the epoch `seen`; with `mayAge` other processes may work on it while the session lasts.
    */
-  openSession(transaction: Transaction, handle: number, seen?: bigint): MaybePromise<GroupSession> {
+  openSession(
+    transaction: Transaction,
+    handle: number,
+    {
+      seen,
+      mayAge = false,
+    }: { readonly seen?: bigint | undefined; readonly mayAge?: boolean } = {},
+  ): MaybePromise<GroupSession> {
     const known = this.#inMemory(handle);
-    const isFromMemory = known !== undefined;
+    const mayBeOld = mayAge || known !== undefined;
     return andThen(known ?? this.load(handle), ({ state, version }) => {
-      return this.#session(transaction, state, { version, isFromMemory, seen });
+      return this.#session(transaction, state, { version, mayBeOld, seen });
     });
   }
 

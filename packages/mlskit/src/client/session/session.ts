@@ -1,7 +1,7 @@
 /** One operation on one group: the state it works on, and what it is going to write. */
 import { EMPTY_BYTES } from "../../codec/index.ts";
 import type { Signer } from "../../crypto/index.ts";
-import { StateError } from "../../errors.ts";
+import { StateError, UsageError } from "../../errors.ts";
 import type { Environment } from "../../group/environment.ts";
 import type { GroupContext } from "../../key-schedule/group-context.ts";
 import type { RatchetKind } from "../../secret-tree/hash-ratchet.ts";
@@ -41,7 +41,7 @@ export interface SessionOrigin {
   /** Of its version record. */
   readonly version: number;
   /** Another process may have replaced it since it was read. */
-  readonly isFromMemory: boolean;
+  readonly mayBeOld: boolean;
   /** The epoch that the caller has seen, and that leaf indices of its request are of, if it matters. */
   readonly seen: bigint | undefined;
 }
@@ -62,7 +62,7 @@ export class GroupSession {
   readonly environment: Environment;
   readonly host: SessionHost;
   readonly version: number;
-  readonly isFromMemory: boolean;
+  readonly mayBeOld: boolean;
   readonly #seen: bigint | undefined;
   readonly #before: GroupState | undefined;
   #state: GroupState;
@@ -80,20 +80,21 @@ export class GroupSession {
     this.#state = state;
     this.#before = origin === undefined ? undefined : state;
     this.version = origin?.version ?? 0;
-    this.isFromMemory = origin?.isFromMemory ?? false;
+    this.mayBeOld = origin?.mayBeOld ?? false;
     this.#seen = origin?.seen;
     if (origin === undefined) this.#isTouched = true;
   }
 
   /**
    * What is asked for by leaf index, or as a whole list, is meant as the caller saw the group: in another
-   * epoch somebody else may have the leaf. @throws StateError `WRONG_EPOCH`
+   * epoch somebody else may have the leaf. Not to be retried without looking again.
+   * @throws UsageError `EPOCH_CHANGED`
    */
-  requireSeen(): void {
+  requireSeen(seen: bigint | undefined = this.#seen): void {
     const { epoch } = this.#state.epoch.context;
-    if (this.#seen === undefined || this.#seen === epoch) return;
-    throw new StateError("WRONG_EPOCH", "the group has moved on since it was looked at", {
-      details: { epoch, seen: this.#seen },
+    if (seen === undefined || seen === epoch) return;
+    throw new UsageError("EPOCH_CHANGED", "the group has moved on since it was looked at", {
+      details: { epoch, seen },
     });
   }
 
@@ -193,9 +194,10 @@ export class GroupSession {
 
   /** Once in each epoch in which there is a reason, until we have updated. M-UPD-09. */
   #adviseUpdate(): void {
-    const { handle, status, pending, frozenUpTo, config, epoch } = this.#state;
+    const { handle, status, pending, frozenUpTo, isLeaving, config, epoch } = this.#state;
     if (status !== "active" || this.host.isReadOnly) return;
-    if (pending !== undefined || frozenUpTo !== undefined) return;
+    if (pending !== undefined || frozenUpTo !== undefined || isLeaving) return;
+    for (const { ownUpdate } of this.#state.proposals.values()) if (ownUpdate !== undefined) return;
     const { groupId, epoch: number } = epoch.context;
     if (this.host.advised.get(handle) === number) return;
     const { now } = this.environment;
