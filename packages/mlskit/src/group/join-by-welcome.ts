@@ -207,8 +207,15 @@ export async function stageJoin(
   const { crypto, bundle, reference, psks } = opened;
   const { groupInfo, member } = await openGroupInfo(opened, environment);
   checkWelcomePsks(psks, groupInfo, crypto.suite.kdf.size);
-  checkExtensionsListed(groupInfo, bundle.keyPackage.leafNode);
-  const { epoch, notices } = await validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
+  const { leafNode } = bundle.keyPackage;
+  checkExtensionsListed(groupInfo, leafNode);
+  const { epoch, notices } = await validateGroupInfo(
+    crypto,
+    groupInfo,
+    ratchetTree,
+    environment,
+    leafNode,
+  );
   const ownLeaf = findOwnLeaf(epoch.tree, bundle.keyPackage);
   const inviter = leafIndex(groupInfo.signer);
   const privateKeys = new Map([[nodeOfLeaf(ownLeaf) as number, bundle.encryptionKey]]);

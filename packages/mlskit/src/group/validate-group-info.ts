@@ -39,6 +39,7 @@ export type ValidatedGroupInfo = Checked<
  * secrets.
  *
  * @param ratchetTree The tree if it came by other means than the ratchet_tree extension.
+ * @param ownLeaf The leaf by which we join, which we signed ourselves.
  * @throws StateError `TREE_REQUIRED`, ValidationError, CryptoError, PolicyError, UnsupportedError
  */
 export async function validateGroupInfo(
@@ -46,6 +47,7 @@ export async function validateGroupInfo(
   groupInfo: GroupInfo,
   ratchetTree: Uint8Array | undefined,
   environment: Environment,
+  ownLeaf?: LeafNode,
 ): Promise<ValidatedGroupInfo> {
   const { groupContext: context } = groupInfo;
   check(
@@ -74,6 +76,7 @@ export async function validateGroupInfo(
       RequiredCapabilities,
     ),
     lifetime: receivedLifetimes(environment),
+    ownLeaf,
   });
   const epoch = publicEpoch(crypto, context, tree, groupInfo.confirmationTag);
   const members = [...tree.members()].map(([, next]) => ({ next }));

@@ -11,7 +11,7 @@ import {
   type LifetimeRules,
   type ValidationNotice,
 } from "./leaf-node-validation.ts";
-import type { ParentNode, TreeNode } from "./nodes.ts";
+import type { LeafNode, ParentNode, TreeNode } from "./nodes.ts";
 import { originalTreeHash, parentHash } from "./parent-hash.ts";
 import type { RatchetTree } from "./ratchet-tree.ts";
 import { type SignatureJob, verifySignatures } from "./signature-batch.ts";
@@ -28,6 +28,8 @@ export interface TreeValidationOptions {
   readonly groupId: Uint8Array;
   readonly requiredCapabilities?: RequiredCapabilities | undefined;
   readonly lifetime?: LifetimeRules | undefined;
+  /** A leaf that we signed ourselves: where it stands in every byte, its signature is right. */
+  readonly ownLeaf?: LeafNode | undefined;
 }
 
 /** A tree that may be joined. Trees that follow from it by proposals and paths are checked as they change. */
@@ -51,7 +53,7 @@ export async function validateTree(
   options: TreeValidationOptions,
 ): Promise<TreeValidationResult> {
   // A provider with other threads verifies while this one checks everything else.
-  const signatures = verifyLeaves(tree, options.groupId);
+  const signatures = verifyLeaves(tree, options);
   const [structure, verification] = await Promise.allSettled([
     checkStructure(tree, options),
     signatures,
@@ -197,9 +199,13 @@ async function checkNodes(
 }
 
 /** valn0102. In portions, because what was signed takes as much memory as the tree. */
-async function verifyLeaves(tree: RatchetTree, groupId: Uint8Array): Promise<void> {
+async function verifyLeaves(
+  tree: RatchetTree,
+  { groupId, ownLeaf }: TreeValidationOptions,
+): Promise<void> {
   let jobs: SignatureJob[] = [];
   for (const [index, leaf] of tree.members()) {
+    if (ownLeaf !== undefined && equalBytes(leaf.encoded, ownLeaf.encoded)) continue;
     jobs.push(verifyJob(leaf, { groupId, leafIndex: index }));
     if (jobs.length < PORTION) continue;
     await verifySignatures(tree.crypto, jobs);

@@ -244,6 +244,19 @@ describe("validateTree", () => {
     );
   });
 
+  test("takes the signature of a leaf that is ours in every byte for granted, and no other", async () => {
+    const group = await SampleGroup.create(crypto, 3);
+    const tree = withLeaf(group.tree, 2, { signature: new Uint8Array(64) });
+    const unsigned = tree.leaf(leafIndex(2))!;
+    await validateTree(tree, { ...options, ownLeaf: unsigned });
+    const other = { ...unsigned, encoded: group.tree.leaf(leafIndex(2))!.encoded };
+    for (const ownLeaf of [tree.leaf(leafIndex(1))!, other]) {
+      await expect(validateTree(tree, { ...options, ownLeaf })).rejects.toEqual(
+        expect.objectContaining({ rule: "valn0102", details: { leafIndex: 2 } }),
+      );
+    }
+  });
+
   test("refuses repeated keys", async () => {
     const group = await SampleGroup.create(crypto, 3);
     await group.commit(0);
