@@ -2,6 +2,7 @@
 import {
   type Codec,
   captured,
+  decode,
   decodeInPlace,
   type Encoded,
   opaque,
@@ -86,6 +87,20 @@ export const LeafNodeFields: StructCodec<LeafNodeFields> = struct({
 });
 
 export const LeafNode: Codec<LeafNode> = captured(LeafNodeFields);
+
+/** A longer message does not stay in memory because of one leaf that was in it. */
+const LONG_MESSAGE = 4096;
+
+/** A leaf that comes by a message and stays in the tree. */
+const ArrivingLeafNode: Codec<LeafNode> = {
+  write: (writer, leaf) => LeafNode.write(writer, leaf),
+  read(reader) {
+    const leaf = LeafNode.read(reader);
+    const { encoded } = leaf;
+    if (encoded.buffer.byteLength <= LONG_MESSAGE) return leaf;
+    return decode(LeafNode, encoded, "LeafNode", reader.types);
+  },
+};
 
 /** RFC 9420 §7.1. `unmergedLeaves` holds leaf indices in increasing order. */
 export interface ParentNode {
@@ -199,6 +214,6 @@ export interface UpdatePath {
 }
 
 export const UpdatePath: Codec<UpdatePath> = struct({
-  leafNode: LeafNode,
+  leafNode: ArrivingLeafNode,
   nodes: vector(UpdatePathNode),
 });

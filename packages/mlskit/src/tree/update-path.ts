@@ -1,5 +1,5 @@
 /** New keys for a direct path, encrypted to its copath: TreeKEM. RFC 9420 §7.4–7.6. */
-import { bytesKey, equalBytes } from "../codec/index.ts";
+import { bytesKey, copyBytes, equalBytes } from "../codec/index.ts";
 import type { SealJob, Signer } from "../crypto/crypto-provider.ts";
 import { decryptWithLabel, UPDATE_PATH_NODE, encryptContext } from "../crypto/labels.ts";
 import { all } from "../crypto/maybe-promise.ts";
@@ -147,7 +147,8 @@ export async function mergeUpdatePath({
   checkPathShape(before, path, updatePath, excludedLeaves);
   checkPathKeys(before, sender, updatePath);
   await checkPathKeyFormats(before, updatePath);
-  const publicKeys = updatePath.nodes.map(({ encryptionKey }) => encryptionKey);
+  // In memory of their own: views would keep the Commit for as long as the tree has these nodes.
+  const publicKeys = updatePath.nodes.map(({ encryptionKey }) => copyBytes(encryptionKey));
   const parentHashes = pathParentHashes(before, path, publicKeys);
   const { origin } = updatePath.leafNode;
   check(origin.source === "commit", "valn0110", "INVALID_COMMIT", "a path leaf is no path leaf");

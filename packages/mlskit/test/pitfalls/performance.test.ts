@@ -110,6 +110,22 @@ describe("perf-7 calls to the provider", () => {
 });
 
 describe("perf-9 memory", () => {
+  test("long messages do not stay because of what is kept of them", async () => {
+    const group = await groupOf(64);
+    const { bytes } = await forgeCommit(group.party("member 0"));
+    expect(bytes.length).toBeGreaterThan(5000);
+    const receiver = group.party("member 9");
+    const { context, confirmationTag } = receiver.epoch;
+    const received = await receiver.receive(bytes);
+    if (received.kind !== "commit" || received.staged.next === undefined)
+      throw new Error("no Commit");
+    const { tree } = received.staged.next;
+    const { encoded, signatureKey } = tree.leaf(group.party("member 0").epoch.ownLeaf)!;
+    const { encryptionKey } = tree.parent(tree.root)!;
+    const kept = [context.groupId, confirmationTag, encoded, signatureKey, encryptionKey];
+    for (const { buffer } of kept) expect(buffer.byteLength).toBeLessThan(1000);
+  });
+
   test("is flat over many messages and epochs", { timeout: 240_000 }, async () => {
     const { setFlagsFromString } = await import("node:v8");
     const { runInNewContext } = await import("node:vm");
