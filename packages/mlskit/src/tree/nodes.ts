@@ -174,8 +174,10 @@ export const UpdatePathNode: Codec<UpdatePathNode> = {
       while (list.remaining > 0) encryptedPathSecret.push(HpkeCiphertext.read(list));
       return { encryptionKey, encryptedPathSecret };
     }
-    let count = 0;
-    for (; list.remaining > 0; count++) skipCiphertext(list);
+    const vectors = list.skipVectors();
+    // A kem_output without its ciphertext: what is missing is reported.
+    if (vectors % 2 !== 0) list.skipVector();
+    const count = vectors / 2;
     const encoded = reader.since(start);
     let decoded: readonly HpkeCiphertext[] | undefined;
     const node: UpdatePathNode = {
@@ -199,13 +201,8 @@ export function ciphertextAt(node: UpdatePathNode, index: number): HpkeCiphertex
   const received = undecoded.get(node);
   if (received === undefined) return node.encryptedPathSecret[index];
   const list = new Reader(received.encoded).vector();
-  for (let i = 0; i < index && list.remaining > 0; i++) skipCiphertext(list);
+  list.skipVectors(2 * index);
   return list.remaining > 0 ? HpkeCiphertext.read(list) : undefined;
-}
-
-function skipCiphertext(reader: Reader): void {
-  reader.skipVector();
-  reader.skipVector();
 }
 
 export interface UpdatePath {
