@@ -8,6 +8,8 @@ export interface Ratio {
   readonly where: string;
   readonly value: number;
   readonly target: number;
+  /** What `value` would be if mlskit took no longer than its limit; undefined if it has none. */
+  readonly least?: number | undefined;
   /** Of the median with fewer of them; undefined for what is no time. */
   readonly samples?: number | undefined;
 }
@@ -54,9 +56,13 @@ export class Rows {
     const measured: PrimitiveRatio[] = [];
     for (const row of this.#rows) {
       if (row.library !== "mlskit" || !isSelected(row, selection)) continue;
-      const ratio = this.#ratio(row, { ...row, library: against }, whereOf(row), target);
+      const other = { ...row, library: against };
+      const where = whereOf(row);
+      const ratio = this.#ratio(row, other, where, target);
       if (ratio === undefined) continue;
-      measured.push({ ...ratio, primitives: this.#primitives(row, against) });
+      const limit = { ...row, library: LIMIT };
+      const least = against === LIMIT ? undefined : this.#ratio(limit, other, where, target)?.value;
+      measured.push({ ...ratio, least, primitives: this.#primitives(row, against) });
     }
     const found = new Set(measured.map(({ where }) => where));
     const missing = expected(selection).filter((where) => !found.has(where));

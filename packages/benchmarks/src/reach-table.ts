@@ -20,8 +20,10 @@ function lineOf(line: Reached): string[] {
 
 function verdictOf({ measured, missing }: Reached): string {
   const met = measured.filter(({ value, target }) => value <= target).length;
+  const beyond = measured.filter(({ value, least = 0, target }) => Math.min(value, least) > target);
   const few = measured.filter(({ samples = ENOUGH }) => samples < ENOUGH).length;
   const parts = [`${met} of ${measured.length + missing.length}`];
+  if (beyond.length > 0) parts.push(`${beyond.length} missed by the limit alone`);
   if (missing.length > 0) parts.push(`${missing.length} not measured`);
   if (few > 0) parts.push(`${few} by fewer than ${ENOUGH} samples`);
   return parts.join("; ");

@@ -176,7 +176,7 @@ Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`n
 what else it can do.
 
 Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
-compiled its code. All take turns in one run, A B C, B C A, C A B: a turn is one run of the operation or, of what is fast, up to a
+compiled its code; in a new process each kind of operation is repeated for three seconds before anything counts. All take turns in one run, A B C, B C A, C A B: a turn is one run of the operation or, of what is fast, up to a
 hundred in a row. What a turn begins with does not count, because after the turns of others caches are cold. Cells are medians, with
 the 95th percentile and the number of samples in brackets; ${FEW} marks a ${MARKED}: what takes seconds is not repeated
 as often, nor is what nothing is aimed at. All rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
@@ -210,5 +210,6 @@ in this process. Storing and loading need no cryptography. Loading is not the sa
 when they are needed, so that the first Commit afterwards is slower, others read everything.
 
 *Reach* compares with what mlskit aims at: the worst place, what is allowed there, the number of samples of the median with fewer of
-them, and how many of all places a complete run has meet the target.
+them, and how many of all places a complete run has meet the target. *Missed by the limit alone* are those where the limit of
+mlskit already takes longer than the other's whole operation allows.
 `;

@@ -40,10 +40,11 @@ const ROUNDS = 9;
 /** Of a group's time: the code gets warm in the first part, the rounds fill the second. */
 const WARM_UP = 0.25;
 const MEASURING = 0.65;
-/** Milliseconds. */
+/** Milliseconds. Engines compile what was run thousands of times: in a new process that takes seconds. */
 const LONGEST_WARM_UP = 600;
-const FIRST_WARM_UP = 400;
+const FIRST_WARM_UP = 3000;
 const SHORTEST_WARM_UP = 60;
+const MOST_WARM_UP_RUNS = 20_000;
 const LONGEST_ROUND = 150;
 const SHORTEST_ROUND = 10;
 /** What a turn begins with, uncounted; runs that take longer do not notice. */
@@ -203,7 +204,7 @@ class Rounds {
       const now = performance.now();
       const perRun = (now - before) / count;
       done += count;
-      if (now - start >= milliseconds || done >= 1000) return { perRun, last };
+      if (now - start >= milliseconds || done >= MOST_WARM_UP_RUNS) return { perRun, last };
       count = Math.max(1, Math.min(2 * count, Math.floor(milliseconds / 2 / perRun)));
     }
   }
