@@ -6,7 +6,7 @@ import { inScope, MLSKIT, type ScopedProgram } from "./peers.ts";
 import { groupsAt, nameOf, type Place } from "./plan.ts";
 import { Preparations } from "./preparations.ts";
 import { type MeasuredLibrary, OVER, type Results, type Row, type Skipped } from "./results.ts";
-import { runRounds } from "./rounds.ts";
+import { FIRST_WARM_UP, runRounds } from "./rounds.ts";
 
 type Library = LibraryProcess<ScopedProgram>;
 
@@ -27,8 +27,8 @@ export class Measurement {
   /** By name. They go on from place to place, because in a process that has just begun code is slow. */
   readonly #running = new Map<string, Library>();
   readonly #preparations = new Preparations();
-  /** Libraries with groups of operations that they have run. */
-  readonly #known = new Set<string>();
+  /** Groups of operations that the process of a library has run, by its name. */
+  readonly #warm = new Map<string, Set<string>>();
   #hasEnded = false;
 
   constructor(options: MeasurementOptions) {
@@ -47,7 +47,7 @@ export class Measurement {
   ): Promise<Pick<Results, "rows" | "skipped" | "libraries">> {
     this.#rows = [];
     this.#skipped = [];
-    const planned = performance.now() + seconds * 1000;
+    let planned = performance.now() + seconds * 1000;
     const forged = new ForgedGroups(place);
     const ready: Library[] = [];
     for (const program of programs) {
@@ -63,6 +63,9 @@ export class Measurement {
         return isAlive && hello.groups.includes(name) && inScope(program, place, name);
       });
       const share = (planned - performance.now()) / (groups.length - i);
+      // Warming up for the first time is no part of what the place is given.
+      const fresh = able.filter((library) => this.#isNew(library.name, name));
+      if (!this.#options.quick) planned += FIRST_WARM_UP * fresh.length;
       await this.#runGroup(able, name, place, Math.max(0, share));
     }
     const libraries = [...this.#libraries.values()];
@@ -97,6 +100,7 @@ export class Measurement {
     }
     const known = this.#running.get(program.name);
     const library = known?.isAlive === true ? known : new LibraryProcess(program);
+    if (library !== known) this.#warm.set(program.name, new Set());
     this.#running.set(program.name, library);
     const start = performance.now();
     const isReady = await this.#attempt(program.name, nameOf(place), async () => {
@@ -135,11 +139,15 @@ export class Measurement {
       patience,
       quick,
       once,
-      isNew: (library) => !this.#known.has(`${library} ${group}`),
+      isNew: (library) => this.#isNew(library, group),
       attempt: (library, work) => this.#attempt(library, what, work),
     });
-    for (const { name } of able) this.#known.add(`${name} ${group}`);
+    for (const { name } of able) this.#warm.get(name)?.add(group);
     for (const row of found) this.#rows.push({ ...place, ...row });
+  }
+
+  #isNew(library: string, group: string): boolean {
+    return this.#warm.get(library)?.has(group) !== true;
   }
 
   /** Undefined if the library fails or is cut short, which is noted. */

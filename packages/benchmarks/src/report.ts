@@ -176,17 +176,17 @@ Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`n
 what else it can do.
 
 Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
-compiled its code; in a new process each kind of operation is repeated for three seconds before anything counts. All take turns in one run, A B C, B C A, C A B: a turn is one run of the operation or, of what is fast, up to a
-hundred in a row. What a turn begins with does not count, because after the turns of others caches are cold. Cells are medians, with
-the 95th percentile and the number of samples in brackets; ${FEW} marks a ${MARKED}: what takes seconds is not repeated
-as often, nor is what nothing is aimed at. All rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that
-mlskit is faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as PrivateMessage
-without padding, GroupInfo with the tree. The receiver is another member, and both are found to be in the same epoch after every
-Commit. mlskit is measured below its client, without storage, on the provider for Node; OpenMLS writes to its memory storage as it
-goes. Commits of mlskit always carry a path, and its Welcomes the tree; some libraries leave the path out when a Commit only adds
-members. OpenMLS-WASM (the bindings of mls-ts) adds by a proposal and a Commit without path, both as PrivateMessage, by a Welcome
-without tree: there, mlskit does the same, as *propose to add one and commit*. mlskit reads the key package from bytes, the bindings are
-given their object and go on with an epoch that is in use, mlskit begins one.
+compiled its code; a new process first repeats each kind of operation, for three seconds or 20,000 times. All take turns in one run, A B
+C, B C A, C A B: a turn is one run of the operation or, of what is fast, up to a hundred in a row. What a turn begins with does not
+count, because after the turns of others caches are cold. Cells are medians, with the 95th percentile and the number of samples in
+brackets; ${FEW} marks a ${MARKED}: what takes seconds is not repeated as often, nor is what nothing is aimed at. All rounds are in the
+JSON. Ratios are mlskit's median over the other's, so less than 1 means that mlskit is faster. Messages go in and out as bytes:
+handshake messages as PublicMessage, application messages as PrivateMessage without padding, GroupInfo with the tree. The receiver is
+another member, and both are found to be in the same epoch after every Commit. mlskit is measured below its client, without storage, on
+the provider for Node; OpenMLS writes to its memory storage as it goes. Commits of mlskit always carry a path, and its Welcomes the
+tree; some libraries leave the path out when a Commit only adds members. OpenMLS-WASM (the bindings of mls-ts) adds by a proposal and a
+Commit without path, both as PrivateMessage, by a Welcome without tree: there, mlskit does the same, as *propose to add one and commit*.
+mlskit reads the key package from bytes, the bindings are given their object and go on with an epoch that is in use, mlskit begins one.
 mlskit uses all cores. Columns named *1 thread* are there to show what threads make of a library, measured after the others, without
 a ratio.
 

@@ -42,7 +42,7 @@ const WARM_UP = 0.25;
 const MEASURING = 0.65;
 /** Milliseconds. Engines compile what was run thousands of times: in a new process that takes seconds. */
 const LONGEST_WARM_UP = 600;
-const FIRST_WARM_UP = 3000;
+export const FIRST_WARM_UP = 3000;
 const SHORTEST_WARM_UP = 60;
 const MOST_WARM_UP_RUNS = 20_000;
 const LONGEST_ROUND = 150;

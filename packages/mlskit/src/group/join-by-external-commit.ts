@@ -64,7 +64,7 @@ export async function joinByExternalCommit(
     "INVALID_GROUP_INFO",
     "the group's key for external joins is malformed",
   );
-  const validated = await validateGroupInfo(crypto, groupInfo, options.ratchetTree, environment);
+  const validated = await validateGroupInfo(crypto, groupInfo, environment, options);
   const before = validated.epoch;
   const messages = options.pendingMessages ?? [];
   const received = await acceptPublicProposals(before, messages, environment);

@@ -43,6 +43,7 @@ import { checkWelcomePsks } from "./welcome-psks.ts";
 
 /** A key package of ours with its private keys. */
 export interface KeyPackageBundle {
+  /** By `createKeyPackage`: the signature of our own leaf is not verified once more when we join. */
   readonly keyPackage: KeyPackage;
   readonly initKey: Secret;
   /** Of the leaf. */
@@ -209,13 +210,8 @@ export async function stageJoin(
   checkWelcomePsks(psks, groupInfo, crypto.suite.kdf.size);
   const { leafNode } = bundle.keyPackage;
   checkExtensionsListed(groupInfo, leafNode);
-  const { epoch, notices } = await validateGroupInfo(
-    crypto,
-    groupInfo,
-    ratchetTree,
-    environment,
-    leafNode,
-  );
+  const knowledge = { ratchetTree, ownLeaf: leafNode };
+  const { epoch, notices } = await validateGroupInfo(crypto, groupInfo, environment, knowledge);
   const ownLeaf = findOwnLeaf(epoch.tree, bundle.keyPackage);
   const inviter = leafIndex(groupInfo.signer);
   const privateKeys = new Map([[nodeOfLeaf(ownLeaf) as number, bundle.encryptionKey]]);

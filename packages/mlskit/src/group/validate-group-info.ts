@@ -35,20 +35,25 @@ export type ValidatedGroupInfo = Checked<
   "validateGroupInfo"
 >;
 
+/** What does not come by the GroupInfo. */
+export interface JoinerKnowledge {
+  /** The tree if it came by other means than the ratchet_tree extension. */
+  readonly ratchetTree?: Uint8Array | undefined;
+  /** The leaf by which we join, which we signed ourselves. */
+  readonly ownLeaf?: LeafNode | undefined;
+}
+
 /**
  * Checks signature, tree hash, tree and leaves. Not the confirmation tag, which takes a member's
  * secrets.
  *
- * @param ratchetTree The tree if it came by other means than the ratchet_tree extension.
- * @param ownLeaf The leaf by which we join, which we signed ourselves.
  * @throws StateError `TREE_REQUIRED`, ValidationError, CryptoError, PolicyError, UnsupportedError
  */
 export async function validateGroupInfo(
   crypto: SuiteCrypto,
   groupInfo: GroupInfo,
-  ratchetTree: Uint8Array | undefined,
   environment: Environment,
-  ownLeaf?: LeafNode,
+  { ratchetTree, ownLeaf }: JoinerKnowledge = {},
 ): Promise<ValidatedGroupInfo> {
   const { groupContext: context } = groupInfo;
   check(

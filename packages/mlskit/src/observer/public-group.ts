@@ -243,7 +243,7 @@ async function validate(
   const known = new Set([...environment.types.extensions, ...extensions.map(({ type }) => type)]);
   const types = { ...environment.types, extensions: known };
   const crypto = provider.suite(cipherSuite);
-  return validateGroupInfo(crypto, info, ratchetTree, { ...environment, types });
+  return validateGroupInfo(crypto, info, { ...environment, types }, { ratchetTree });
 }
 
 function decodeGroupInfo(bytes: Uint8Array, environment: Environment): GroupInfo {

@@ -76,7 +76,7 @@ test("M-RCV-31: key package, tree, GroupInfo and Welcome become others by their 
     ratchetTree: true,
     externalPub: true,
   });
-  const valid = await validateGroupInfo(crypto, groupInfo, undefined, environment);
+  const valid = await validateGroupInfo(crypto, groupInfo, environment);
   expect(valid.epoch.context).toEqual(epoch.context);
   expect(valid.epoch.tree.encode()).toEqual(tree.encode());
 });

@@ -165,7 +165,7 @@ export async function world(options: WorldOptions = {}): Promise<World> {
         },
         environment,
       ),
-    observe: () => validateGroupInfo(crypto, groupInfo, undefined, environment),
+    observe: () => validateGroupInfo(crypto, groupInfo, environment),
   };
 }
 

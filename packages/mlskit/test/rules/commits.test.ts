@@ -708,7 +708,7 @@ describe("mk-84", () => {
     );
     expect(findExtension(info.extensions, ExtensionType.ratchetTree)).toEqual(tree.encode());
     expect(info.extensions.map(({ type }) => type)).toEqual([2, 4]);
-    await validateGroupInfo(crypto, info, undefined, group.environment);
+    await validateGroupInfo(crypto, info, group.environment);
     const { groupInfo: welcomed, inviter } = await join(
       made.welcomes[0]!.bytes,
       [joiner],

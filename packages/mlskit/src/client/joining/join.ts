@@ -264,7 +264,7 @@ export async function checkGroupInfo(
   const environment = joinEnvironment(core);
   const groupInfo = decodeGroupInfo(bytes, core.options);
   const crypto = core.options.provider.suite(groupInfo.groupContext.cipherSuite);
-  return validateGroupInfo(crypto, groupInfo, ratchetTree, environment);
+  return validateGroupInfo(crypto, groupInfo, environment, { ratchetTree });
 }
 
 function joinEnvironment(core: ClientCore): Environment {
