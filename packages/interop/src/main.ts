@@ -49,7 +49,10 @@ async function main(options: Options): Promise<number> {
     return 0;
   }
   const { configs, missing, remedy } = loadConfigs(options);
-  const isChosen = (name: string): boolean => !options.short || name !== LONG_CONFIG;
+  // Longer than all else together: played in full, or by whoever names it.
+  const isNamed = (name: string): boolean => options.configs?.includes(name) === true;
+  const isChosen = (name: string): boolean =>
+    !options.short || name !== LONG_CONFIG || isNamed(name);
   for (const name of missing.filter(isChosen)) skip(`official scripts ${name}`, remedy);
   const chosen = configs.filter(({ name }) => isChosen(name));
   console.log(`start value: ${options.seed}`);
@@ -57,7 +60,10 @@ async function main(options: Options): Promise<number> {
   const judging = judgeOf(options);
   const results: MatrixResult[] = [];
   if (options.judge === undefined) {
-    for (const contest of contests) results.push(await drive(contest, chosen, options));
+    const others = chosen.filter(({ name }) => name !== LONG_CONFIG || isNamed(name));
+    for (const contest of contests) {
+      results.push(await drive(contest, contest.name === ALONE ? chosen : others, options));
+    }
   }
   const judged: Judgement[] = [];
   if (judging !== undefined) {
@@ -88,7 +94,8 @@ async function drive(
     rotates: options.short,
     seed: options.seed,
     provokesPeers: options.provokesPeers,
-    jobs: options.jobs ?? (options.short ? 2 : 1),
+    // A server that runs already is one for all: nothing is played there at the same time.
+    jobs: options.jobs ?? (options.short && options.clients.length === 0 ? 2 : 1),
     origin: presentOrigin(),
     skip,
     progress: (result, players) => {

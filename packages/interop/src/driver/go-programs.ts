@@ -21,7 +21,7 @@ const MLS_GO: GoProgram = {
   name: "mls-go",
   folder: "mls-go",
   path: "github.com/thomas-vilte/mls-go/interop/server",
-  version: "v1.6.0",
+  version: "v1.6.0 (9d524c5b1de7)",
 };
 
 /** mls-go's port of the working group's runner: that one is in no module that can be required. */

@@ -41,7 +41,8 @@ export class BadUsage extends Error {}
 
 export const USAGE: string = `usage: npm run interop -- [options]
   --self               mlskit alone, in several processes
-  --short              one run per script, suites and handshake forms in turn
+  --short              one run per script, suites and handshake forms in turn;
+                       deep_random only if it is named
   --one-cast           one cast per script, in all suites and forms
   --spread             every cast once, one of several servers in each suite and form
   --client HOST:PORT[=VERSION]   with this server instead (repeat)
@@ -53,7 +54,8 @@ export const USAGE: string = `usage: npm run interop -- [options]
   --provoke-peers      peers too get tampered input: what they accept is noted,
                        what they do not survive fails
   --suite N            only this suite (repeat)
-  --config NAME        only this configuration (repeat)
+  --config NAME        only this configuration (repeat); deep_random is played by
+                       mlskit alone unless it is named
   --script NAME        only this script (repeat)
   --form public|private
   --configs FOLDER     where the official scripts are
@@ -116,6 +118,9 @@ export function parseOptions(args: readonly string[]): Options {
     if (take === undefined) throw new BadUsage(`unknown option ${name}`);
     if (value === undefined) throw new BadUsage(`${name} needs a value`);
     take(draft, value);
+  }
+  if ((draft.jobs ?? 1) > 1 && draft.clients.length > 0) {
+    throw new BadUsage("--jobs needs servers of its own, which --client does not start");
   }
   return draft;
 }

@@ -78,28 +78,41 @@ export async function joinAll(
       identity: world.identity(joiner),
       ratchet_tree: invitation.ratchetTree ?? EMPTY,
     };
-    if (joiner === provoked) await provokeJoiner(world, joiner, request);
+    if (joiner === provoked) await provokeJoiner(world, joiner, "JoinGroup", request);
     const joined = await world.call(joiner, "JoinGroup", request);
     world.states.set(joiner, joined.state_id);
     authenticators.set(joiner, joined.epoch_authenticator);
   }
 }
 
-async function provokeJoiner(
+type Joining = "JoinGroup" | "HandleReInitWelcome" | "HandleBranch";
+
+/** Gives a joiner, before it gets the real ones, Welcomes and trees that it must refuse. */
+export async function provokeJoiner<Name extends Joining>(
   world: World,
   joiner: string,
-  request: RequestOf<"JoinGroup">,
+  name: Name,
+  request: RequestOf<Name>,
 ): Promise<void> {
-  const { welcome, ratchet_tree } = request;
+  const { welcome } = request;
   // Not in the middle: that may be the part of another joiner, which is none of this one's business.
   for (const bad of tamperings(welcome).slice(0, 2)) {
     const what = "a Welcome with a flipped bit";
-    await refused(world, joiner, "JoinGroup", { ...request, welcome: bad }, what);
+    await refused(world, joiner, name, { ...request, welcome: bad }, what);
   }
-  if (ratchet_tree.length === 0) return;
-  for (const bad of tamperings(ratchet_tree)) {
+  await refuseTrees(world, joiner, name, request);
+}
+
+async function refuseTrees<Name extends Joining | "ExternalJoin">(
+  world: World,
+  joiner: string,
+  name: Name,
+  request: RequestOf<Name>,
+): Promise<void> {
+  if (request.ratchet_tree.length === 0) return;
+  for (const ratchet_tree of tamperings(request.ratchet_tree)) {
     const what = "a tree with a flipped bit";
-    await refused(world, joiner, "JoinGroup", { ...request, ratchet_tree: bad }, what);
+    await refused(world, joiner, name, { ...request, ratchet_tree }, what);
   }
 }
 
@@ -144,6 +157,7 @@ export async function externalJoin(
     const what = "a GroupInfo with a flipped bit";
     await refused(world, joiner, "ExternalJoin", { ...request, group_info: bad }, what);
   }
+  await refuseTrees(world, joiner, "ExternalJoin", request);
   const joined = await world.call(joiner, "ExternalJoin", request);
   world.states.set(joiner, joined.state_id);
   const { commit } = joined;

@@ -11,9 +11,8 @@ import {
   checkWelcome,
 } from "./flags.ts";
 import type { Step } from "./script.ts";
-import { createKeyPackage, provokeMember } from "./step-joins.ts";
+import { createKeyPackage, provokeJoiner, provokeMember } from "./step-joins.ts";
 import { anotherSuite, nextGroupId } from "./step-proposals.ts";
-import { refused, tamperings } from "./tampering.ts";
 import type { World } from "./world.ts";
 
 type StepOf<Action extends Step["action"]> = Extract<Step, { action: Action }>;
@@ -53,12 +52,7 @@ export async function reinit(world: World, step: StepOf<"reinit">): Promise<void
       welcome: made.welcome,
       ratchet_tree: step.externalTree ? made.ratchet_tree : EMPTY,
     };
-    if (member === provoked) {
-      for (const welcome of tamperings(made.welcome).slice(0, 2)) {
-        const what = "a Welcome with a flipped bit";
-        await refused(world, member, "HandleReInitWelcome", { ...request, welcome }, what);
-      }
-    }
+    if (member === provoked) await provokeJoiner(world, member, "HandleReInitWelcome", request);
     const joined = await world.call(member, "HandleReInitWelcome", request);
     world.states.set(member, joined.state_id);
     authenticators.set(member, joined.epoch_authenticator);
@@ -155,12 +149,7 @@ export async function branch(world: World, step: StepOf<"branch">): Promise<void
       welcome: made.welcome,
       ratchet_tree: ratchetTree ?? EMPTY,
     };
-    if (member === provoked) {
-      for (const welcome of tamperings(made.welcome).slice(0, 2)) {
-        const what = "a Welcome with a flipped bit";
-        await refused(world, member, "HandleBranch", { ...request, welcome }, what);
-      }
-    }
+    if (member === provoked) await provokeJoiner(world, member, "HandleBranch", request);
     const joined = await world.call(member, "HandleBranch", request);
     authenticators.set(member, joined.epoch_authenticator);
     world.states.set(member, joined.state_id);
