@@ -113,6 +113,27 @@ describe.runIf(existsSync(program))("npm run interop", () => {
   );
 
   test(
+    "M-INT-02 the long script is played by mlskit alone and by whoever names it, also with --short",
+    () => {
+      const scripts = mkdtempSync(join(tmpdir(), "interop-long-"));
+      const steps = [{ action: "createGroup", actor: "alice", members: ["bob"] }];
+      const text = JSON.stringify({ scripts: { random: steps } });
+      writeFileSync(join(scripts, `${LONG_CONFIG}.json`), text);
+      const one = ["--configs", scripts, "--suite", "1", "--form", "public", "--one-cast"];
+      const server = fileURLToPath(new URL("../build/server.js", import.meta.url));
+      const peer = ["--run", `${process.execPath} ${server} --port {port}`];
+      const isPlayed = (...args: readonly string[]): boolean =>
+        interop([...one, ...args]).stdout.includes(`\n${LONG_CONFIG}/random, suite 1: `);
+      expect(isPlayed("--self", "--script", "random")).toBe(true);
+      expect(isPlayed("--script", "random", ...peer)).toBe(false);
+      expect(isPlayed("--config", LONG_CONFIG, ...peer)).toBe(true);
+      expect(isPlayed("--self", "--short", "--script", "random")).toBe(false);
+      expect(isPlayed("--self", "--short", "--config", LONG_CONFIG)).toBe(true);
+    },
+    PATIENCE,
+  );
+
+  test(
     "M-INT-02 exits with 2 if something that was asked for has no such name, although other things do",
     () => {
       const { status, stderr, stdout } = interop([
@@ -215,7 +236,9 @@ test("peers are named by address or command, with a version that they do not tel
     { at: "peer --port={port}", version: undefined },
     { at: "peer -a=b {port}", version: "v1" },
   ]);
-  for (const wrong of [["--client"], ["--jobs", "0"], ["--suite", "x"], ["--what"]]) {
+  // Jobs would share the server that runs already.
+  const shared = ["--client", "127.0.0.1:5000", "--jobs", "2"];
+  for (const wrong of [["--client"], ["--jobs", "0"], ["--suite", "x"], ["--what"], shared]) {
     expect(() => parseOptions(wrong)).toThrow(BadUsage);
   }
 });
