@@ -50,7 +50,8 @@ const JUDGED: typeof MATRICES = [
   ["mlspp and mls-rs", /^mlspp .*,Wickr MLS mls-rs /, [1, 2, 3, 4, 5, 6, 7]],
 ];
 
-const isWithMlsGo = ({ servers }: MatrixResult): boolean => /^mls-go /.test(servers[1] ?? "");
+const isWithMlsGo = ({ servers }: MatrixResult): boolean =>
+  servers[1]?.startsWith("mls-go ") === true;
 const isAlone = ({ servers }: MatrixResult): boolean => servers.length === 1;
 /** In words, for whoever reads what is wrong. */
 const nameOf = ({ config, script, suite }: ScriptResult): string =>

@@ -134,26 +134,6 @@ export class Reader {
     this.#take(this.#contentLength());
   }
 
-  /** Moves past variable-size vectors, at most `limit`; how many there were before the end. */
-  skipVectors(limit: number = Infinity): number {
-    // One loop over local variables for the short ones: there may be tens of thousands.
-    const bytes = this.#bytes;
-    let at = this.#offset;
-    let count = 0;
-    for (; at < this.#end && count < limit; count++) {
-      const header = bytes[at] ?? 0;
-      if (header < 0x40 && at + 1 + header <= this.#end) {
-        at += 1 + header;
-        continue;
-      }
-      this.#offset = at;
-      this.skipVector();
-      at = this.#offset;
-    }
-    this.#offset = at;
-    return count;
-  }
-
   #contentLength(): number {
     const length = this.vectorLength();
     if (length <= this.remaining) return length;

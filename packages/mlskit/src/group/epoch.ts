@@ -1,5 +1,5 @@
 /** One epoch of a group. Values of these types never change; a Commit makes the next one. */
-import { encode } from "../codec/index.ts";
+import { copyBytes, decodeInPlace, encode } from "../codec/index.ts";
 import type { Secret, Signer, SuiteCrypto } from "../crypto/index.ts";
 import { interimTranscriptHash } from "../framing/transcript-hash.ts";
 import { GroupContext } from "../key-schedule/group-context.ts";
@@ -39,19 +39,24 @@ export interface Epoch extends PublicEpoch {
 /** An epoch with what follows from its context and tag. */
 export function publicEpoch<Tree extends RatchetTree>(
   crypto: SuiteCrypto,
-  context: GroupContext,
+  given: GroupContext,
   tree: Tree,
   confirmationTag: Uint8Array,
-  contextBytes: Uint8Array = encodeContext(context),
+  contextBytes: Uint8Array = encodeContext(given),
 ): PublicEpoch & { readonly tree: Tree } {
-  const { confirmedTranscriptHash } = context;
+  // In memory of its own: views would keep a GroupInfo or Commit for as long as the epoch lasts.
+  const context = decodeInPlace(GroupContext, contextBytes);
   return {
     crypto,
     context,
     contextBytes,
     tree,
-    confirmationTag,
-    interimTranscriptHash: interimTranscriptHash(crypto, confirmedTranscriptHash, confirmationTag),
+    confirmationTag: copyBytes(confirmationTag),
+    interimTranscriptHash: interimTranscriptHash(
+      crypto,
+      context.confirmedTranscriptHash,
+      confirmationTag,
+    ),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Believing a GroupInfo and its tree. RFC 9420 §12.4.3, §12.4.3.1. */
 import { type Checked, sealed } from "../checked.ts";
-import { copyBytes, decodeInPlace, equalBytes, type WireTypes } from "../codec/index.ts";
+import { equalBytes, type WireTypes } from "../codec/index.ts";
 import type { SuiteCrypto } from "../crypto/index.ts";
 import { CryptoError, StateError, UnsupportedError } from "../errors.ts";
 import {
@@ -9,7 +9,6 @@ import {
   readExtension,
   RequiredCapabilities,
 } from "../extensions/extension.ts";
-import { GroupContext } from "../key-schedule/group-context.ts";
 import { type GroupInfo, groupInfoVerifyJob } from "../messages/group-info.ts";
 import { check, violation } from "../rules.ts";
 import { isDefaultType, supports } from "../tree/capabilities.ts";
@@ -21,7 +20,7 @@ import { validateTree, type ValidatedTree } from "../tree/tree-validation.ts";
 import { checkExternalSenderList } from "./context-extensions.ts";
 import { checkCredentials } from "./credential-checks.ts";
 import { type Environment, wireTypes } from "./environment.ts";
-import { encodeContext, type PublicEpoch, publicEpoch } from "./epoch.ts";
+import { type PublicEpoch, publicEpoch } from "./epoch.ts";
 import { receivedLifetimes } from "./lifetimes.ts";
 import { checkContextExtensionTypes } from "./proposal-rules.ts";
 
@@ -84,23 +83,12 @@ export async function validateGroupInfo(
     lifetime: receivedLifetimes(environment),
     ownLeaf,
   });
-  const epoch = epochOf(crypto, groupInfo, tree);
+  const epoch = publicEpoch(crypto, context, tree, groupInfo.confirmationTag);
   const members = [...tree.members()].map(([, next]) => ({ next }));
   await checkCredentials(environment, members, "join", context.groupId);
   await checkExternalSenderList(epoch, context.extensions, environment);
   tree.compact(types);
   return sealed({ epoch, groupInfo, notices });
-}
-
-/** In memory of its own: views would keep the GroupInfo with its tree for as long as the group lives. */
-function epochOf(
-  crypto: SuiteCrypto,
-  { groupContext, confirmationTag }: GroupInfo,
-  tree: ValidatedTree,
-): ValidatedGroupInfo["epoch"] {
-  const contextBytes = encodeContext(groupContext);
-  const context = decodeInPlace(GroupContext, contextBytes, "GroupContext");
-  return publicEpoch(crypto, context, tree, copyBytes(confirmationTag), contextBytes);
 }
 
 /** Rule mk-96: from the extension or the caller; if both, they agree. */

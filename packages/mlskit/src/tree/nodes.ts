@@ -88,17 +88,13 @@ export const LeafNodeFields: StructCodec<LeafNodeFields> = struct({
 
 export const LeafNode: Codec<LeafNode> = captured(LeafNodeFields);
 
-/** A longer message does not stay in memory because of one leaf that was in it. */
-const LONG_MESSAGE = 4096;
-
-/** A leaf that comes by a message and stays in the tree. */
+/** A leaf that comes by a message and stays in the tree: as a view it would keep a long one in memory. */
 const ArrivingLeafNode: Codec<LeafNode> = {
-  write: (writer, leaf) => LeafNode.write(writer, leaf),
+  ...LeafNode,
   read(reader) {
     const leaf = LeafNode.read(reader);
-    const { encoded } = leaf;
-    if (encoded.buffer.byteLength <= LONG_MESSAGE) return leaf;
-    return decode(LeafNode, encoded, "LeafNode", reader.types);
+    if (leaf.encoded.buffer.byteLength < 4096) return leaf;
+    return decode(LeafNode, leaf.encoded, "LeafNode", reader.types);
   },
 };
 
@@ -174,10 +170,8 @@ export const UpdatePathNode: Codec<UpdatePathNode> = {
       while (list.remaining > 0) encryptedPathSecret.push(HpkeCiphertext.read(list));
       return { encryptionKey, encryptedPathSecret };
     }
-    const vectors = list.skipVectors();
-    // A kem_output without its ciphertext: what is missing is reported.
-    if (vectors % 2 !== 0) list.skipVector();
-    const count = vectors / 2;
+    let count = 0;
+    for (; list.remaining > 0; count++) skipCiphertext(list);
     const encoded = reader.since(start);
     let decoded: readonly HpkeCiphertext[] | undefined;
     const node: UpdatePathNode = {
@@ -201,8 +195,13 @@ export function ciphertextAt(node: UpdatePathNode, index: number): HpkeCiphertex
   const received = undecoded.get(node);
   if (received === undefined) return node.encryptedPathSecret[index];
   const list = new Reader(received.encoded).vector();
-  list.skipVectors(2 * index);
+  for (let i = 0; i < index && list.remaining > 0; i++) skipCiphertext(list);
   return list.remaining > 0 ? HpkeCiphertext.read(list) : undefined;
+}
+
+function skipCiphertext(reader: Reader): void {
+  reader.skipVector();
+  reader.skipVector();
 }
 
 export interface UpdatePath {
