@@ -11,6 +11,7 @@ import { findPeers, inScope, mlskit } from "./peers.ts";
 import { groupsAt, LATE, nameOf, rank, weightOf } from "./plan.ts";
 import { writeReport } from "./report.ts";
 import { OVER, type Results, type Row, writeResults } from "./results.ts";
+import { SETTLING } from "./rounds.ts";
 import { textOf } from "./text.ts";
 
 interface Task {
@@ -36,6 +37,7 @@ async function measure(options: Options): Promise<void> {
     machine,
     commit,
     quick: options.quick,
+    ...(options.quick ? {} : { settling: SETTLING }),
     libraries: [],
     skipped: [],
     rows: [],

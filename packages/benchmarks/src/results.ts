@@ -18,6 +18,8 @@ export interface Results {
   /** Abbreviated hash of the commit that was measured, with a "+" if files had changed. */
   readonly commit: string;
   readonly quick: boolean;
+  /** Milliseconds that a turn begins with and that do not count; 10 where it is not said. */
+  readonly settling?: number;
   readonly libraries: readonly MeasuredLibrary[];
   readonly skipped: readonly Skipped[];
   readonly rows: readonly Row[];

@@ -1,6 +1,6 @@
 /**
- * One group of operations on all libraries of a place, in turns: A B C, B C A, C A B. A turn begins
- * with runs that do not count, because after the turns of others caches are cold; and what is
+ * One group of operations on all libraries of a place, in turns: A B D C, B C A D, C D B A. A turn
+ * begins with runs that do not count, because after the turns of others caches are cold; and what is
  * compared within a library, mlskit and its limit, takes turns in who comes first.
  */
 import { MLSKIT } from "./peers.ts";
@@ -47,8 +47,11 @@ const SHORTEST_WARM_UP = 60;
 const MOST_WARM_UP_RUNS = 20_000;
 const LONGEST_ROUND = 150;
 const SHORTEST_ROUND = 10;
-/** What a turn begins with, uncounted; runs that take longer do not notice. */
-const SETTLING = 10;
+/**
+ * What a turn begins with, uncounted: what takes a millisecond is half as long again in the first
+ * run, and still longer than usual after ten. Runs that take longer do not notice.
+ */
+export const SETTLING = 30;
 const NOTICEABLE = 200;
 /** Runs that take longer are not repeated as often, and the first one counts. */
 const SLOW = 1000;
@@ -128,7 +131,7 @@ class Rounds {
   }
 
   async round(number: number): Promise<void> {
-    for (const turn of rotate(this.#turns, number)) {
+    for (const turn of inTurns(this.#turns, number)) {
       if (turn.rounds >= ROUNDS) continue;
       if (turn.rounds >= turn.least && turn.spent > this.#share) continue;
       const start = performance.now();
@@ -230,9 +233,14 @@ function leastRounds(perRun: number, { samples }: Measured, matters: boolean): n
   return matters ? ENOUGH : 3;
 }
 
-function rotate<T>(list: readonly T[], by: number): T[] {
-  const start = list.length === 0 ? 0 : by % list.length;
-  return [...list.slice(start), ...list.slice(0, start)];
+/** A Williams design: in as many rounds as there are libraries (twice as many if that is odd) each follows each other one as often. */
+export function inTurns<T>(list: readonly T[], round: number): T[] {
+  const { length } = list;
+  const order = list.flatMap((_, i) => {
+    const index = ((i % 2 === 0 ? length - i / 2 : (i + 1) / 2) + round) % length;
+    return list.slice(index, index + 1);
+  });
+  return Math.floor(round / length) % 2 === 0 ? order : order.reverse();
 }
 
 function tenths(value: number): number {

@@ -1,7 +1,7 @@
 /** How samples come about: no library is measured in a state that another is not. */
 import { describe, expect, test } from "vitest";
 import type { Limited, Measured, Request } from "../src/protocol.ts";
-import { type Runner, runRounds, type Sampled } from "../src/rounds.ts";
+import { inTurns, type Runner, runRounds, type Sampled } from "../src/rounds.ts";
 import { ENOUGH } from "../src/statistics.ts";
 
 /** A library whose runs take so many milliseconds, by its own account too, but for the first of each turn. */
@@ -71,6 +71,25 @@ describe("with no time left", () => {
     expect(firsts.filter((each) => each === "limit")).toHaveLength(4);
     expect(firsts.filter((each) => each === "run")).toHaveLength(5);
   });
+});
+
+test("each library follows each other one as often", () => {
+  for (const length of [6, 5]) {
+    const names = Array.from({ length }, (_, i) => `${i}`);
+    const rounds = length % 2 === 0 ? length : 2 * length;
+    const followed = new Map<string, number>();
+    for (let round = 0; round < rounds; round++) {
+      const order = inTurns(names, round);
+      expect([...order].sort()).toEqual(names);
+      for (const [i, name] of order.entries()) {
+        const pair = `${order[i - 1] ?? ""}${name}`;
+        followed.set(pair, (followed.get(pair) ?? 0) + 1);
+      }
+    }
+    // Every pair, and everybody as the first of a round.
+    expect(followed.size).toBe(length ** 2);
+    expect(new Set(followed.values())).toEqual(new Set([rounds / length]));
+  }
 });
 
 test("each operation a single time, if that is wanted", async () => {
