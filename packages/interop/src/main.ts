@@ -9,6 +9,7 @@ import {
   command,
   type Launcher,
   listening,
+  NoServer,
   ownServer,
   type Peer,
   program,
@@ -213,7 +214,11 @@ function withMlsGo(options: Options): Contest[] {
 try {
   process.exitCode = await main(parseOptions(process.argv.slice(2)));
 } catch (error) {
-  if (!(error instanceof BadUsage)) throw error;
-  console.error(`${error.message}\n${USAGE}`);
-  process.exitCode = 2;
+  if (error instanceof BadUsage) {
+    console.error(`${error.message}\n${USAGE}`);
+    process.exitCode = 2;
+  } else if (error instanceof NoServer) {
+    console.error(error.message);
+    process.exitCode = 1;
+  } else throw error;
 }

@@ -19,6 +19,9 @@ export interface Launched {
   isGone(): boolean;
 }
 
+/** A server that was asked for does not run: nothing can be played with it. */
+export class NoServer extends Error {}
+
 /** A server of ours in a process of its own. */
 export function ownServer(args: readonly string[] = []): Launcher {
   const program = fileURLToPath(new URL("../server.js", import.meta.url));
@@ -47,12 +50,17 @@ export function program(
       const port = await freePort();
       const child = spawn(file, args(port), { stdio: ["ignore", "ignore", "ignore"] });
       // Rejects if there is no such program.
-      await once(child, "spawn");
+      await reached(file, once(child, "spawn"));
       const end = once(child, "exit").then(([code]) => {
         throw new Error(`${file} ended with ${code} before it answered`);
       });
-      const connection = await Promise.race([Connection.open(`127.0.0.1:${port}`), end]);
-      return launched(connection, child);
+      const opened = Connection.open(`127.0.0.1:${port}`);
+      try {
+        return launched(await reached(file, Promise.race([opened, end])), child);
+      } catch (error) {
+        child.kill();
+        throw error;
+      }
     },
   };
 }
@@ -75,10 +83,20 @@ export function listening({ at, version }: Peer): Launcher {
   return {
     version,
     async start() {
-      const connection = await Connection.open(at);
+      const connection = await reached(at, Connection.open(at));
       return { connection, stop: () => connection.close(), isGone: () => connection.isLost };
     },
   };
+}
+
+/** @throws NoServer with the reason why `work` failed */
+async function reached<T>(server: string, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new NoServer(`no server at ${server}: ${reason}`);
+  }
 }
 
 /** All or none. */
