@@ -53,6 +53,12 @@ export function documentOf(all: readonly Results[]): string {
   return parts.join("\n\n");
 }
 
+function settlingOf({ settling }: Results): string {
+  return settling === undefined
+    ? "Turns were a rotation, and their first 10 ms do not count."
+    : `The first ${settling} ms of a turn do not count.`;
+}
+
 /** Plots and README's table are made from it: a short run on another Node has fewer sizes. */
 function mostComplete(all: readonly Results[]): Results | undefined {
   return [...all].sort((a, b) => b.rows.length - a.rows.length)[0];
@@ -66,7 +72,7 @@ function sectionOf(results: Results, withPlots: boolean): string {
     `## Node ${machine.node}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; OpenSSL ` +
       `${machine.openssl}. Commit ${results.commit}, ${results.date}. ` +
-      `The first ${results.settling ?? 10} ms of a turn do not count.` +
+      settlingOf(results) +
       (skipped.some(({ why }) => why === OVER)
         ? " **Incomplete**: the time of the run did not suffice for everything; what is missing is listed."
         : ""),

@@ -18,7 +18,7 @@ export interface Results {
   /** Abbreviated hash of the commit that was measured, with a "+" if files had changed. */
   readonly commit: string;
   readonly quick: boolean;
-  /** Milliseconds that a turn begins with and that do not count; 10 where it is not said. */
+  /** Milliseconds that a turn begins with and that do not count; where it is not said: 10, and turns were a rotation. */
   readonly settling?: number;
   readonly libraries: readonly MeasuredLibrary[];
   readonly skipped: readonly Skipped[];
