@@ -73,6 +73,7 @@ function sectionOf(results: Results, withPlots: boolean): string {
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}; OpenSSL ` +
       `${machine.openssl}. Commit ${results.commit}, ${results.date}. ` +
       settlingOf(results) +
+      (results.anew === undefined ? "" : ` ${results.anew.what}: commit ${results.anew.commit}.`) +
       (skipped.some(({ why }) => why === OVER)
         ? " **Incomplete**: the time of the run did not suffice for everything; what is missing is listed."
         : ""),
@@ -184,7 +185,7 @@ what else it can do.
 
 Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
 compiled its code; a new process first repeats each kind of operation, for three seconds or 20,000 times. All take turns in one run,
-in an order by which each follows each other one as often: a turn is one run of the operation or, of what is fast, up to a hundred in a
+in an order by which each follows each other one as often, unless the head of a part says otherwise: a turn is one run of the operation or, of what is fast, up to a hundred in a
 row. What a turn begins with does not count, because after the turns of others caches are cold. Cells are medians, with the 95th
 percentile and the number of samples in brackets; ${FEW} marks a ${MARKED}: what takes seconds is not repeated as often, nor is what
 nothing is aimed at. All rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that mlskit is

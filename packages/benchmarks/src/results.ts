@@ -20,6 +20,8 @@ export interface Results {
   readonly quick: boolean;
   /** Milliseconds that a turn begins with and that do not count; where it is not said: 10, and turns were a rotation. */
   readonly settling?: number;
+  /** What was measured anew at another commit, as the document is to say it. */
+  readonly anew?: { readonly what: string; readonly commit: string };
   readonly libraries: readonly MeasuredLibrary[];
   readonly skipped: readonly Skipped[];
   readonly rows: readonly Row[];
