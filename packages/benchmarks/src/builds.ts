@@ -66,11 +66,7 @@ export function provide(
     timeout: PATIENCE * 1000,
   });
   if (built.status === 0 && existsSync(join(folder, result))) return undefined;
-  const [reason = "no reason given"] = `${built.stderr}`
-    .trim()
-    .split("\n")
-    .slice(-1)
-    .map((line) => line.trim());
+  const reason = `${built.stderr}`.trim().split("\n").at(-1)?.trim() ?? "";
   return `building failed: ${built.error?.message ?? reason}`;
 }
 

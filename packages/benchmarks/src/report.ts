@@ -170,8 +170,8 @@ that arrive in the worst order. An own commit is stored when it is made and agai
 and have not committed, so that it holds an encryption per member, as it would not in a tree that has been used.`;
 
 const LARGE = `A client on file storage in a group in which all members have committed. Memory is live objects / resident set, after twice
-resting for some seconds and collecting garbage: what the library with an idle client adds to an empty process, and what joining, or opening after
-a restart, adds to that. Joining and opening are timed once; the others are medians of 9 Commits and 90 messages.`;
+resting for some seconds and collecting garbage: what the library with an idle client adds to an empty process, and what joining, or
+opening after a restart, adds to that. Joining and opening are timed once; the others are medians of 9 Commits and 90 messages.`;
 
 const SCENARIOS = `The scenarios of the OpenMLS book, as two of N members live through them, without storage. *Follow* is to process a Commit. The other
 members were added at once and stay silent, so that each Commit is one on a tree that is mostly cold; N = 1,000 is left to
@@ -184,19 +184,20 @@ Generated from packages/benchmarks/results by \`npm run bench -- --report\`; \`n
 what else it can do.
 
 Every library runs in a process of its own, which goes on from one size to the next as an application's would, so that engines have
-compiled its code; a new process first repeats each kind of operation, for three seconds or 20,000 times. All take turns in one run,
-in an order by which each follows each other one as often, unless the head of a part says otherwise: a turn is one run of the operation or, of what is fast, up to a hundred in a
-row. What a turn begins with does not count, because after the turns of others caches are cold. Cells are medians, with the 95th
-percentile and the number of samples in brackets; ${FEW} marks a ${MARKED}: what takes seconds is not repeated as often, nor is what
-nothing is aimed at. All rounds are in the JSON. Ratios are mlskit's median over the other's, so less than 1 means that mlskit is
-faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as PrivateMessage without padding,
-GroupInfo with the tree. The receiver is another member, and whenever it processes a Commit, both are found to be in the same epoch.
-Sending and receiving go on in an epoch that is in use. mlskit is measured below its client, without storage, on the provider for Node;
-OpenMLS writes to its memory storage as it goes. Commits of mlskit always carry a path, and its Welcomes the tree; some libraries leave
-the path out when a Commit only adds members. OpenMLS-WASM (the bindings of mls-ts) adds by a proposal and a Commit without path, both
-as PrivateMessage, by a Welcome without tree: there, mlskit does the same, as *propose to add one and commit*. mlskit reads the key
-package from bytes, the bindings are given their object and go on with an epoch that is in use, mlskit begins one. mlskit uses all
-cores. Columns named *1 thread* are measured after the others, when the machine may be in another state, and so without a ratio.
+compiled its code; a new process first repeats each kind of operation, for three seconds or 20,000 times. All take turns in one run, in
+an order by which each follows each other one as often, unless the head of a part says otherwise: a turn is one run of the operation
+or, of what is fast, up to a hundred in a row. What a turn begins with does not count, because after the turns of others caches are
+cold. Cells are medians, with the 95th percentile and the number of samples in brackets; ${FEW} marks a ${MARKED}: what takes seconds
+is not repeated as often, nor is what nothing is aimed at. All rounds are in the JSON. Ratios are mlskit's median over the other's, so
+less than 1 means that mlskit is faster. Messages go in and out as bytes: handshake messages as PublicMessage, application messages as
+PrivateMessage without padding, GroupInfo with the tree. The receiver is another member, and whenever it processes a Commit, both are
+found to be in the same epoch. Sending and receiving go on in an epoch that is in use. mlskit is measured below its client, without
+storage, on the provider for Node; OpenMLS writes to its memory storage as it goes. Commits of mlskit always carry a path, and its
+Welcomes the tree; some libraries leave the path out when a Commit only adds members. OpenMLS-WASM (the bindings of mls-ts) adds by a
+proposal and a Commit without path, both as PrivateMessage, by a Welcome without tree: there, mlskit does the same, as *propose to add
+one and commit*. mlskit reads the key package from bytes, the bindings are given their object and go on with an epoch that is in use,
+mlskit begins one. mlskit uses all cores. Columns named *1 thread* are measured after the others, when the machine may be in another
+state, and so without a ratio.
 
 Suites 1 and 2 are compared; on suite 3 OpenMLS-WASM has no other, and suite 7 is mlskit's alone, both to N = 1,000. Updates that one
 proposes and another commits are compared with OpenMLS only: with the others a member that wants new keys commits, as *commit with

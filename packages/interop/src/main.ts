@@ -219,6 +219,7 @@ try {
     process.exitCode = 2;
   } else if (error instanceof NoServer) {
     console.error(error.message);
-    process.exitCode = 1;
+    // At once: whoever does not listen would be waited for.
+    process.exit(1);
   } else throw error;
 }
